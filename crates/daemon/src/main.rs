@@ -1,0 +1,2 @@
+//! The nsplice binary.
+fn main() {}
