@@ -1,0 +1,135 @@
+//! The books of a loop: counters that other threads may read while it runs.
+//!
+//! Each counter is written by one loop only and read by anyone, so relaxed atomics are enough; sums
+//! that are read while links move may be a moment apart. At rest they balance: `opened` is the sum
+//! of all outcomes, and on clean links what was read was written.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::observer::Traffic;
+use crate::outcome::Outcome;
+
+/// The counters of one loop.
+#[derive(Debug, Default)]
+pub struct Counters {
+    opened: AtomicU64,
+    rejected: AtomicU64,
+    ended: [AtomicU64; Outcome::ALL.len()],
+    up: Bytes,
+    down: Bytes,
+    accept_pauses: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Bytes {
+    read: AtomicU64,
+    written: AtomicU64,
+}
+
+/// What the counters said at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Totals {
+    /// Links that were accepted or handed over.
+    pub opened: u64,
+    /// Clients refused because the forward had no place left; they never became links.
+    pub rejected: u64,
+    /// Ended links by outcome, those that occurred only.
+    pub ended: Vec<(Outcome, u64)>,
+    /// Bytes of ended links from downstream to upstream.
+    pub up: Traffic,
+    /// Bytes of ended links from upstream to downstream.
+    pub down: Traffic,
+    /// How often accepting stopped for want of descriptors or memory.
+    pub accept_pauses: u64,
+}
+
+impl Totals {
+    /// Links that have ended, however they did.
+    pub fn ended_total(&self) -> u64 {
+        self.ended.iter().map(|(_, count)| count).sum()
+    }
+
+    /// How many links ended in `outcome`.
+    pub fn ended_as(&self, outcome: Outcome) -> u64 {
+        self.ended.iter().find(|(each, _)| *each == outcome).map_or(0, |(_, count)| *count)
+    }
+}
+
+impl Counters {
+    /// Reads all counters.
+    pub fn totals(&self) -> Totals {
+        let ended = Outcome::ALL
+            .iter()
+            .zip(&self.ended)
+            .map(|(outcome, count)| (*outcome, count.load(Ordering::Relaxed)))
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        Totals {
+            opened: self.opened.load(Ordering::Relaxed),
+            rejected: self.rejected.load(Ordering::Relaxed),
+            ended,
+            up: self.up.traffic(),
+            down: self.down.traffic(),
+            accept_pauses: self.accept_pauses.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(crate) fn link_opened(&self) {
+        add(&self.opened, 1);
+    }
+
+    pub(crate) fn link_rejected(&self) {
+        add(&self.rejected, 1);
+    }
+
+    pub(crate) fn accept_paused(&self) {
+        add(&self.accept_pauses, 1);
+    }
+
+    pub(crate) fn link_ended(&self, outcome: Outcome, up: Traffic, down: Traffic) {
+        if let Some(index) = Outcome::ALL.iter().position(|each| *each == outcome) {
+            add(&self.ended[index], 1);
+        }
+        self.up.add(up);
+        self.down.add(down);
+    }
+}
+
+impl Bytes {
+    fn add(&self, traffic: Traffic) {
+        add(&self.read, traffic.read);
+        add(&self.written, traffic.written);
+    }
+
+    fn traffic(&self) -> Traffic {
+        Traffic {
+            read: self.read.load(Ordering::Relaxed),
+            written: self.written.load(Ordering::Relaxed),
+        }
+    }
+}
+
+fn add(counter: &AtomicU64, amount: u64) {
+    counter.fetch_add(amount, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::Side;
+
+    #[test]
+    fn the_books_balance() {
+        let counters = Counters::default();
+        for outcome in Outcome::ALL {
+            counters.link_opened();
+            let traffic = Traffic { read: 3, written: 2 };
+            counters.link_ended(outcome, traffic, Traffic::default());
+        }
+        let totals = counters.totals();
+        assert_eq!(totals.opened, totals.ended_total());
+        assert_eq!(totals.ended_as(Outcome::Reset(Side::Upstream)), 1);
+        assert_eq!(totals.up.read, 3 * totals.opened);
+        assert_eq!(totals.down, Traffic::default());
+    }
+}

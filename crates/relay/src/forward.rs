@@ -1,0 +1,91 @@
+//! A forward: where links come from, how their upstreams are opened, and what limits they have.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::open::Opener;
+
+/// Time until an upstream must be open, unless the forward says otherwise.
+///
+/// Long enough for three SYN retransmissions (1 s, 3 s, 7 s), short enough for a person to wait.
+pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The limits of a forward's links. `None` means no limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// How long opening the upstream may take, all addresses of the target together.
+    pub connect_timeout: Duration,
+    /// A link on which no byte moves in either direction for this long is ended by RST.
+    pub idle_timeout: Option<Duration>,
+    /// The same for a link one side of which has ended its stream: half-closed links of peers that
+    /// forgot them would otherwise stay for ever.
+    pub linger: Option<Duration>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connect_timeout: DEFAULT_CONNECT_TIMEOUT, idle_timeout: None, linger: None }
+    }
+}
+
+/// A forward as one loop holds it.
+#[derive(Debug)]
+pub struct Forward {
+    /// Its name in logs and counters.
+    pub name: Arc<str>,
+    /// Opens the upstream of each link.
+    pub opener: Box<dyn Opener>,
+    /// Time limits of each link.
+    pub limits: Limits,
+    /// How many links may be alive at once; shared between the loops that serve the forward.
+    pub places: Arc<Places>,
+}
+
+/// The places for links that a forward has, shared by all loops that serve it.
+#[derive(Debug)]
+pub struct Places {
+    limit: u32,
+    taken: AtomicU32,
+}
+
+impl Places {
+    /// Places for at most `limit` links at once.
+    pub fn new(limit: u32) -> Self {
+        Self { limit, taken: AtomicU32::new(0) }
+    }
+
+    /// As many links as the process has descriptors for.
+    pub fn unlimited() -> Self {
+        Self::new(u32::MAX)
+    }
+
+    /// Takes a place; false if all are taken.
+    pub(crate) fn take(&self) -> bool {
+        let grown = self.taken.fetch_add(1, Ordering::Relaxed);
+        if grown >= self.limit {
+            self.taken.fetch_sub(1, Ordering::Relaxed);
+            return false;
+        }
+        true
+    }
+
+    /// Gives a place back.
+    pub(crate) fn give_back(&self) {
+        self.taken.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_limited_and_come_back() {
+        let places = Places::new(2);
+        assert!(places.take() && places.take());
+        assert!(!places.take());
+        places.give_back();
+        assert!(places.take());
+    }
+}

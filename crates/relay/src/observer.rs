@@ -1,0 +1,115 @@
+//! What the relay tells its owner while it runs.
+//!
+//! The relay does not log. It calls an [`Observer`] at the few moments that matter: a link came, a
+//! link ended, something got in the way. The owner decides what becomes a line, a metric or
+//! nothing. Calls come from the loop's thread and must not block it.
+
+use std::fmt::Debug;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::outcome::Outcome;
+
+/// Told what happens in one loop.
+pub trait Observer: Debug + Send {
+    /// A link was accepted.
+    fn accepted(&mut self, link: &Accepted<'_>) {
+        let _ = link;
+    }
+
+    /// A link has ended; each accepted link ends exactly once.
+    fn ended(&mut self, record: &Record<'_>) {
+        let _ = record;
+    }
+
+    /// Something got in the way. A peer can cause some of these as often as it likes, so whoever
+    /// logs them limits their rate.
+    fn trouble(&mut self, trouble: &Trouble<'_>) {
+        let _ = trouble;
+    }
+}
+
+/// An observer that looks away.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Observer for Silent {}
+
+/// A link that has just been accepted.
+#[derive(Debug, Clone, Copy)]
+pub struct Accepted<'a> {
+    /// The forward's name.
+    pub forward: &'a str,
+    /// The address that was listened on; `None` for a downstream that was handed over.
+    pub local: Option<SocketAddr>,
+    /// Who connected; `None` for a downstream that was handed over.
+    pub client: Option<SocketAddr>,
+}
+
+/// The whole life of a link, told at its end.
+#[derive(Debug, Clone)]
+pub struct Record<'a> {
+    /// The forward's name.
+    pub forward: &'a str,
+    /// The backend that opened the upstream, or tried to.
+    pub backend: &'static str,
+    /// Who connected; `None` for a downstream that was handed over.
+    pub client: Option<SocketAddr>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, where there is more to say than the outcome.
+    pub detail: Option<&'a str>,
+    /// Bytes from downstream to upstream.
+    pub up: Traffic,
+    /// Bytes from upstream to downstream.
+    pub down: Traffic,
+    /// From accept to the upstream being open; `None` if it never was.
+    pub open_time: Option<Duration>,
+    /// From accept to the end.
+    pub duration: Duration,
+}
+
+/// The bytes of one lane.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Taken from the source.
+    pub read: u64,
+    /// Given to the sink. On a clean link the same as `read`.
+    pub written: u64,
+}
+
+/// What can get in the way of a loop.
+#[derive(Debug)]
+pub enum Trouble<'a> {
+    /// Accepting stopped because the process or the system is out of descriptors or memory. Links
+    /// that exist go on; waiting clients stay in the listener's backlog.
+    AcceptPaused {
+        /// What accept(2) or the reserve met.
+        error: &'a io::Error,
+    },
+    /// Accepting goes on.
+    AcceptResumed {
+        /// How long it had stopped.
+        paused: Duration,
+    },
+    /// accept(2) failed for one client only (ECONNABORTED and its kin).
+    AcceptFailed {
+        /// The forward's name.
+        forward: &'a str,
+        /// What accept(2) said.
+        error: &'a io::Error,
+    },
+    /// A client was refused by RST because the forward has no place left.
+    LimitReached {
+        /// The forward's name.
+        forward: &'a str,
+        /// Who was refused.
+        client: SocketAddr,
+    },
+    /// splice(2) or its pipes are not to be had here; this loop copies from now on.
+    SpliceUnavailable {
+        /// What the kernel said.
+        error: &'a io::Error,
+    },
+}

@@ -1,0 +1,241 @@
+//! The hinge between the relay and whatever opens upstreams.
+//!
+//! The relay knows nothing of namespaces, names or programs. It asks an [`Opener`] for an upstream,
+//! gets an [`Attempt`], and drives it like any other source of events: it registers the descriptor
+//! that the attempt names, edge-triggered and for both directions, and calls
+//! [`Attempt::advance`] whenever that descriptor has something to say. The attempt ends as an
+//! [`Upstream`] (a connected stream, or a pair of pipes with a child behind them) or as an
+//! [`OpenError`], whose class tells the log, the counters and the tests what went wrong.
+//!
+//! Nothing behind this hinge may block: an attempt that needs to wait for a thread (a name look-up,
+//! a query to a container runtime) waits for a descriptor that the thread makes readable.
+//!
+//! Dropping an attempt cancels it. Dropping a [`Child`] must neither leave a zombie nor an orphan.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+
+/// Opens the upstreams of one forward. It lives on the thread of one loop.
+pub trait Opener: fmt::Debug + Send {
+    /// The backend's name as the log and the counters print it: `setns`, `external`, `dial`.
+    fn backend(&self) -> &'static str;
+
+    /// Begins to open one upstream. Failures are told by the attempt, at its first
+    /// [`Attempt::advance`].
+    fn open(&mut self) -> Box<dyn Attempt>;
+}
+
+/// One upstream on its way to being open.
+pub trait Attempt: fmt::Debug + Send {
+    /// Goes as far as is possible without blocking.
+    ///
+    /// Called once with [`Wake::START`] and then for each event of the registered source.
+    fn advance(&mut self, wake: Wake) -> Progress;
+
+    /// The descriptor to wait for. Asked for after [`Progress::Waiting`] only; it stays open and
+    /// the same until the next `Waiting` or the end of the attempt.
+    fn source(&self) -> Option<BorrowedFd<'_>>;
+}
+
+/// What the registered source of an attempt reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wake {
+    /// There is something to read, or the end of it.
+    pub readable: bool,
+    /// The source takes bytes; of a connecting socket: it is connected, unless `error` is set.
+    pub writable: bool,
+    /// The source has an error to collect (EPOLLERR).
+    pub error: bool,
+}
+
+impl Wake {
+    /// The first call of an attempt, before anything was waited for.
+    pub const START: Self = Self { readable: false, writable: false, error: false };
+}
+
+/// How far an attempt has come.
+#[derive(Debug)]
+pub enum Progress {
+    /// Nothing yet; the source that is registered already will report again.
+    Pending,
+    /// [`Attempt::source`] names a descriptor that is not registered yet: wait for that one.
+    /// Whatever was registered before is closed.
+    Waiting,
+    /// The upstream is open. A stream is the descriptor that was registered last, or one that was
+    /// never registered if the attempt never waited.
+    Open(Upstream),
+    /// It cannot be opened.
+    Failed(OpenError),
+}
+
+/// An open upstream.
+#[derive(Debug)]
+pub enum Upstream {
+    /// A connected stream socket, non-blocking and close-on-exec.
+    Stream(OwnedFd),
+    /// A child program that carries the connection on its standard input and output. Both
+    /// descriptors are our ends of pipes, non-blocking and close-on-exec.
+    Piped {
+        /// What is written here is the child's standard input; closing it is the FIN.
+        input: OwnedFd,
+        /// The child's standard output; its end is the FIN once the child's verdict is known.
+        output: OwnedFd,
+        /// The child itself.
+        child: Box<dyn Child>,
+    },
+}
+
+/// A program behind an upstream.
+///
+/// The relay reads its diagnostics while it runs, asks for its verdict when
+/// [`Child::exit_source`] becomes readable, and ends it with `terminate` and, a moment later,
+/// `kill` when the link is over and the child is not.
+pub trait Child: fmt::Debug + Send {
+    /// Becomes readable when the program has ended: a pidfd.
+    fn exit_source(&self) -> BorrowedFd<'_>;
+
+    /// Where the program's diagnostics (its standard error) come from.
+    fn diagnostics(&self) -> BorrowedFd<'_>;
+
+    /// Reads what diagnostics are there, at most one bounded block, and keeps the tail of them.
+    /// Returns false once there is nothing more to be had now.
+    fn absorb_diagnostics(&mut self) -> bool;
+
+    /// Collects the exit status if the program has ended (and so leaves no zombie), else `None`.
+    /// Asked again, it answers the same.
+    fn verdict(&mut self) -> Option<Verdict>;
+
+    /// Asks the program to end (SIGTERM).
+    fn terminate(&mut self);
+
+    /// Makes the program end (SIGKILL).
+    fn kill(&mut self);
+}
+
+/// How a child ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Exit status 0.
+    Success,
+    /// Anything else, with the class that its last words allow.
+    Failure(OpenError),
+}
+
+/// Why an upstream could not be opened. One word for each in logs and counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OpenClass {
+    /// The target's port is closed (ECONNREFUSED, or a reset during the handshake).
+    Refused,
+    /// No answer within the time the kernel or the forward allows.
+    TimedOut,
+    /// No route to the address (ENETUNREACH, EHOSTUNREACH and their kin).
+    Unreachable,
+    /// The host name has no address.
+    NameUnknown,
+    /// The process, container or namespace does not exist, or no longer.
+    TargetGone,
+    /// The kernel or a policy does not let us (EPERM, EACCES).
+    Denied,
+    /// A program that the backend needs is not there.
+    ToolMissing,
+    /// The child program failed for a reason of its own.
+    ChildFailed,
+    /// This machine has run out of something: descriptors, ports, processes, memory.
+    Exhausted,
+    /// Anything else; the message has the system's words.
+    Other,
+}
+
+impl OpenClass {
+    /// Every class, in the order of the counters.
+    pub const ALL: [Self; 10] = [
+        Self::Refused,
+        Self::TimedOut,
+        Self::Unreachable,
+        Self::NameUnknown,
+        Self::TargetGone,
+        Self::Denied,
+        Self::ToolMissing,
+        Self::ChildFailed,
+        Self::Exhausted,
+        Self::Other,
+    ];
+
+    /// The word used in logs and counters.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::TimedOut => "timed-out",
+            Self::Unreachable => "unreachable",
+            Self::NameUnknown => "name-unknown",
+            Self::TargetGone => "target-gone",
+            Self::Denied => "denied",
+            Self::ToolMissing => "tool-missing",
+            Self::ChildFailed => "child-failed",
+            Self::Exhausted => "exhausted",
+            Self::Other => "other",
+        }
+    }
+
+    /// The class of an errno that `socket`, `connect`, `setns`, `fork` or `open` gave.
+    pub fn of_errno(errno: Errno) -> Self {
+        match errno {
+            Errno::ECONNREFUSED | Errno::ECONNRESET => Self::Refused,
+            Errno::ETIMEDOUT => Self::TimedOut,
+            Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::ENETDOWN | Errno::EHOSTDOWN => {
+                Self::Unreachable
+            }
+            Errno::EPERM | Errno::EACCES => Self::Denied,
+            Errno::ESRCH | Errno::ENOENT => Self::TargetGone,
+            Errno::EMFILE
+            | Errno::ENFILE
+            | Errno::ENOBUFS
+            | Errno::ENOMEM
+            | Errno::EAGAIN
+            | Errno::EADDRNOTAVAIL => Self::Exhausted,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl fmt::Display for OpenClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An upstream that could not be opened: the class for machines, a sentence for people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct OpenError {
+    /// What kind of failure it is.
+    pub class: OpenClass,
+    /// What was tried, on what, and what the system answered.
+    pub detail: String,
+}
+
+impl OpenError {
+    /// An error of `class` that says `detail`.
+    pub fn new(class: OpenClass, detail: impl Into<String>) -> Self {
+        Self { class, detail: detail.into() }
+    }
+
+    /// The error of a system call: `what` was tried and the kernel answered `error`.
+    pub fn from_io(what: impl fmt::Display, error: &io::Error) -> Self {
+        let class = error
+            .raw_os_error()
+            .map_or(OpenClass::Other, |code| OpenClass::of_errno(Errno::from_raw(code)));
+        Self::new(class, format!("{what}: {}", describe(error)))
+    }
+}
+
+/// The system's words for an error, without the number that [`io::Error`] appends.
+pub fn describe(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(code) => Errno::from_raw(code).desc().to_owned(),
+        None => error.to_string(),
+    }
+}
