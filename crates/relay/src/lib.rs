@@ -4,15 +4,29 @@
 //! [`Forward`]s, each with an [`Opener`] that knows how to reach the upstream; the relay itself knows
 //! nothing of namespaces, names or programs.
 
+mod acceptor;
+mod channel;
+mod conduit;
 mod control;
 mod counters;
+mod deadlines;
+mod end;
 mod forward;
+mod lane;
+mod link;
 mod listen;
 mod observer;
 pub mod open;
 mod outcome;
+mod pace;
+mod pipe;
+mod readiness;
 mod relay;
+mod reserve;
 mod settings;
+mod table;
+mod toolbox;
+mod watch;
 
 pub use control::Handle;
 pub use counters::{Counters, Totals};

@@ -1,30 +1,65 @@
-//! The loop.
+//! The loop: one thread, one `mio::Poll`, the listeners and links that belong to it.
+//!
+//! A turn: poll, take in all events, accept a few clients, give each ready link a turn within its
+//! budgets, expire deadlines, bury what has ended. `now` is read once. Links that have more to do
+//! than their budget allows stay on the ready list, and the next poll does not wait.
+//!
+//! Events only set bits and queue links; nothing is closed while events of the same batch are still
+//! to be taken in, and keys carry a generation, so an event can never reach a stranger.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{channel, Receiver};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use mio::{Poll, Token, Waker};
+use mio::{Events, Interest, Poll, Waker};
+use nix::errno::Errno;
 
+use crate::acceptor::{Acceptor, Gate, PAUSE_TICK};
+use crate::channel::Channel;
 use crate::control::{Command, Handle};
 use crate::counters::Counters;
+use crate::deadlines::Deadlines;
+use crate::end::Kind;
 use crate::forward::Forward;
-use crate::observer::Observer;
+use crate::link::{Link, Next};
+use crate::observer::{Observer, Record, Trouble};
+use crate::outcome::{Limit, Outcome, Side};
+use crate::pace::COPY_BUFFER;
+use crate::pipe::PipePool;
+use crate::reserve::Reserve;
 use crate::settings::Settings;
+use crate::table::{Key, Table};
+use crate::toolbox::Toolbox;
+
+mod accepting;
+
+/// Number of the waker among the loop's own sources; the listeners follow.
+const WAKER: usize = 0;
+
+/// Events taken from the kernel in one turn.
+const EVENTS: usize = 1024;
 
 /// What keeps a loop from starting or going on.
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
     /// epoll, eventfd or a descriptor could not be had.
-    #[error("cannot {what}: {source}")]
+    #[error("cannot {what}: {}", crate::open::describe(.source))]
     System {
         /// What was tried.
         what: &'static str,
         /// What the system answered.
         source: io::Error,
     },
+}
+
+impl RelayError {
+    fn when(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::System { what, source }
+    }
 }
 
 /// A downstream that is handed over instead of accepted.
@@ -44,42 +79,299 @@ pub enum Downstream {
 /// One event loop with its listeners and links.
 #[derive(Debug)]
 pub struct Relay {
-    _commands: std::sync::mpsc::Receiver<Command>,
+    poll: Poll,
+    commands: Receiver<Command>,
+    observer: Box<dyn Observer>,
+    counters: Arc<Counters>,
+    forwards: Vec<Forward>,
+    acceptors: Vec<Acceptor>,
+    gate: Gate,
+    reserve: Reserve,
+    links: Table<Link>,
+    ready: VecDeque<Key>,
+    deadlines: Deadlines,
+    drain_until: Option<Instant>,
+    buffer: Box<[u8]>,
+    pool: PipePool,
+    splice: bool,
+    refusal: Option<Errno>,
+    now: Instant,
 }
 
 impl Relay {
     /// A loop with nothing to do yet.
+    ///
+    /// # Errors
+    /// When epoll, eventfd or the reserve of descriptors cannot be had.
     pub fn new(
         settings: Settings,
         observer: Box<dyn Observer>,
     ) -> Result<(Self, Handle), RelayError> {
-        let _ = (settings, observer);
-        let fail = |source| RelayError::System { what: "create an epoll instance", source };
-        let poll = Poll::new().map_err(fail)?;
-        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).map_err(fail)?);
-        let (sender, _commands) = channel();
+        let poll = Poll::new().map_err(RelayError::when("create an epoll instance"))?;
+        let waker = Waker::new(poll.registry(), Key::own_token(WAKER))
+            .map_err(RelayError::when("create the waker of the loop"))?;
+        let reserve = Reserve::new().map_err(RelayError::when("reserve descriptors"))?;
+        let (sender, commands) = channel();
         let counters = Arc::new(Counters::default());
-        Ok((Self { _commands }, Handle { sender, waker, counters }))
+        let handle = Handle { sender, waker: Arc::new(waker), counters: Arc::clone(&counters) };
+        let relay = Self {
+            poll,
+            commands,
+            observer,
+            counters,
+            forwards: Vec::new(),
+            acceptors: Vec::new(),
+            gate: Gate::Open,
+            reserve,
+            links: Table::new(),
+            ready: VecDeque::new(),
+            deadlines: Deadlines::default(),
+            drain_until: None,
+            buffer: vec![0; COPY_BUFFER].into_boxed_slice(),
+            pool: PipePool::new(settings.max_pipes, settings.pipe_size),
+            splice: settings.splice,
+            refusal: None,
+            now: Instant::now(),
+        };
+        Ok((relay, handle))
     }
 
     /// Adds a forward and the sockets it listens on (made by [`crate::listen()`]).
+    ///
+    /// # Errors
+    /// When a listener cannot be registered.
     pub fn add_forward(
         &mut self,
         forward: Forward,
         listeners: Vec<TcpListener>,
     ) -> Result<(), RelayError> {
-        let _ = (forward, listeners);
+        let index = self.forwards.len();
+        self.forwards.push(forward);
+        for listener in listeners {
+            let local = listener.local_addr().map_err(RelayError::when("use the listener"))?;
+            listener.set_nonblocking(true).map_err(RelayError::when("use the listener"))?;
+            let mut socket = mio::net::TcpListener::from_std(listener);
+            let token = Key::own_token(WAKER + 1 + self.acceptors.len());
+            self.poll
+                .registry()
+                .register(&mut socket, token, Interest::READABLE)
+                .map_err(RelayError::when("wait for the listener"))?;
+            self.acceptors.push(Acceptor { socket, local, forward: index, ready: false });
+        }
         Ok(())
     }
 
     /// Adds one link whose downstream is at hand. The loop ends with it if it has no listeners.
+    ///
+    /// # Errors
+    /// When the downstream cannot be used; an upstream that cannot be opened is an outcome.
     pub fn adopt(&mut self, downstream: Downstream, forward: Forward) -> Result<(), RelayError> {
-        let _ = (downstream, forward);
+        let unusable = |error: Errno| RelayError::System {
+            what: "use the downstream",
+            source: io::Error::from(error),
+        };
+        let channel = match downstream {
+            Downstream::Socket(socket) => {
+                let kind = Kind::of(&socket).map_err(unusable)?;
+                Channel::Stream(socket, kind)
+            }
+            Downstream::Pair { source, sink } => Channel::pair(source, sink).map_err(unusable)?,
+        };
+        let index = self.forwards.len();
+        self.forwards.push(forward);
+        self.now = Instant::now();
+        self.admit(index, channel, None, None);
         Ok(())
     }
 
     /// Runs until there is neither a listener nor a link left, or until stopped.
+    ///
+    /// # Errors
+    /// When epoll fails, which it does not for any reason that a peer can cause.
     pub fn run(&mut self) -> Result<(), RelayError> {
+        let mut events = Events::with_capacity(EVENTS);
+        while !(self.acceptors.is_empty() && self.links.is_empty()) {
+            match self.poll.poll(&mut events, self.patience()) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(RelayError::when("wait for events")(error)),
+            }
+            self.now = Instant::now();
+            for event in &events {
+                self.note(event);
+            }
+            self.accept_clients();
+            for _ in 0..self.ready.len() {
+                let Some(key) = self.ready.pop_front() else { break };
+                if let Some(link) = self.links.get_mut(key) {
+                    link.queued = false;
+                    self.run_link(key);
+                }
+            }
+            self.expire();
+            self.report_refusal();
+        }
         Ok(())
+    }
+
+    /// How long the next poll may wait.
+    fn patience(&self) -> Option<Duration> {
+        let gate_open = self.gate == Gate::Open;
+        if !self.ready.is_empty() || (gate_open && self.acceptors.iter().any(|each| each.ready)) {
+            return Some(Duration::ZERO);
+        }
+        let now = Instant::now();
+        let gate = match self.gate {
+            Gate::Open => None,
+            Gate::Paused { next_try, .. } => Some(next_try.saturating_duration_since(now)),
+        };
+        let drain = self.drain_until.map(|moment| moment.saturating_duration_since(now));
+        [self.deadlines.until_next(now), gate, drain].into_iter().flatten().min()
+    }
+
+    fn note(&mut self, event: &mio::event::Event) {
+        let Some((key, port)) = Key::of_token(event.token()) else {
+            match Key::own_number(event.token()) {
+                WAKER => self.obey(),
+                number => {
+                    if let Some(acceptor) = self.acceptors.get_mut(number - WAKER - 1) {
+                        acceptor.ready = true;
+                    }
+                }
+            }
+            return;
+        };
+        let Some(link) = self.links.get_mut(key) else { return };
+        link.note(port, event);
+        if !link.queued {
+            link.queued = true;
+            self.ready.push_back(key);
+        }
+    }
+
+    fn obey(&mut self) {
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Drain(time) => {
+                    self.drain_until = time.map(|time| self.now + time);
+                    self.close_acceptors();
+                }
+                Command::Stop => {
+                    self.acceptors.clear();
+                    self.end_all(Outcome::Stopped);
+                }
+            }
+        }
+    }
+
+    /// Gives a link a turn and does what it then needs.
+    fn run_link(&mut self, key: Key) {
+        self.with_link(key, |link, _, tools| link.turn(tools));
+    }
+
+    /// Lends a link the toolbox for one call, and does what it then needs.
+    fn with_link(
+        &mut self,
+        key: Key,
+        call: impl FnOnce(&mut Link, &mut Forward, &mut Toolbox<'_>) -> Next,
+    ) {
+        let Some(link) = self.links.get_mut(key) else { return };
+        let Some(forward) = self.forwards.get_mut(link.forward) else { return };
+        let mut tools = Toolbox {
+            now: self.now,
+            registry: self.poll.registry(),
+            buffer: &mut self.buffer,
+            pool: &mut self.pool,
+            splice: self.splice,
+            refusal: &mut self.refusal,
+        };
+        let next = call(link, forward, &mut tools);
+        if let Next::End(outcome) = next {
+            if link.is_closing() || link.close(outcome, &mut tools) {
+                self.bury(key, outcome);
+                return;
+            }
+        }
+        if next == Next::Again && !link.queued {
+            link.queued = true;
+            self.ready.push_back(key);
+        }
+        let wanted = link.wanted_deadline(&forward.limits);
+        self.deadlines.arrange(key, &mut link.deadline, wanted);
+    }
+
+    /// Takes a link out of the books and tells of its life.
+    fn bury(&mut self, key: Key, outcome: Outcome) {
+        let Some(mut link) = self.links.remove(key) else { return };
+        self.deadlines.arrange(key, &mut link.deadline, None);
+        let Some(forward) = self.forwards.get(link.forward) else { return };
+        forward.places.give_back();
+        let (up, down) = (link.traffic(Side::Downstream), link.traffic(Side::Upstream));
+        self.counters.link_ended(outcome, up, down);
+        self.observer.ended(&Record {
+            forward: &forward.name,
+            backend: forward.opener.backend(),
+            client: link.client,
+            outcome,
+            detail: link.detail.as_deref(),
+            up,
+            down,
+            open_time: link.open_time,
+            duration: self.now.duration_since(link.accepted_at),
+        });
+        drop(link);
+        self.try_to_resume();
+    }
+
+    fn expire(&mut self) {
+        while let Some(key) = self.deadlines.pop(self.now) {
+            if let Some(link) = self.links.get_mut(key) {
+                link.deadline = None;
+                self.with_link(key, |link, forward, tools| link.expire(&forward.limits, tools));
+            }
+        }
+        if self.drain_until.is_some_and(|moment| moment <= self.now) {
+            self.drain_until = None;
+            self.end_all(Outcome::Expired(Limit::Drain));
+        }
+        if matches!(self.gate, Gate::Paused { next_try, .. } if next_try <= self.now) {
+            self.gate = match self.gate {
+                Gate::Paused { since, .. } => {
+                    Gate::Paused { since, next_try: self.now + PAUSE_TICK }
+                }
+                Gate::Open => Gate::Open,
+            };
+            self.try_to_resume();
+        }
+    }
+
+    /// Ends every link that is not ending already.
+    fn end_all(&mut self, outcome: Outcome) {
+        for key in self.links.keys() {
+            self.with_link(
+                key,
+                |link, _, _| {
+                    if link.is_closing() {
+                        Next::Wait
+                    } else {
+                        Next::End(outcome)
+                    }
+                },
+            );
+        }
+    }
+
+    /// Says once that splice is not to be had. A refusal that any descriptor would meet also spares
+    /// new lanes the try.
+    fn report_refusal(&mut self) {
+        let Some(errno) = self.refusal.take() else { return };
+        if !self.splice {
+            return;
+        }
+        let general = matches!(errno, Errno::ENOSYS | Errno::EPERM);
+        if general {
+            self.splice = false;
+            self.observer.trouble(&Trouble::SpliceUnavailable { error: &errno.into() });
+        }
     }
 }

@@ -1,0 +1,238 @@
+//! Where the bytes of a lane are between its source and its sink, and the system calls that move
+//! them.
+//!
+//! Three means (chosen by the lane's pace):
+//!
+//! * copy: into the loop's buffer and out again at once. Only what the sink does not take is put
+//!   aside, in a spill block of just that size, so a lane owns no memory while nothing is pending.
+//! * pipe: splice into a pipe of the pool and out again at once. The pipe is kept only while bytes
+//!   are in it.
+//! * direct: one end is a pipe itself, so one splice moves the bytes and nothing is ever pending.
+//!
+//! When splice is refused (EINVAL, ENOSYS, EPERM of a filter) the step falls back to copying; bytes
+//! that are in a pipe by then are read back out of it.
+
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+use nix::poll::PollFlags;
+
+use crate::end::{End, Kind};
+use crate::lane::{Mover, Sink, Source, Step};
+use crate::pace::Means;
+use crate::pipe::{Pipe, PipePool};
+
+/// What a lane has between its ends.
+#[derive(Debug, Default)]
+pub(crate) enum Conduit {
+    /// Nothing pending.
+    #[default]
+    Empty,
+    /// Pending bytes of a copy, from `sent` on.
+    Spill { bytes: Vec<u8>, sent: usize },
+    /// Pending bytes in a pipe.
+    Pipe { pipe: Pipe, pending: usize },
+}
+
+impl Conduit {
+    /// Throws away what is pending.
+    pub(crate) fn discard(&mut self, pool: &mut PipePool) {
+        if let Self::Pipe { pipe, .. } = std::mem::take(self) {
+            pool.discard(pipe);
+        }
+    }
+}
+
+/// Moves the bytes of one lane.
+#[derive(Debug)]
+pub(crate) struct LaneMover<'a> {
+    pub(crate) source: End<'a>,
+    pub(crate) sink: End<'a>,
+    pub(crate) conduit: &'a mut Conduit,
+    pub(crate) buffer: &'a mut [u8],
+    pub(crate) pool: &'a mut PipePool,
+    /// Set when splice(2) was refused, so that the loop can say so.
+    pub(crate) refusal: &'a mut Option<Errno>,
+}
+
+/// Everything the source has: splice takes what fits the pipe.
+const ALL: usize = usize::MAX;
+
+impl Mover for LaneMover<'_> {
+    fn carry(&mut self, means: Means) -> Step {
+        let step = match means {
+            Means::Copy => self.copy(),
+            Means::Direct => self.splice_direct(),
+            Means::Pipe => match self.pool.take() {
+                Some(pipe) => self.splice_through(pipe),
+                None => self.copy(),
+            },
+        };
+        *self.refusal = step.refused.or(*self.refusal);
+        step
+    }
+
+    fn flush(&mut self) -> Step {
+        let step = match std::mem::take(self.conduit) {
+            Conduit::Empty => Step::NOTHING,
+            Conduit::Spill { bytes, sent } => {
+                let (written, sink) = offer(self.sink, &bytes[sent..]);
+                if sent + written < bytes.len() {
+                    *self.conduit = Conduit::Spill { bytes, sent: sent + written };
+                }
+                Step { written, sink, ..Step::NOTHING }
+            }
+            Conduit::Pipe { pipe, pending } => self.drain(pipe, pending),
+        };
+        *self.refusal = step.refused.or(*self.refusal);
+        step
+    }
+}
+
+impl LaneMover<'_> {
+    fn copy(&mut self) -> Step {
+        let read = match self.source.read(self.buffer) {
+            Ok(0) => return Step { source: Source::Ended, ..Step::NOTHING },
+            Ok(read) => read,
+            Err(errno) => return Step { source: failure(errno), ..Step::NOTHING },
+        };
+        // Only a socket's short read means that its queue is empty; a terminal gives lines, a pipe
+        // whatever was written at once.
+        let short = read < self.buffer.len() && self.source.kind.is_socket();
+        let source = if short { Source::Short } else { Source::More };
+        let (written, sink) = offer(self.sink, &self.buffer[..read]);
+        if written < read {
+            *self.conduit = Conduit::Spill { bytes: self.buffer[written..read].to_vec(), sent: 0 };
+        }
+        Step { read, written, source, sink, refused: None }
+    }
+
+    fn splice_through(&mut self, pipe: Pipe) -> Step {
+        match self.source.splice_to(entry(&pipe), ALL) {
+            Ok(0) => {
+                self.pool.give_back(pipe);
+                Step { source: Source::Ended, ..Step::NOTHING }
+            }
+            Ok(read) => Step { read, ..self.drain(pipe, read) },
+            // The pipe was empty, so it is the source that is dry, or urgent data heads its queue:
+            // the pace lets recv(2) decide.
+            Err(Errno::EAGAIN) => {
+                self.pool.give_back(pipe);
+                Step::NOTHING
+            }
+            Err(errno) if is_refusal(errno) => {
+                self.pool.give_back(pipe);
+                Step { refused: Some(errno), ..self.copy() }
+            }
+            Err(errno) => {
+                self.pool.give_back(pipe);
+                Step { source: failure(errno), ..Step::NOTHING }
+            }
+        }
+    }
+
+    /// Splices `pending` bytes out of `pipe`, all of them and not just the latest.
+    fn drain(&mut self, pipe: Pipe, pending: usize) -> Step {
+        match exit(&pipe).splice_to(self.sink, pending) {
+            Ok(written) if written == pending => {
+                self.pool.give_back(pipe);
+                Step { written, ..Step::NOTHING }
+            }
+            Ok(written) => {
+                *self.conduit = Conduit::Pipe { pipe, pending: pending - written };
+                Step { written, sink: Sink::Full, ..Step::NOTHING }
+            }
+            Err(Errno::EAGAIN) => {
+                *self.conduit = Conduit::Pipe { pipe, pending };
+                Step { sink: Sink::Full, ..Step::NOTHING }
+            }
+            Err(errno) if is_refusal(errno) => self.rescue(pipe, pending, errno),
+            Err(errno) => {
+                self.pool.discard(pipe);
+                Step { sink: Sink::Failed(errno), ..Step::NOTHING }
+            }
+        }
+    }
+
+    /// Reads the bytes back out of a pipe that the sink refuses to be spliced from.
+    fn rescue(&mut self, pipe: Pipe, pending: usize, refusal: Errno) -> Step {
+        let mut bytes = vec![0; pending];
+        let mut got = 0;
+        while got < pending {
+            match exit(&pipe).read(&mut bytes[got..]) {
+                Ok(read) if read > 0 => got += read,
+                // A pipe that we filled ourselves gives back what it holds; if it does not, the
+                // stream has a hole and must end as an abort.
+                _ => {
+                    self.pool.discard(pipe);
+                    return Step { sink: Sink::Failed(refusal), ..Step::NOTHING };
+                }
+            }
+        }
+        self.pool.give_back(pipe);
+        *self.conduit = Conduit::Spill { bytes, sent: 0 };
+        Step { refused: Some(refusal), ..Step::NOTHING }
+    }
+
+    fn splice_direct(&mut self) -> Step {
+        match self.source.splice_to(self.sink, ALL) {
+            Ok(0) => Step { source: Source::Ended, ..Step::NOTHING },
+            Ok(moved) => Step { read: moved, written: moved, ..Step::NOTHING },
+            Err(Errno::EAGAIN) => self.which_end_blocks(),
+            Err(errno) if is_refusal(errno) => Step { refused: Some(errno), ..self.copy() },
+            // Which end failed is not told. An error of the source is one of a socket's reading
+            // side; everything else is the sink's.
+            Err(errno @ (Errno::ECONNRESET | Errno::ETIMEDOUT)) if self.source.kind.is_socket() => {
+                Step { source: Source::Failed(errno), ..Step::NOTHING }
+            }
+            Err(errno) => Step { sink: Sink::Failed(errno), ..Step::NOTHING },
+        }
+    }
+
+    /// A direct splice that would block does not tell which end is not ready: ask for each.
+    fn which_end_blocks(&mut self) -> Step {
+        let readable = self.source.is_ready(PollFlags::POLLIN).unwrap_or(true);
+        let writable = self.sink.is_ready(PollFlags::POLLOUT).unwrap_or(true);
+        match (readable, writable) {
+            // Both became ready just now, or urgent data blocks splice(2): copying gets past it.
+            (true, true) => self.copy(),
+            (true, false) => Step { sink: Sink::Full, ..Step::NOTHING },
+            (false, true) => Step { source: Source::Dry, ..Step::NOTHING },
+            (false, false) => Step { source: Source::Dry, sink: Sink::Full, ..Step::NOTHING },
+        }
+    }
+}
+
+/// Gives `bytes` to `sink`: how many it took, and what it said.
+fn offer(sink: End<'_>, bytes: &[u8]) -> (usize, Sink) {
+    match sink.write(bytes) {
+        Ok(written) if written == bytes.len() => (written, Sink::Taking),
+        Ok(written) if sink.kind.is_socket() => (written, Sink::Full),
+        // A short write to a file or a blocking pipe is no sign of fullness; the next one tells.
+        Ok(written) => (written, Sink::Taking),
+        Err(Errno::EAGAIN) => (0, Sink::Full),
+        Err(errno) => (0, Sink::Failed(errno)),
+    }
+}
+
+fn failure(errno: Errno) -> Source {
+    if errno == Errno::EAGAIN {
+        Source::Dry
+    } else {
+        Source::Failed(errno)
+    }
+}
+
+/// Whether splice(2) itself is what is not wanted here: a descriptor that cannot (EINVAL), a kernel
+/// or a seccomp filter that will not (ENOSYS, EPERM).
+fn is_refusal(errno: Errno) -> bool {
+    matches!(errno, Errno::EINVAL | Errno::ENOSYS | Errno::EPERM)
+}
+
+fn entry(pipe: &Pipe) -> End<'_> {
+    End { fd: pipe.input.as_fd(), kind: Kind::PIPE }
+}
+
+fn exit(pipe: &Pipe) -> End<'_> {
+    End { fd: pipe.output.as_fd(), kind: Kind::PIPE }
+}

@@ -1,0 +1,146 @@
+//! The ends of a lane: a descriptor, and how bytes are got from it or given to it without blocking.
+//!
+//! Sockets and pipes that we made are O_NONBLOCK. Descriptors that were handed to us (standard
+//! input and output) may share their open file description with other processes, where O_NONBLOCK
+//! would do harm; for those the call itself says that it must not block: MSG_DONTWAIT on sockets,
+//! SPLICE_F_NONBLOCK on pipes, and for the rest a poll(2) first.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{fcntl, splice, FcntlArg, OFlag, SpliceFFlags};
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::sys::socket::{recv, send, MsgFlags};
+use nix::sys::stat::{fstat, SFlag};
+use nix::unistd::{read, write};
+
+/// What kind of descriptor an end is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kind {
+    class: Class,
+    nonblocking: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Socket,
+    Pipe,
+    /// A regular file: always ready, never EAGAIN.
+    File,
+    /// A terminal or another character device.
+    Device,
+}
+
+/// The largest length handed to splice(2); above the signed 32-bit range some kernels answer
+/// EINVAL.
+const SPLICE_MOST: usize = 1 << 30;
+
+/// What a pipe that polls writable takes without blocking (PIPE_BUF, pipe(7)).
+const PIPE_BUF: usize = 4096;
+
+impl Kind {
+    /// A stream socket that is O_NONBLOCK.
+    pub(crate) const STREAM: Self = Self { class: Class::Socket, nonblocking: true };
+
+    /// A pipe that is O_NONBLOCK.
+    pub(crate) const PIPE: Self = Self { class: Class::Pipe, nonblocking: true };
+
+    /// Finds out what `fd` is.
+    pub(crate) fn of(fd: impl AsFd) -> nix::Result<Self> {
+        let mode = SFlag::from_bits_truncate(fstat(&fd)?.st_mode) & SFlag::S_IFMT;
+        let class = if mode == SFlag::S_IFSOCK {
+            Class::Socket
+        } else if mode == SFlag::S_IFIFO {
+            Class::Pipe
+        } else if mode == SFlag::S_IFREG {
+            Class::File
+        } else {
+            Class::Device
+        };
+        let flags = OFlag::from_bits_truncate(fcntl(&fd, FcntlArg::F_GETFL)?);
+        Ok(Self { class, nonblocking: flags.contains(OFlag::O_NONBLOCK) })
+    }
+
+    pub(crate) fn is_socket(self) -> bool {
+        self.class == Class::Socket
+    }
+
+    pub(crate) fn is_pipe(self) -> bool {
+        self.class == Class::Pipe
+    }
+
+    /// Whether splice(2) can be used on it without the danger of blocking: whether a socket blocks
+    /// is decided by its O_NONBLOCK alone, for a pipe SPLICE_F_NONBLOCK is enough.
+    pub(crate) fn splices(self) -> bool {
+        match self.class {
+            Class::Socket => self.nonblocking,
+            Class::Pipe | Class::File => true,
+            Class::Device => false,
+        }
+    }
+
+    /// Whether a plain read or write could block, so that poll(2) must be asked first.
+    fn may_block(self) -> bool {
+        !self.nonblocking && matches!(self.class, Class::Pipe | Class::Device)
+    }
+}
+
+/// One end of a lane.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct End<'a> {
+    pub(crate) fd: BorrowedFd<'a>,
+    pub(crate) kind: Kind,
+}
+
+impl End<'_> {
+    /// Reads into `buffer`; 0 is the end, EAGAIN means dry.
+    pub(crate) fn read(self, buffer: &mut [u8]) -> nix::Result<usize> {
+        if self.kind.is_socket() {
+            return uninterrupted(|| recv(self.fd.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT));
+        }
+        if self.kind.may_block() && !self.is_ready(PollFlags::POLLIN)? {
+            return Err(Errno::EAGAIN);
+        }
+        uninterrupted(|| read(self.fd, buffer))
+    }
+
+    /// Writes from `bytes`; EAGAIN means full.
+    pub(crate) fn write(self, bytes: &[u8]) -> nix::Result<usize> {
+        if self.kind.is_socket() {
+            let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+            return uninterrupted(|| send(self.fd.as_raw_fd(), bytes, flags));
+        }
+        let mut most = bytes.len();
+        if self.kind.may_block() {
+            if !self.is_ready(PollFlags::POLLOUT)? {
+                return Err(Errno::EAGAIN);
+            }
+            most = most.min(PIPE_BUF);
+        }
+        uninterrupted(|| write(self.fd, &bytes[..most]))
+    }
+
+    /// Asks the kernel whether this end is ready for `flags`. Errors and hang-ups count as ready:
+    /// the next call will tell them.
+    pub(crate) fn is_ready(self, flags: PollFlags) -> nix::Result<bool> {
+        let mut fds = [PollFd::new(self.fd, flags)];
+        uninterrupted(|| poll(&mut fds, PollTimeout::ZERO)).map(|ready| ready > 0)
+    }
+
+    /// Splices at most `most` bytes from this end to `sink`; one of the two must be a pipe.
+    pub(crate) fn splice_to(self, sink: End<'_>, most: usize) -> nix::Result<usize> {
+        let most = most.min(SPLICE_MOST);
+        let flags = SpliceFFlags::SPLICE_F_NONBLOCK;
+        uninterrupted(|| splice(self.fd, None, sink.fd, None, most, flags))
+    }
+}
+
+/// Repeats a call that a signal interrupted. Nothing was moved by it, so nothing is counted twice.
+fn uninterrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            answer => return answer,
+        }
+    }
+}

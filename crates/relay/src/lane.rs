@@ -1,0 +1,252 @@
+//! One direction of a link, without I/O.
+//!
+//! A lane takes bytes from its source and gives them to its sink. What has been taken and not yet
+//! given is *pending* (in a pipe or a spill block, which the [`Mover`] looks after). The lane
+//! decides what to do next and keeps the books; the mover does the system calls. Tests drive the
+//! same code with a scripted mover.
+//!
+//! Phases, in this order, each entered once:
+//!
+//! * `Flowing`: the source has not ended.
+//! * `Draining`: the source has ended, bytes are pending.
+//! * `Ended`: everything is delivered; the FIN is due. The link passes it on, because only the link
+//!   knows whether a FIN, a verdict or nothing at all is called for.
+//! * `Done`: the FIN has been passed on.
+//! * `Dead`: the sink takes nothing any more.
+//!
+//! Invariants: bytes are read only when none are pending, so a blocked sink stops the reading and
+//! EAGAIN from the source is never ambiguous; a lane that stops has either spent its budget or
+//! waits for a bit of readiness that only an event can set.
+
+use nix::errno::Errno;
+
+use crate::observer::Traffic;
+use crate::pace::{Means, Pace};
+use crate::readiness::Readiness;
+
+/// Does the system calls for a lane.
+pub(crate) trait Mover {
+    /// Moves bytes from the source towards the sink. What the sink does not take stays pending.
+    /// Called only when nothing is pending.
+    fn carry(&mut self, means: Means) -> Step;
+
+    /// Moves pending bytes to the sink.
+    fn flush(&mut self) -> Step;
+}
+
+/// What one call of a mover did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Step {
+    /// Bytes taken from the source.
+    pub(crate) read: usize,
+    /// Bytes given to the sink.
+    pub(crate) written: usize,
+    /// What the source said last.
+    pub(crate) source: Source,
+    /// What the sink said last.
+    pub(crate) sink: Sink,
+    /// splice(2) was refused for these descriptors; the step did what it could by copying.
+    pub(crate) refused: Option<Errno>,
+}
+
+/// What a source said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// There may be more.
+    More,
+    /// A short read: nothing more is queued, unless the end is.
+    Short,
+    /// EAGAIN.
+    Dry,
+    /// The end of the stream.
+    Ended,
+    /// An error.
+    Failed(Errno),
+}
+
+/// What a sink said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sink {
+    /// It took all that it was given.
+    Taking,
+    /// It took less, or nothing: wait for writability.
+    Full,
+    /// An error.
+    Failed(Errno),
+}
+
+impl Step {
+    /// Nothing moved and nothing was said.
+    pub(crate) const NOTHING: Self =
+        Self { read: 0, written: 0, source: Source::More, sink: Sink::Taking, refused: None };
+}
+
+/// The life of a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Flowing,
+    Draining,
+    Ended,
+    Done,
+    Dead,
+}
+
+/// Why a lane stopped for this turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Nothing can move until an event comes.
+    Waiting,
+    /// The budget is spent; there is more to do.
+    Again,
+    /// The source failed.
+    SourceFailed(Errno),
+    /// The sink failed; pending bytes can never be delivered.
+    SinkFailed(Errno),
+}
+
+/// How much one lane may do in one turn, so that a busy link cannot starve the others.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Budget {
+    steps: u32,
+    bytes: usize,
+}
+
+impl Budget {
+    /// The share of a lane in one turn: a few steps, or as many bytes as one step of a full pipe
+    /// may move anyway.
+    pub(crate) const TURN: Self = Self { steps: 4, bytes: 256 * 1024 };
+
+    /// For a last attempt: everything that moves without blocking. It ends, because a peer that has
+    /// reset sends nothing new.
+    pub(crate) const LAST: Self = Self { steps: u32::MAX, bytes: usize::MAX };
+
+    fn spent(self) -> bool {
+        self.steps == 0 || self.bytes == 0
+    }
+
+    fn spend(&mut self, bytes: usize) {
+        self.steps = self.steps.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}
+
+/// One direction of a link.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    phase: Phase,
+    pace: Pace,
+    traffic: Traffic,
+}
+
+impl Lane {
+    pub(crate) fn new(pace: Pace) -> Self {
+        Self { phase: Phase::Flowing, pace, traffic: Traffic::default() }
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
+    /// Bytes taken from the source and not yet given to the sink.
+    pub(crate) fn pending(&self) -> u64 {
+        self.traffic.read - self.traffic.written
+    }
+
+    /// Whether the lane is about to read its source, and so will meet its error by itself.
+    pub(crate) fn reads(&self) -> bool {
+        self.phase == Phase::Flowing && self.pending() == 0
+    }
+
+    /// The FIN of an ended lane has been passed on.
+    pub(crate) fn fin_passed(&mut self) {
+        debug_assert!(self.phase == Phase::Ended && self.pending() == 0);
+        self.phase = Phase::Done;
+    }
+
+    /// The sink takes nothing any more.
+    pub(crate) fn die(&mut self) {
+        self.phase = Phase::Dead;
+    }
+
+    /// The source counts as ended although it has not said so.
+    pub(crate) fn end_source(&mut self) {
+        if self.phase == Phase::Flowing {
+            self.phase = if self.pending() > 0 { Phase::Draining } else { Phase::Ended };
+        }
+    }
+
+    /// Moves what can be moved within `budget`.
+    pub(crate) fn run(
+        &mut self,
+        mover: &mut impl Mover,
+        source: &mut Readiness,
+        sink: &mut Readiness,
+        mut budget: Budget,
+    ) -> Stop {
+        loop {
+            let step = if self.pending() > 0 {
+                if self.phase == Phase::Dead || !sink.writable() {
+                    return Stop::Waiting;
+                }
+                mover.flush()
+            } else {
+                if self.phase == Phase::Draining {
+                    self.phase = Phase::Ended;
+                }
+                if self.phase != Phase::Flowing || !source.readable() || !sink.writable() {
+                    return Stop::Waiting;
+                }
+                if budget.spent() {
+                    return Stop::Again;
+                }
+                let step = mover.carry(self.pace.means());
+                self.pace.note(&step);
+                budget.spend(step.read);
+                step
+            };
+            if let Err(stop) = self.absorb(step, source, sink) {
+                return stop;
+            }
+        }
+    }
+
+    /// Enters a step into the books and the readiness bits.
+    fn absorb(
+        &mut self,
+        step: Step,
+        source: &mut Readiness,
+        sink: &mut Readiness,
+    ) -> Result<(), Stop> {
+        self.traffic.read += step.read as u64;
+        self.traffic.written += step.written as u64;
+        if step.refused.is_some() {
+            self.pace = Pace::CopyOnly;
+        }
+        match step.source {
+            Source::More => {}
+            Source::Short => source.set_readable(source.ended()),
+            Source::Dry => source.set_readable(false),
+            Source::Ended => self.phase = Phase::Draining,
+            Source::Failed(_) => {}
+        }
+        match step.sink {
+            Sink::Taking => {}
+            Sink::Full => sink.set_writable(false),
+            Sink::Failed(errno) => {
+                self.die();
+                return Err(Stop::SinkFailed(errno));
+            }
+        }
+        if let Source::Failed(errno) = step.source {
+            return Err(Stop::SourceFailed(errno));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! The first stage of a link: opening its upstream.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry};
+use nix::errno::Errno;
+
+use crate::channel::Channel;
+use crate::open::{Attempt, Child, OpenError, Progress, Upstream, Wake};
+use crate::outcome::{Outcome, Side};
+use crate::readiness::Readiness;
+use crate::table::{Key, Port};
+use crate::toolbox::Toolbox;
+use crate::watch::Watch;
+
+use super::{Half, Link, Next, Stage};
+
+impl Link {
+    /// The first turn: begins to wait for the downstream and to open the upstream.
+    pub(crate) fn start(&mut self, tools: &mut Toolbox<'_>) -> Next {
+        match self.watch_downstream(tools.registry) {
+            Ok(()) => self.open_further(tools),
+            Err(error) => self.refuse(OpenError::from_io("cannot wait for the downstream", &error)),
+        }
+    }
+
+    /// Begins anew with another attempt.
+    pub(crate) fn start_again(
+        &mut self,
+        attempt: Box<dyn Attempt>,
+        tools: &mut Toolbox<'_>,
+    ) -> Next {
+        self.detail = None;
+        self.stage = Stage::Opening { attempt, wake: Wake::START, registered: false };
+        self.open_further(tools)
+    }
+
+    /// Registers the downstream. epoll refuses regular files and some devices (EPERM): those never
+    /// block, so they count as ready for ever.
+    fn watch_downstream(&mut self, registry: &Registry) -> io::Result<()> {
+        let key = self.key;
+        let Half { channel, ready, .. } = &mut self.halves[Side::Downstream as usize];
+        let is_unpollable = |error: &io::Error| error.raw_os_error() == Some(Errno::EPERM as i32);
+        if let Some(source) = channel.source() {
+            match register(registry, source.fd, key, Port::DownSource) {
+                Err(error) if is_unpollable(&error) => ready.set_readable(true),
+                result => result?,
+            }
+        }
+        if let Some(sink) = channel.sink().filter(|_| channel.is_pair()) {
+            match register(registry, sink.fd, key, Port::DownSink) {
+                Err(error) if is_unpollable(&error) => ready.set_writable(true),
+                result => result?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Drives the attempt, and begins to relay when the upstream is open.
+    pub(super) fn open_further(&mut self, tools: &mut Toolbox<'_>) -> Next {
+        if self.halves[Side::Downstream as usize].ready.error() {
+            return Next::End(Outcome::Cancelled);
+        }
+        let Stage::Opening { attempt, wake, registered } = &mut self.stage else {
+            return Next::Wait;
+        };
+        // A turn that the downstream's events caused is no news for the attempt.
+        let wake = std::mem::replace(wake, Wake::START);
+        if *registered && wake == Wake::START {
+            return Next::Wait;
+        }
+        let progress = attempt.advance(wake);
+        let key = self.key;
+        let result = match progress {
+            Progress::Pending => return Next::Wait,
+            Progress::Waiting => match attempt.source() {
+                Some(source) => {
+                    *registered = true;
+                    register(tools.registry, source, key, Port::UpSource).map(|()| None)
+                }
+                None => Ok(None),
+            },
+            Progress::Failed(error) => return self.refuse(error),
+            Progress::Open(Upstream::Stream(socket)) => {
+                let registered = *registered;
+                self.take_stream(socket, registered, tools.registry).map(Some)
+            }
+            Progress::Open(Upstream::Piped { input, output, child }) => {
+                self.take_pipes(input, output, child, tools.registry).map(Some)
+            }
+        };
+        match result {
+            Ok(None) => Next::Wait,
+            Ok(Some(())) => self.begin(tools),
+            Err(error) => self.refuse(OpenError::from_io("cannot wait for the upstream", &error)),
+        }
+    }
+
+    fn refuse(&mut self, error: OpenError) -> Next {
+        let class = error.class;
+        self.explain(error);
+        Next::End(Outcome::OpenFailed(class))
+    }
+
+    fn take_stream(
+        &mut self,
+        socket: OwnedFd,
+        registered: bool,
+        registry: &Registry,
+    ) -> io::Result<()> {
+        if !registered {
+            register(registry, &socket, self.key, Port::UpSource)?;
+        }
+        let channel = Channel::stream(socket);
+        let ready = Readiness::of_new_stream();
+        self.halves[Side::Upstream as usize] = Half { channel, ready, ..Half::default() };
+        Ok(())
+    }
+
+    fn take_pipes(
+        &mut self,
+        input: OwnedFd,
+        output: OwnedFd,
+        child: Box<dyn Child>,
+        registry: &Registry,
+    ) -> io::Result<()> {
+        register(registry, &output, self.key, Port::UpSource)?;
+        register(registry, &input, self.key, Port::UpSink)?;
+        register(registry, child.exit_source(), self.key, Port::Exit)?;
+        register(registry, child.diagnostics(), self.key, Port::Diagnostics)?;
+        let channel = Channel::pair(output, input)?;
+        self.halves[Side::Upstream as usize] = Half { channel, ..Half::default() };
+        self.watch = Some(Box::new(Watch::new(child)));
+        Ok(())
+    }
+
+    /// Both sides are there.
+    fn begin(&mut self, tools: &mut Toolbox<'_>) -> Next {
+        self.stage = Stage::Relaying;
+        self.open_time = Some(tools.now.duration_since(self.accepted_at));
+        self.active_at = tools.now;
+        self.start_lane(Side::Downstream, tools.splice);
+        self.start_lane(Side::Upstream, tools.splice);
+        self.relay(tools)
+    }
+}
+
+/// Registers a descriptor once, for both directions; mio makes it edge-triggered. Closing the
+/// descriptor is what ends the registration (epoll(7), question 6).
+fn register(registry: &Registry, fd: impl AsFd, key: Key, port: Port) -> io::Result<()> {
+    let both = Interest::READABLE | Interest::WRITABLE;
+    registry.register(&mut SourceFd(&fd.as_fd().as_raw_fd()), key.token(port), both)
+}

@@ -1,0 +1,85 @@
+//! What a side of a link can do right now, as far as we know.
+//!
+//! mio registers edge-triggered: the kernel reports a change once. So a bit is set by an event and
+//! cleared only by the system call that finds the opposite (EAGAIN, a short read, a short write).
+//! A bit that is wrongly set costs one system call; one that is wrongly clear would be a lost
+//! wake-up, so nothing else ever clears one.
+
+use mio::event::Event;
+
+/// The readiness of one side of a link.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Readiness(u8);
+
+impl Readiness {
+    const READABLE: u8 = 1;
+    const WRITABLE: u8 = 2;
+    const ENDED: u8 = 4;
+    const ERROR: u8 = 8;
+
+    /// A stream that has just been accepted or connected: the send queue is empty.
+    pub(crate) fn of_new_stream() -> Self {
+        Self(Self::WRITABLE)
+    }
+
+    /// Takes in an event of the descriptor that bytes come from.
+    pub(crate) fn note_source(&mut self, event: &Event) {
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            self.0 |= Self::READABLE;
+        }
+        if event.is_read_closed() || event.is_error() {
+            self.set_ended();
+        }
+    }
+
+    /// Takes in an event of the descriptor that bytes go to.
+    pub(crate) fn note_sink(&mut self, event: &Event) {
+        if event.is_writable() || event.is_error() {
+            self.0 |= Self::WRITABLE;
+        }
+        // EPOLLERR on a socket: an RST has come. On a pipe: its reader is gone.
+        if event.is_error() {
+            self.0 |= Self::ERROR;
+        }
+    }
+
+    pub(crate) fn readable(self) -> bool {
+        self.0 & Self::READABLE != 0
+    }
+
+    pub(crate) fn writable(self) -> bool {
+        self.0 & Self::WRITABLE != 0
+    }
+
+    /// The kernel has announced the end of the source.
+    pub(crate) fn ended(self) -> bool {
+        self.0 & Self::ENDED != 0
+    }
+
+    /// The kernel has announced that the sink takes nothing any more.
+    pub(crate) fn error(self) -> bool {
+        self.0 & Self::ERROR != 0
+    }
+
+    pub(crate) fn set_readable(&mut self, readable: bool) {
+        self.set(Self::READABLE, readable);
+    }
+
+    /// EPOLLRDHUP, or an error: the end is in the queue. A short read is then no sign of an empty
+    /// queue, because the end itself is still to be read.
+    pub(crate) fn set_ended(&mut self) {
+        self.set(Self::ENDED, true);
+    }
+
+    pub(crate) fn set_writable(&mut self, writable: bool) {
+        self.set(Self::WRITABLE, writable);
+    }
+
+    fn set(&mut self, bit: u8, on: bool) {
+        if on {
+            self.0 |= bit;
+        } else {
+            self.0 &= !bit;
+        }
+    }
+}

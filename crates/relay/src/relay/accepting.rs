@@ -1,0 +1,143 @@
+//! How a loop accepts clients, stops accepting when it must, and goes on when it can.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+
+use mio::net::TcpStream;
+
+use crate::acceptor::{Accept, Gate, ACCEPTS_PER_TURN, PAUSE_TICK};
+use crate::channel::Channel;
+use crate::link::{Link, Next};
+use crate::observer::{Accepted, Trouble};
+use crate::open::OpenClass;
+use crate::outcome::Outcome;
+use crate::table::Key;
+
+use super::Relay;
+
+/// Clients taken out of a listener's queue before it is closed: as many as fit into it.
+const BACKLOG: usize = crate::listen::BACKLOG.unsigned_abs() as usize;
+
+impl Relay {
+    /// Accepts a few clients from each listener that has some.
+    pub(super) fn accept_clients(&mut self) {
+        for index in 0..self.acceptors.len() {
+            self.accept_from(index, ACCEPTS_PER_TURN);
+        }
+    }
+
+    fn accept_from(&mut self, index: usize, most: usize) {
+        for _ in 0..most {
+            let Some(acceptor) = self.acceptors.get_mut(index) else { return };
+            if !acceptor.ready || self.gate != Gate::Open {
+                return;
+            }
+            match acceptor.accept() {
+                Accept::Client(stream, client) => {
+                    let (forward, local) = (acceptor.forward, acceptor.local);
+                    self.begin_link(forward, stream, local, client);
+                }
+                Accept::Empty => acceptor.ready = false,
+                Accept::Skip(error) => {
+                    let forward = &self.forwards[acceptor.forward].name;
+                    self.observer.trouble(&Trouble::AcceptFailed { forward, error: &error });
+                }
+                Accept::Exhausted(error) => self.pause(&error),
+            }
+        }
+    }
+
+    fn begin_link(
+        &mut self,
+        index: usize,
+        stream: TcpStream,
+        local: SocketAddr,
+        client: SocketAddr,
+    ) {
+        let stream = Channel::stream(OwnedFd::from(std::net::TcpStream::from(stream)));
+        let forward = &mut self.forwards[index];
+        if !forward.places.take() {
+            stream.abort();
+            self.counters.link_rejected();
+            let forward = &forward.name;
+            self.observer.trouble(&Trouble::LimitReached { forward, client });
+            return;
+        }
+        self.admit(index, stream, Some(local), Some(client));
+    }
+
+    /// Makes a link of a downstream for which a place has been taken.
+    pub(super) fn admit(
+        &mut self,
+        index: usize,
+        downstream: Channel,
+        local: Option<SocketAddr>,
+        client: Option<SocketAddr>,
+    ) {
+        let forward = &mut self.forwards[index];
+        self.counters.link_opened();
+        self.observer.accepted(&Accepted { forward: &forward.name, local, client });
+        let attempt = forward.opener.open();
+        let now = self.now;
+        let key = self.links.insert(|key| Link::new(key, index, downstream, client, attempt, now));
+        let mut exhausted = false;
+        self.with_link(key, |link, _, tools| {
+            let next = link.start(tools);
+            exhausted = next == Next::End(Outcome::OpenFailed(OpenClass::Exhausted));
+            if exhausted {
+                Next::Wait
+            } else {
+                next
+            }
+        });
+        if exhausted {
+            self.open_from_reserve(key);
+        }
+    }
+
+    /// Opens the upstream once more with the descriptors of the reserve, so that a client that was
+    /// accepted is served. No other client is accepted until the reserve is back.
+    fn open_from_reserve(&mut self, key: Key) {
+        self.reserve.release();
+        self.pool.shed();
+        self.with_link(key, |link, forward, tools| link.start_again(forward.opener.open(), tools));
+        if let Err(error) = self.reserve.refill() {
+            self.pause(&error);
+        }
+    }
+
+    /// Stops accepting.
+    fn pause(&mut self, error: &io::Error) {
+        // The kernel allocates the descriptor before it looks into the queue, so this may happen
+        // with no client waiting; pausing is right all the same.
+        self.pool.shed();
+        self.gate = Gate::Paused { since: self.now, next_try: self.now + PAUSE_TICK };
+        self.counters.accept_paused();
+        self.observer.trouble(&Trouble::AcceptPaused { error });
+    }
+
+    /// Accepts again if the reserve can be filled.
+    pub(super) fn try_to_resume(&mut self) {
+        let Gate::Paused { since, .. } = self.gate else { return };
+        if self.reserve.refill().is_err() {
+            return;
+        }
+        self.gate = Gate::Open;
+        let paused = self.now.duration_since(since);
+        self.observer.trouble(&Trouble::AcceptResumed { paused });
+        for acceptor in &mut self.acceptors {
+            acceptor.ready = true;
+        }
+    }
+
+    /// Closes the listeners, after taking in the clients whose handshake is complete: closing with
+    /// them in the queue would reset them.
+    pub(super) fn close_acceptors(&mut self) {
+        for index in 0..self.acceptors.len() {
+            self.acceptors[index].ready = true;
+            self.accept_from(index, BACKLOG);
+        }
+        self.acceptors.clear();
+    }
+}

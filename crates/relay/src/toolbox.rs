@@ -1,0 +1,23 @@
+//! What a loop lends to a link for one turn.
+
+use std::time::Instant;
+
+use mio::Registry;
+use nix::errno::Errno;
+
+use crate::pipe::PipePool;
+
+/// The shared things that moving bytes needs.
+#[derive(Debug)]
+pub(crate) struct Toolbox<'a> {
+    /// The time of this turn; read once.
+    pub(crate) now: Instant,
+    pub(crate) registry: &'a Registry,
+    /// The copy buffer. Holds nothing between two steps.
+    pub(crate) buffer: &'a mut [u8],
+    pub(crate) pool: &'a mut PipePool,
+    /// Whether new lanes may splice.
+    pub(crate) splice: bool,
+    /// Set when splice(2) was refused.
+    pub(crate) refusal: &'a mut Option<Errno>,
+}
