@@ -8,10 +8,12 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
 use nix::errno::Errno;
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 
 /// Clients accepted from one listener in one turn.
 pub(crate) const ACCEPTS_PER_TURN: usize = 16;
@@ -43,21 +45,48 @@ pub(crate) enum Accept {
 }
 
 impl Acceptor {
-    pub(crate) fn accept(&self) -> Accept {
+    /// Accepts one client, and finds out whether there is another.
+    pub(crate) fn accept(&mut self) -> Accept {
         let error = match self.socket.accept() {
-            Ok((stream, client)) => return Accept::Client(stream, client),
+            Ok((stream, client)) => {
+                self.ready = self.has_another();
+                return Accept::Client(stream, client);
+            }
             Err(error) => error,
         };
         match error.raw_os_error().map(Errno::from_raw) {
-            Some(Errno::EAGAIN) => Accept::Empty,
-            Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM) => {
-                Accept::Exhausted(error)
+            Some(Errno::EAGAIN) => {
+                self.ready = false;
+                Accept::Empty
             }
-            // accept(2) hands on errors of the connection that was about to be accepted
-            // (ECONNABORTED, EPROTO, ENETDOWN, ...) and EPERM of a firewall: all of them concern
-            // one client. EINTR: simply the next try.
-            _ => Accept::Skip(error),
+            // accept(2) hands on errors of the connection that was about to be accepted, and EPERM
+            // of a firewall; all of them concern one client.
+            Some(
+                Errno::ECONNABORTED
+                | Errno::EPROTO
+                | Errno::EPERM
+                | Errno::ENOPROTOOPT
+                | Errno::EOPNOTSUPP
+                | Errno::ENETDOWN
+                | Errno::ENETUNREACH
+                | Errno::EHOSTDOWN
+                | Errno::EHOSTUNREACH
+                | Errno::ENONET
+                | Errno::EINTR,
+            ) => Accept::Skip(error),
+            // EMFILE, ENFILE, ENOBUFS, ENOMEM; and whatever else may come, so that an error that
+            // stays makes the loop wait rather than spin.
+            _ => Accept::Exhausted(error),
         }
+    }
+
+    /// Whether another client waits. After a client has been accepted this is asked with poll(2),
+    /// because an accept(2) that finds nobody has allocated a socket, a file and a descriptor
+    /// before it looks, and costs ten times as much (2.6 us against 0.28 us).
+    fn has_another(&self) -> bool {
+        let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+        // An error here would be one of accept(2), too, which then tells it.
+        poll(&mut fds, PollTimeout::ZERO) != Ok(0)
     }
 }
 

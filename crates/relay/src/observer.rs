@@ -105,7 +105,7 @@ pub enum Trouble<'a> {
         /// The forward's name.
         forward: &'a str,
         /// Who was refused.
-        client: SocketAddr,
+        client: Option<SocketAddr>,
     },
     /// splice(2) or its pipes are not to be had here; this loop copies from now on.
     SpliceUnavailable {

@@ -4,8 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
-use mio::net::TcpStream;
-
 use crate::acceptor::{Accept, Gate, ACCEPTS_PER_TURN, PAUSE_TICK};
 use crate::channel::Channel;
 use crate::link::{Link, Next};
@@ -36,9 +34,10 @@ impl Relay {
             match acceptor.accept() {
                 Accept::Client(stream, client) => {
                     let (forward, local) = (acceptor.forward, acceptor.local);
-                    self.begin_link(forward, stream, local, client);
+                    let stream = OwnedFd::from(std::net::TcpStream::from(stream));
+                    self.admit(forward, Channel::stream(stream), Some(local), Some(client));
                 }
-                Accept::Empty => acceptor.ready = false,
+                Accept::Empty => {}
                 Accept::Skip(error) => {
                     let forward = &self.forwards[acceptor.forward].name;
                     self.observer.trouble(&Trouble::AcceptFailed { forward, error: &error });
@@ -48,26 +47,7 @@ impl Relay {
         }
     }
 
-    fn begin_link(
-        &mut self,
-        index: usize,
-        stream: TcpStream,
-        local: SocketAddr,
-        client: SocketAddr,
-    ) {
-        let stream = Channel::stream(OwnedFd::from(std::net::TcpStream::from(stream)));
-        let forward = &mut self.forwards[index];
-        if !forward.places.take() {
-            stream.abort();
-            self.counters.link_rejected();
-            let forward = &forward.name;
-            self.observer.trouble(&Trouble::LimitReached { forward, client });
-            return;
-        }
-        self.admit(index, stream, Some(local), Some(client));
-    }
-
-    /// Makes a link of a downstream for which a place has been taken.
+    /// Makes a link of a downstream, or refuses it if the forward has no place left.
     pub(super) fn admit(
         &mut self,
         index: usize,
@@ -76,6 +56,13 @@ impl Relay {
         client: Option<SocketAddr>,
     ) {
         let forward = &mut self.forwards[index];
+        if !forward.places.take() {
+            downstream.abort();
+            self.counters.link_rejected();
+            let forward = &forward.name;
+            self.observer.trouble(&Trouble::LimitReached { forward, client });
+            return;
+        }
         self.counters.link_opened();
         self.observer.accepted(&Accepted { forward: &forward.name, local, client });
         let attempt = forward.opener.open();

@@ -1,0 +1,120 @@
+//! How a link ends: its time limits, and the way its sides are closed.
+
+use std::time::{Duration, Instant};
+
+use crate::forward::Limits;
+use crate::lane::{Lane, Phase};
+use crate::outcome::{Limit, Outcome, Side};
+use crate::toolbox::Toolbox;
+use crate::watch::GRACE;
+
+use super::{Link, Next, Stage};
+
+impl Link {
+    /// What the link does when its deadline has come.
+    pub(crate) fn expire(&mut self, limits: &Limits, tools: &mut Toolbox<'_>) -> Next {
+        let now = tools.now;
+        match &mut self.stage {
+            Stage::Opening { .. } => {
+                if now < self.accepted_at + limits.connect_timeout {
+                    return Next::Wait;
+                }
+                let waited = limits.connect_timeout;
+                self.detail = Some(format!("the upstream was not open within {waited:?}"));
+                Next::End(Outcome::Expired(Limit::Connect))
+            }
+            Stage::Closing { kill_at, .. } => {
+                if kill_at.is_some_and(|moment| moment <= now) {
+                    *kill_at = None;
+                    self.watch.iter_mut().for_each(|watch| watch.child.kill());
+                }
+                Next::Wait
+            }
+            Stage::Relaying => {
+                if self.grace_is_over(now) {
+                    return self.relay(tools);
+                }
+                let silent = |limit: Option<Duration>| {
+                    limit.is_some_and(|limit| self.active_at + limit <= now)
+                };
+                if self.is_half_closed() && silent(limits.linger) {
+                    Next::End(Outcome::Expired(Limit::Linger))
+                } else if silent(limits.idle_timeout) {
+                    Next::End(Outcome::Expired(Limit::Idle))
+                } else {
+                    Next::Wait
+                }
+            }
+        }
+    }
+
+    /// If the grace of a child is over: makes its output end, if it is the child that has ended.
+    fn grace_is_over(&mut self, now: Instant) -> bool {
+        let Some(watch) = self.watch.as_mut() else { return false };
+        if watch.grace.is_none_or(|grace| now < grace) {
+            return false;
+        }
+        if watch.verdict().is_some() {
+            let half = &mut self.halves[Side::Upstream as usize];
+            if half.ready.readable() {
+                // A slow reader is still being served.
+                watch.grace = Some(now + GRACE);
+            } else {
+                watch.child.kill();
+                half.lane.iter_mut().for_each(Lane::end_source);
+            }
+        }
+        true
+    }
+
+    /// When the link next has to be looked at, computed from its state alone.
+    pub(crate) fn wanted_deadline(&self, limits: &Limits) -> Option<Instant> {
+        match &self.stage {
+            Stage::Opening { .. } => Some(self.accepted_at + limits.connect_timeout),
+            Stage::Closing { kill_at, .. } => *kill_at,
+            Stage::Relaying => {
+                let linger = limits.linger.filter(|_| self.is_half_closed());
+                let silence = [linger, limits.idle_timeout].into_iter().flatten().min();
+                let grace = self.watch.as_ref().and_then(|watch| watch.grace);
+                let grace = grace.filter(|_| self.phase(Side::Upstream) != Phase::Done);
+                [silence.map(|limit| self.active_at + limit), grace].into_iter().flatten().min()
+            }
+        }
+    }
+
+    /// Closes both sides in the way that `outcome` calls for. False if the link must stay until
+    /// its child has been collected.
+    pub(crate) fn close(&mut self, outcome: Outcome, tools: &mut Toolbox<'_>) -> bool {
+        for side in [Side::Downstream, Side::Upstream] {
+            // A side to which everything has been delivered, FIN included, must not lose it again
+            // because the other side has reset since.
+            let served = self.phase(side.other()) == Phase::Done
+                || (side == Side::Downstream && outcome == Outcome::Clean);
+            let ended = self.phase(side) != Phase::Flowing;
+            let half = &mut self.halves[side as usize];
+            half.conduit.discard(tools.pool);
+            let channel = std::mem::take(&mut half.channel);
+            match outcome {
+                // With its end read, closing is all there is to do.
+                Outcome::Clean if ended => drop(channel),
+                Outcome::Clean | Outcome::Reset(_) if served => channel.leave(tools.buffer),
+                _ => channel.abort(),
+            }
+        }
+        match self.watch.as_mut() {
+            Some(watch) if watch.verdict().is_none() => {
+                watch.child.terminate();
+                self.stage = Stage::Closing { outcome, kill_at: Some(tools.now + GRACE) };
+                false
+            }
+            _ => true,
+        }
+    }
+
+    pub(super) fn close_further(&self, outcome: Outcome) -> Next {
+        match self.watch.as_ref() {
+            Some(watch) if watch.verdict().is_none() => Next::Wait,
+            _ => Next::End(outcome),
+        }
+    }
+}
