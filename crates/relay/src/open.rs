@@ -104,8 +104,8 @@ pub trait Child: fmt::Debug + Send {
     /// Returns false once there is nothing more to be had now.
     fn absorb_diagnostics(&mut self) -> bool;
 
-    /// Collects the exit status if the program has ended (and so leaves no zombie), else `None`.
-    /// Asked again, it answers the same.
+    /// Collects the exit status and the last diagnostics if the program has ended (and so leaves
+    /// no zombie), else `None`. Asked again, it answers the same.
     fn verdict(&mut self) -> Option<Verdict>;
 
     /// Asks the program to end (SIGTERM).
@@ -185,9 +185,12 @@ impl OpenClass {
         match errno {
             Errno::ECONNREFUSED | Errno::ECONNRESET => Self::Refused,
             Errno::ETIMEDOUT => Self::TimedOut,
-            Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::ENETDOWN | Errno::EHOSTDOWN => {
-                Self::Unreachable
-            }
+            // EINVAL is what a blackhole route gives (ip-route(8)).
+            Errno::ENETUNREACH
+            | Errno::EHOSTUNREACH
+            | Errno::ENETDOWN
+            | Errno::EHOSTDOWN
+            | Errno::EINVAL => Self::Unreachable,
             Errno::EPERM | Errno::EACCES => Self::Denied,
             Errno::ESRCH | Errno::ENOENT => Self::TargetGone,
             Errno::EMFILE

@@ -14,9 +14,6 @@ use crate::open::{Child, Verdict};
 /// child that was asked to end is given before it is killed.
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
 
-/// Blocks of diagnostics read before the verdict is asked for: more than the tail that is kept.
-const LAST_BLOCKS: usize = 16;
-
 /// A child and what is known of it.
 #[derive(Debug)]
 pub(crate) struct Watch {
@@ -53,11 +50,6 @@ impl Watch {
             self.diagnostics_ready = self.child.absorb_diagnostics();
         }
         if self.exit_ready && self.verdict.is_none() {
-            for _ in 0..LAST_BLOCKS {
-                if !self.child.absorb_diagnostics() {
-                    break;
-                }
-            }
             self.verdict = self.child.verdict();
             if self.verdict.is_some() {
                 self.grace = Some(now + GRACE);
