@@ -1,1 +1,28 @@
-//! testkit
+//! What the tests and benchmarks of nsplice are made with; never part of a shipped program.
+//!
+//! Tests here use real things: real namespaces, real sockets, real programs and signals. This crate
+//! makes them short to write, gives each wait an end, and cleans up whatever happens.
+//!
+//! - [`ramp`]: the payload, checked byte by byte;
+//! - [`namespace`]: network namespaces that stand in for containers;
+//! - [`peer`] and [`talk`]: scripted servers and clients;
+//! - [`program`]: the real binary, line by line;
+//! - [`census`]: what a process holds, before and after;
+//! - [`wait`]: waiting for conditions;
+//! - [`mod@skip`]: what a test does where it cannot run.
+
+pub mod census;
+pub mod load;
+pub mod namespace;
+pub mod peer;
+pub mod program;
+pub mod ramp;
+pub mod skip;
+pub mod talk;
+pub mod wait;
+
+pub use census::Census;
+pub use namespace::Namespace;
+pub use peer::{connect, listen, Server};
+pub use program::Program;
+pub use wait::{wait_for, wait_until, Gate, PATIENCE};

@@ -1,0 +1,289 @@
+//! The command line of `nsplice-load`, in two steps: words into options, options into a [`Command`].
+//!
+//! Every option takes one value except `--hold`. An option that the chosen workload does not know is an error, not a
+//! thing to ignore: a benchmark that silently drops half of what it was asked is worse than none.
+
+use super::failure::Failure;
+use super::plan::{Direction, Plan, Workload};
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// What `--help` prints.
+pub const HELP: &str = "\
+nsplice-load: client and origin on both sides of a TCP relay, in one process
+
+  nsplice-load bulk     [--streams N] [--direction up|down]   bytes one way             (1, up)
+  nsplice-load pingpong [--links N] [--size BYTES]            requests and replies      (64, 1024)
+  nsplice-load connect  [--parallel K]                        connect, 64 B, 64 B, close (1)
+  nsplice-load idle     [--links N] [--hold]                  memory of idle links      (2000)
+
+  nsplice-load ports N       print N free TCP ports of 127.0.0.1, outside the range of outgoing connections
+  nsplice-load table FILE    print the measurements in FILE (the JSON lines of the above) side by side
+
+for every workload:
+  --relay ADDR:PORT     where the relay listens; without it the client connects straight to the origin
+  --origin ADDR:PORT    where our origin listens, to which the relay forwards (127.0.0.1:0)
+  --seconds S           length of the measured window (3); for idle, the longest wait for memory to settle
+  --warmup S            unmeasured time before it (0.5)
+  --cgroup DIR          control group of the relay, for its CPU and memory; repeat it for the hierarchies of cgroup v1
+  --pid PID             the relay's process (children count too), where there is no control group
+  --peer NAME           the name of the row (direct)
+  --round N             which repetition this is (1)
+
+One JSON line goes to stdout, the readable form to stderr. idle --hold keeps the links until stdin has a line or ends.
+Exit status: 0 measured, 1 not measured, 2 usage.
+";
+
+/// Longest window and warm-up taken: an hour. Beyond it a typing error is likelier than a wish.
+const LONGEST_SECONDS: f64 = 3600.0;
+
+/// Most links taken. Both ends of each are ours, so this is already two fds each; ports run out long before.
+const MOST_LINKS: usize = 100_000;
+
+/// Largest request: what fits socket buffers many times over, so that neither side can fill both at once.
+const LARGEST_REQUEST: usize = 16 * 1024 * 1024;
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Run a workload.
+    Measure(Plan),
+    /// Find free ports.
+    Ports(usize),
+    /// Print measurements side by side.
+    Table(PathBuf),
+    /// Print [`HELP`].
+    Help,
+}
+
+/// Reads a command line, without the program's name.
+///
+/// # Errors
+///
+/// [`Failure::Usage`] saying which word is wrong and what would be right.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Failure> {
+    let mut words = Vec::new();
+    for arg in args {
+        let word = arg
+            .into_string()
+            .map_err(|bad| Failure::Usage(format!("argument {} is not UTF-8", bad.display())))?;
+        words.push(word);
+    }
+    if words.iter().any(|w| w == "--help" || w == "-h") {
+        return Ok(Command::Help);
+    }
+    let mut words = words.into_iter();
+    let Some(verb) = words.next() else {
+        return Err(Failure::Usage("what to do is missing".to_owned()));
+    };
+    let rest: Vec<String> = words.collect();
+    match verb.as_str() {
+        "ports" => Ok(Command::Ports(number("ports", &only(&verb, rest)?, 1, 1000)?)),
+        "table" => Ok(Command::Table(PathBuf::from(only(&verb, rest)?))),
+        "bulk" | "pingpong" | "connect" | "idle" => {
+            plan(&verb, Options::read(rest)?).map(Command::Measure)
+        }
+        other => Err(Failure::Usage(format!(
+            "{other:?} is not one of bulk, pingpong, connect, idle, ports, table"
+        ))),
+    }
+}
+
+fn plan(verb: &str, mut options: Options) -> Result<Plan, Failure> {
+    let workload = match verb {
+        "bulk" => Workload::Bulk {
+            streams: options.number("--streams", 1, MOST_LINKS)?.unwrap_or(1),
+            direction: match options.take("--direction").as_deref() {
+                None | Some("up") => Direction::Up,
+                Some("down") => Direction::Down,
+                Some(other) => {
+                    return Err(Failure::Usage(format!(
+                        "--direction {other:?} is neither up nor down"
+                    )))
+                }
+            },
+        },
+        "pingpong" => Workload::PingPong {
+            links: options.number("--links", 1, MOST_LINKS)?.unwrap_or(64),
+            size: options.number("--size", 1, LARGEST_REQUEST)?.unwrap_or(1024),
+        },
+        "connect" => Workload::Connect {
+            parallel: options.number("--parallel", 1, MOST_LINKS)?.unwrap_or(1),
+        },
+        _ => Workload::Idle {
+            links: options.number("--links", 1, MOST_LINKS)?.unwrap_or(2000),
+            hold: options.take("--hold").is_some(),
+        },
+    };
+    let mut plan = Plan::new(workload);
+    plan.relay = options.parsed("--relay", "an address and port such as 127.0.0.1:8080")?;
+    if let Some(origin) =
+        options.parsed::<SocketAddr>("--origin", "an address and port such as 127.0.0.1:8080")?
+    {
+        plan.origin = origin;
+    }
+    if let Some(window) = options.seconds("--seconds")? {
+        plan.window = window;
+    }
+    if let Some(warmup) = options.seconds("--warmup")? {
+        plan.warmup = warmup;
+    }
+    while let Some(dir) = options.take("--cgroup") {
+        plan.cgroups.push(PathBuf::from(dir));
+    }
+    plan.pid = options.parsed("--pid", "a process id")?;
+    if let Some(peer) = options.take("--peer") {
+        plan.peer = peer;
+    }
+    if let Some(round) = options.parsed("--round", "a number")? {
+        plan.round = round;
+    }
+    options.finish(verb)?;
+    Ok(plan)
+}
+
+fn only(verb: &str, rest: Vec<String>) -> Result<String, Failure> {
+    match <[String; 1]>::try_from(rest) {
+        Ok([word]) => Ok(word),
+        Err(rest) => Err(Failure::Usage(format!("{verb} takes one argument, not {}", rest.len()))),
+    }
+}
+
+fn number(what: &str, text: &str, least: usize, most: usize) -> Result<usize, Failure> {
+    match text.parse() {
+        Ok(n) if (least..=most).contains(&n) => Ok(n),
+        _ => Err(Failure::Usage(format!("{what} {text:?} is not a number from {least} to {most}"))),
+    }
+}
+
+/// Options as typed, in order; each is taken out by the one who knows it, and what stays is not known.
+struct Options(Vec<(String, String)>);
+
+impl Options {
+    fn read(words: Vec<String>) -> Result<Self, Failure> {
+        let mut options = Vec::new();
+        let mut words = words.into_iter();
+        while let Some(word) = words.next() {
+            if !word.starts_with("--") {
+                return Err(Failure::Usage(format!("{word:?} is not an option")));
+            }
+            if word == "--hold" {
+                options.push((word, String::new()));
+            } else if let Some((name, value)) = word.split_once('=') {
+                options.push((name.to_owned(), value.to_owned()));
+            } else if let Some(value) = words.next() {
+                options.push((word, value));
+            } else {
+                return Err(Failure::Usage(format!("{word} needs a value")));
+            }
+        }
+        Ok(Self(options))
+    }
+
+    fn take(&mut self, name: &str) -> Option<String> {
+        let at = self.0.iter().position(|(n, _)| n == name)?;
+        Some(self.0.remove(at).1)
+    }
+
+    fn number(&mut self, name: &str, least: usize, most: usize) -> Result<Option<usize>, Failure> {
+        self.take(name).map(|text| number(name, &text, least, most)).transpose()
+    }
+
+    fn parsed<T: FromStr>(&mut self, name: &str, wanted: &str) -> Result<Option<T>, Failure> {
+        self.take(name)
+            .map(|text| {
+                text.parse().map_err(|_| Failure::Usage(format!("{name} {text:?} is not {wanted}")))
+            })
+            .transpose()
+    }
+
+    fn seconds(&mut self, name: &str) -> Result<Option<Duration>, Failure> {
+        let Some(seconds) = self.parsed::<f64>(name, "a number of seconds")? else {
+            return Ok(None);
+        };
+        if !(0.0..=LONGEST_SECONDS).contains(&seconds) {
+            return Err(Failure::Usage(format!(
+                "{name} {seconds} is not from 0 to {LONGEST_SECONDS} seconds"
+            )));
+        }
+        Ok(Some(Duration::from_secs_f64(seconds)))
+    }
+
+    fn finish(self, verb: &str) -> Result<(), Failure> {
+        match self.0.first() {
+            None => Ok(()),
+            Some((name, _)) => {
+                Err(Failure::Usage(format!("{name} is not an option of {verb}, or is given twice")))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_line(line: &str) -> Result<Command, Failure> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    fn refusal(line: &str) -> String {
+        match parse_line(line) {
+            Err(failure) => {
+                assert_eq!(failure.exit_code(), 2, "{line}");
+                failure.to_string()
+            }
+            Ok(command) => panic!("{line} was taken as {command:?}"),
+        }
+    }
+
+    #[test]
+    fn a_full_line_is_read() {
+        let line = "bulk --streams 16 --direction=down --relay 127.0.0.1:7 --origin 127.0.0.1:8 --seconds 0.5 \
+                    --warmup 0 --cgroup /a --cgroup /b --pid 12 --peer socat --round 3";
+        let Ok(Command::Measure(plan)) = parse_line(line) else {
+            panic!("{line} was refused");
+        };
+        assert_eq!(plan.workload, Workload::Bulk { streams: 16, direction: Direction::Down });
+        assert_eq!(plan.relay, Some(SocketAddr::from(([127, 0, 0, 1], 7))));
+        assert_eq!(plan.origin.port(), 8);
+        assert_eq!(plan.window, Duration::from_millis(500));
+        assert_eq!(plan.warmup, Duration::ZERO);
+        assert_eq!(plan.cgroups, [PathBuf::from("/a"), PathBuf::from("/b")]);
+        assert_eq!((plan.pid, plan.peer.as_str(), plan.round), (Some(12), "socat", 3));
+    }
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        let Ok(Command::Measure(plan)) = parse_line("idle --hold") else {
+            panic!("refused");
+        };
+        assert_eq!(plan.workload, Workload::Idle { links: 2000, hold: true });
+    }
+
+    #[test]
+    fn other_verbs() {
+        assert_eq!(parse_line("ports 2").ok(), Some(Command::Ports(2)));
+        assert_eq!(parse_line("table x").ok(), Some(Command::Table(PathBuf::from("x"))));
+        assert_eq!(parse_line("bulk --help").ok(), Some(Command::Help));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        assert!(refusal("").contains("missing"));
+        assert!(refusal("flood").contains("\"flood\""));
+        assert!(refusal("bulk --streams").contains("--streams needs a value"));
+        assert!(refusal("bulk --streams 0").contains("from 1 to"));
+        assert!(refusal("bulk --size 3").contains("--size is not an option of bulk"));
+        assert!(refusal("bulk --peer a --peer b").contains("twice"));
+        assert!(refusal("bulk --direction sideways").contains("neither"));
+        assert!(refusal("bulk extra").contains("not an option"));
+        assert!(refusal("bulk --seconds -1").contains("from 0 to"));
+        assert!(refusal("bulk --seconds nan").contains("from 0 to"));
+        assert!(refusal("connect --relay nowhere").contains("127.0.0.1:8080"));
+        assert!(refusal("ports").contains("one argument"));
+    }
+}

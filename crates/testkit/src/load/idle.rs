@@ -1,0 +1,143 @@
+//! What a link costs that does nothing: memory, kernel memory included, between before and after opening N of them.
+//!
+//! Each link does one round trip, so it is established end to end and the relay has had every reason to allocate what
+//! it will; then nothing moves. The kernel charges memory to a group in batches of up to 64 pages per CPU, so single
+//! readings are off by as much; over thousands of links that is a few hundred bytes each at worst. The reading is
+//! taken when it has stopped changing, since relays free their buffers late.
+
+use super::client::{Client, Progress};
+use super::failure::Failure;
+use super::meter::Meter;
+use super::net::{self, Bin};
+use super::origin::{Origin, Side};
+use super::plan::{Plan, SMALL_REQUEST};
+use super::report::{Figure, Measurement};
+use mio::{Events, Poll};
+use std::io::Read;
+use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
+
+/// Links that are being established at the same time: enough to be quick, few against any relay's accept queue.
+const AT_A_TIME: usize = 32;
+
+/// How long no link at all may get established.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Between two readings of a memory counter that should have settled.
+const SETTLE_STEP: Duration = Duration::from_millis(200);
+
+/// Readings this close are the same: a quarter of the kernel's charge batch, and less than one link of any relay
+/// that grows by processes.
+const SAME: u64 = 64 * 1024;
+
+struct Bench {
+    poll: Poll,
+    events: Events,
+    bin: Bin,
+    origin: Origin,
+    clients: Vec<Client>,
+    established: usize,
+}
+
+/// Measures it.
+///
+/// # Errors
+///
+/// When links are refused, or end while idle.
+pub fn run(
+    plan: &Plan,
+    relay: SocketAddr,
+    listener: TcpListener,
+    meter: &Meter,
+    links: usize,
+    hold: bool,
+) -> Result<Measurement, Failure> {
+    let (poll, events) = net::open_poll(AT_A_TIME)?;
+    let origin = Origin::new(listener, SMALL_REQUEST, poll.registry())?;
+    let mut bench = Bench {
+        poll,
+        events,
+        bin: Bin::default(),
+        origin,
+        clients: Vec::with_capacity(links),
+        established: 0,
+    };
+
+    let before = bench.settled(meter, plan.window)?;
+    let start = Instant::now();
+    let mut progress = Instant::now();
+    while bench.established < links {
+        let was = bench.established;
+        while bench.clients.len() < links && bench.clients.len() - bench.established < AT_A_TIME {
+            let client =
+                Client::connect(relay, bench.clients.len(), SMALL_REQUEST, bench.poll.registry())?;
+            bench.clients.push(client);
+        }
+        bench.turn(SETTLE_STEP)?;
+        if bench.established > was {
+            progress = Instant::now();
+        } else if progress.elapsed() > PATIENCE {
+            return Err(Failure::Relay(format!(
+                "only {was} of {links} links could be established"
+            )));
+        }
+    }
+    let took = start.elapsed();
+    let after = bench.settled(meter, plan.window)?;
+    if bench.origin.open() < links {
+        return Err(Failure::Relay(format!(
+            "only {} of {links} links are still open",
+            bench.origin.open()
+        )));
+    }
+
+    let mut report = Measurement::bare(plan, meter, took);
+    report.set(Figure::Links, links);
+    if let (Some(before), Some(after)) = (before, after) {
+        report.memory(before, after, links);
+    }
+    if hold {
+        report.tell();
+        // A line, or the end: either is the word to go. What else can be wrong with stdin does not matter by now.
+        let _ = std::io::stdin().read(&mut [0; 1]);
+    }
+    Ok(report)
+}
+
+impl Bench {
+    /// One pass of the loop.
+    fn turn(&mut self, timeout: Duration) -> Result<(), Failure> {
+        net::wait(&mut self.poll, &mut self.events, timeout)?;
+        for event in &self.events {
+            match Side::from(event.token()) {
+                Side::Listener => self.origin.accept(self.poll.registry())?,
+                Side::Origin(index) => self.origin.turn(index, &mut self.bin),
+                Side::Client(index) => {
+                    let client = &mut self.clients[index];
+                    let ended = |e| Failure::Relay(format!("link {index} ended: {e}"));
+                    if client.turn(&mut self.bin).map_err(ended)? == Progress::Replied {
+                        self.established += 1;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The memory in use once it no longer changes, or when `longest` is over.
+    fn settled(&mut self, meter: &Meter, longest: Duration) -> Result<Option<u64>, Failure> {
+        let start = Instant::now();
+        let Some(mut last) = meter.memory()? else { return Ok(None) };
+        loop {
+            let pause = Instant::now();
+            while pause.elapsed() < SETTLE_STEP {
+                self.turn(SETTLE_STEP.saturating_sub(pause.elapsed()))?;
+            }
+            let Some(now) = meter.memory()? else { return Ok(None) };
+            if now.abs_diff(last) <= SAME || start.elapsed() >= longest {
+                return Ok(Some(now));
+            }
+            last = now;
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The load that relays are compared under: `nsplice-load`.
+//!
+//! # Theory of operation
+//!
+//! One process and one thread hold both ends of every connection: the *client* side connects to the relay under
+//! test, the *origin* side is what the relay connects to. So one clock times both ends, one loop schedules them, and
+//! nothing but the relay stands between. A run is
+//!
+//! 1. [`ready`]: wait until one round trip through the relay works, which is the only honest sign that it is up;
+//! 2. warm-up: the workload runs unmeasured, so that windows, buffers and allocators have grown;
+//! 3. the window: counters start from zero, and the [`meter`] is read at both of its edges;
+//! 4. [`report`]: figures are computed from the difference.
+//!
+//! What is compared is the CPU that the relay used, not the rate: on a shared machine rates swing by a third from one
+//! minute to the next, CPU per byte or per request does so far less. The kernel work of the relay's system calls is
+//! in that figure; so is the part of loopback delivery that runs on the back of its sends, as is usual on loopback.
+//! The same holds for every relay measured, so the comparison is fair though the absolute number is not a law.
+//!
+//! The generator must not be the bottleneck it measures. Payload is sent from one static block that stays in cache,
+//! and received with `MSG_TRUNC`, which for TCP drops the bytes in the kernel without a copy. Whether that was enough
+//! is part of each report: `load_busy` is the share of one CPU this process used, and a run without `--relay` (the row
+//! "direct") shows what the load costs alone.
+//!
+//! Contents are not checked here; the tests of the relay do that. Lengths are.
+
+pub mod args;
+pub mod bulk;
+pub mod client;
+pub mod connect;
+pub mod failure;
+pub mod idle;
+pub mod latency;
+pub mod meter;
+pub mod net;
+pub mod origin;
+pub mod pingpong;
+pub mod plan;
+pub mod ports;
+pub mod process;
+pub mod ready;
+pub mod report;
+pub mod table;
+
+use failure::Failure;
+use meter::Meter;
+use plan::{Plan, Workload};
+use report::Measurement;
+
+/// Runs one workload through the relay of `plan` and reports it.
+///
+/// # Errors
+///
+/// When the relay never answers, when a link that should live ends, or when the system refuses sockets or counters.
+pub fn measure(plan: &Plan) -> Result<Measurement, Failure> {
+    net::raise_fd_limit(plan.workload.fds_needed())?;
+    let listener = net::listen(plan.origin)?;
+    let origin =
+        listener.local_addr().map_err(|e| Failure::system("read the origin's address", e))?;
+    let relay = plan.relay.unwrap_or(origin);
+    let meter = Meter::open(&plan.cgroups, plan.pid)?;
+
+    ready::wait(relay, &listener)?;
+    match plan.workload {
+        Workload::Bulk { streams, direction } => {
+            bulk::run(plan, relay, listener, &meter, streams, direction)
+        }
+        Workload::PingPong { links, size } => {
+            pingpong::run(plan, relay, listener, &meter, links, size)
+        }
+        Workload::Connect { parallel } => connect::run(plan, relay, listener, &meter, parallel),
+        Workload::Idle { links, hold } => idle::run(plan, relay, listener, &meter, links, hold),
+    }
+}

@@ -1,0 +1,146 @@
+//! What is to be measured: a workload, and through what.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Bytes of a request, and of its reply, where the workload is about connections rather than bytes.
+pub const SMALL_REQUEST: usize = 64;
+
+/// Which way bulk bytes travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From client to origin.
+    Up,
+    /// From origin to client.
+    Down,
+}
+
+/// One kind of load and its size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Workload {
+    /// Long one-way streams, as fast as they go.
+    Bulk {
+        /// Streams at the same time.
+        streams: usize,
+        /// Which way.
+        direction: Direction,
+    },
+    /// Requests answered by replies of the same size, one outstanding per link.
+    PingPong {
+        /// Links at the same time.
+        links: usize,
+        /// Bytes of a request, and of a reply.
+        size: usize,
+    },
+    /// Connect, one small request, its reply, close; again and again.
+    Connect {
+        /// Connections at the same time.
+        parallel: usize,
+    },
+    /// Links that are established end to end and then do nothing.
+    Idle {
+        /// How many.
+        links: usize,
+        /// Keep them after the measurement until stdin has a line or ends.
+        hold: bool,
+    },
+}
+
+impl Workload {
+    /// The heading under which measurements of this workload are put side by side.
+    #[must_use]
+    pub fn case(&self) -> String {
+        match *self {
+            Self::Bulk { streams, direction } => {
+                let way = match direction {
+                    Direction::Up => "up",
+                    Direction::Down => "down",
+                };
+                let noun = if streams == 1 { "stream" } else { "streams" };
+                format!("bulk {streams} {noun} {way}")
+            }
+            Self::PingPong { links, size } if size % 1024 == 0 => {
+                format!("ping-pong {links} x {} KiB", size / 1024)
+            }
+            Self::PingPong { links, size } => format!("ping-pong {links} x {size} B"),
+            Self::Connect { parallel } => format!("connect-request-close {parallel} at a time"),
+            Self::Idle { .. } => "idle links".to_owned(),
+        }
+    }
+
+    /// Descriptors this process needs: both ends of every link, and some of its own.
+    #[must_use]
+    pub fn fds_needed(&self) -> u64 {
+        // Closing connections overlap with new ones, and stdio, the poll and the meter's files count too.
+        const OWN: usize = 128;
+        let links = match *self {
+            Self::Bulk { streams, .. } => streams,
+            Self::PingPong { links, .. } | Self::Idle { links, .. } => links,
+            Self::Connect { parallel } => parallel * 2,
+        };
+        u64::try_from(links * 2 + OWN).unwrap_or(u64::MAX)
+    }
+}
+
+/// A workload with everything that surrounds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// What load.
+    pub workload: Workload,
+    /// Where the relay listens; `None` connects straight to the origin.
+    pub relay: Option<SocketAddr>,
+    /// Where our origin listens.
+    pub origin: SocketAddr,
+    /// Length of the measured window.
+    pub window: Duration,
+    /// Unmeasured time before it.
+    pub warmup: Duration,
+    /// Control group directories of the relay. cgroup v2 has one, v1 one for each controller.
+    pub cgroups: Vec<PathBuf>,
+    /// The relay's process, for machines without control groups.
+    pub pid: Option<u32>,
+    /// The name of the row.
+    pub peer: String,
+    /// Which repetition this is.
+    pub round: u32,
+}
+
+impl Plan {
+    /// A plan for `workload` with everything else at its default.
+    #[must_use]
+    pub fn new(workload: Workload) -> Self {
+        Self {
+            workload,
+            relay: None,
+            origin: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            window: Duration::from_secs(3),
+            warmup: Duration::from_millis(500),
+            cgroups: Vec::new(),
+            pid: None,
+            peer: "direct".to_owned(),
+            round: 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cases_read_as_headings() {
+        let case = |w: Workload| w.case();
+        assert_eq!(
+            case(Workload::Bulk { streams: 1, direction: Direction::Up }),
+            "bulk 1 stream up"
+        );
+        assert_eq!(case(Workload::PingPong { links: 64, size: 1024 }), "ping-pong 64 x 1 KiB");
+        assert_eq!(case(Workload::PingPong { links: 2, size: 100 }), "ping-pong 2 x 100 B");
+    }
+
+    #[test]
+    fn both_ends_of_each_link_are_counted() {
+        assert!(Workload::Idle { links: 2000, hold: false }.fds_needed() > 4000);
+    }
+}

@@ -1,0 +1,76 @@
+//! Is the relay up? One round trip through it is the answer; a port that accepts may lead nowhere yet.
+//!
+//! Blocking sockets with timeouts are enough here, since one connection is made at a time. A failed attempt may leave
+//! a half-made connection in the origin's queue, so each attempt first empties that queue.
+
+use super::failure::Failure;
+use super::plan::SMALL_REQUEST;
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+/// How long a relay may take from its start to its first link.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long one attempt may wait on each of its steps.
+const STEP: Duration = Duration::from_secs(2);
+
+/// Between attempts: short against any start-up time, long against a connect.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Returns once a small request has gone through the relay at `relay` to `origin`, and its reply back.
+///
+/// # Errors
+///
+/// [`Failure::Relay`] with the last reason, when that does not happen in time.
+pub fn wait(relay: SocketAddr, origin: &TcpListener) -> Result<(), Failure> {
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        match round_trip(relay, origin) {
+            Ok(()) => return Ok(()),
+            Err(e) if Instant::now() >= give_up => {
+                return Err(Failure::Relay(format!(
+                    "no round trip through {relay} within {} s: {e}",
+                    PATIENCE.as_secs()
+                )))
+            }
+            Err(_) => std::thread::sleep(PAUSE),
+        }
+    }
+}
+
+fn round_trip(relay: SocketAddr, origin: &TcpListener) -> io::Result<()> {
+    while origin.accept().is_ok() {}
+
+    let mut client = TcpStream::connect_timeout(&relay, STEP)?;
+    client.set_read_timeout(Some(STEP))?;
+    client.write_all(&[b'?'; SMALL_REQUEST])?;
+
+    let timeout = PollTimeout::try_from(STEP).unwrap_or(PollTimeout::MAX);
+    if poll(&mut [PollFd::new(origin.as_fd(), PollFlags::POLLIN)], timeout)? == 0 {
+        return Err(io::Error::other("it accepted, but did not connect to the origin"));
+    }
+    let (mut server, _) = origin.accept()?;
+    server.set_nonblocking(false)?;
+    server.set_read_timeout(Some(STEP))?;
+    let mut message = [0; SMALL_REQUEST];
+    server.read_exact(&mut message)?;
+    server.write_all(&message)?;
+    client.read_exact(&mut message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::net;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn an_origin_is_its_own_relay() {
+        let origin = net::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a listener");
+        let address = origin.local_addr().expect("its address");
+        wait(address, &origin).expect("a round trip");
+    }
+}

@@ -1,0 +1,303 @@
+//! A measurement, as a line of JSON for programs and as a line of words for people.
+
+use super::failure::Failure;
+use super::latency::Latencies;
+use super::meter::{Meter, Usage};
+use super::plan::Plan;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::Duration;
+
+/// Every number that a measurement can hold. The order is the order of columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Figure {
+    /// Payload per second, in units of 10^9 bits.
+    GbitPerSecond,
+    /// CPU seconds of the relay for 10^9 bytes of payload.
+    CpuSecondsPerGb,
+    /// Operations per second.
+    PerSecond,
+    /// CPU microseconds of the relay for each operation.
+    CpuMicrosPerOperation,
+    /// Median latency in microseconds.
+    P50Micros,
+    /// 99th percentile of latency in microseconds.
+    P99Micros,
+    /// Memory of the relay for each idle link.
+    BytesPerLink,
+    /// Share of one CPU that the relay used; several threads can make it more than 1.
+    RelayBusy,
+    /// Share of one CPU that this process used.
+    LoadBusy,
+    /// Share of one CPU that everything else on this machine used.
+    OthersBusy,
+    /// CPU microseconds of this process for each operation.
+    LoadMicrosPerOperation,
+    /// CPU seconds of this process for 10^9 bytes.
+    LoadSecondsPerGb,
+    /// Payload bytes that arrived.
+    Bytes,
+    /// Operations that were finished.
+    Operations,
+    /// Operations that failed.
+    Failed,
+    /// Links that were open.
+    Links,
+    /// Memory of the relay before the links were opened.
+    BytesBefore,
+    /// Memory of the relay with the links open.
+    BytesAfter,
+}
+
+/// One peer, one case, one round.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measurement {
+    /// Which relay.
+    pub peer: String,
+    /// Which workload and size.
+    pub case: String,
+    /// Which repetition.
+    pub round: u32,
+    /// How CPU and memory were measured.
+    pub meter: String,
+    /// How long the window really was.
+    pub seconds: f64,
+    /// What was found.
+    pub figures: BTreeMap<Figure, f64>,
+    #[serde(skip)]
+    told: bool,
+}
+
+impl Measurement {
+    /// A report without figures yet, over a span of `wall`.
+    #[must_use]
+    pub fn bare(plan: &Plan, meter: &Meter, wall: Duration) -> Self {
+        Self {
+            peer: plan.peer.clone(),
+            case: plan.workload.case(),
+            round: plan.round,
+            meter: meter.name().to_owned(),
+            seconds: wall.as_secs_f64(),
+            figures: BTreeMap::new(),
+            told: false,
+        }
+    }
+
+    /// A report that says how busy both sides were, which every workload with a window has.
+    #[must_use]
+    pub fn new(plan: &Plan, meter: &Meter, usage: &Usage) -> Self {
+        let mut report = Self::bare(plan, meter, usage.wall);
+        report.figures.insert(Figure::LoadBusy, usage.own.as_secs_f64() / report.seconds);
+        if let Some(relay) = usage.relay {
+            report.figures.insert(Figure::RelayBusy, relay.as_secs_f64() / report.seconds);
+        }
+        if let Some(others) = usage.others {
+            report.figures.insert(Figure::OthersBusy, others.as_secs_f64() / report.seconds);
+        }
+        report
+    }
+
+    /// Adds a count.
+    pub fn set(&mut self, figure: Figure, count: usize) {
+        self.figures.insert(figure, count as f64);
+    }
+
+    /// Adds what follows from `bytes` having arrived.
+    ///
+    /// # Errors
+    ///
+    /// When none did: a rate of zero is a broken relay, not a slow one.
+    pub fn bytes(&mut self, bytes: u64, usage: &Usage) -> Result<(), Failure> {
+        if bytes == 0 {
+            return Err(Failure::Relay("no byte arrived in the measured window".to_owned()));
+        }
+        let gigabytes = bytes as f64 / 1e9;
+        self.figures.insert(Figure::Bytes, bytes as f64);
+        self.figures.insert(Figure::GbitPerSecond, gigabytes * 8.0 / self.seconds);
+        self.figures.insert(Figure::LoadSecondsPerGb, usage.own.as_secs_f64() / gigabytes);
+        if let Some(relay) = usage.relay {
+            self.figures.insert(Figure::CpuSecondsPerGb, relay.as_secs_f64() / gigabytes);
+        }
+        Ok(())
+    }
+
+    /// Adds what follows from `count` operations having finished.
+    ///
+    /// # Errors
+    ///
+    /// When none did.
+    pub fn operations(&mut self, count: usize, usage: &Usage) -> Result<(), Failure> {
+        if count == 0 {
+            return Err(Failure::Relay("no operation finished in the measured window".to_owned()));
+        }
+        let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / count as f64;
+        self.set(Figure::Operations, count);
+        self.figures.insert(Figure::PerSecond, count as f64 / self.seconds);
+        self.figures.insert(Figure::LoadMicrosPerOperation, each(usage.own));
+        if let Some(relay) = usage.relay {
+            self.figures.insert(Figure::CpuMicrosPerOperation, each(relay));
+        }
+        Ok(())
+    }
+
+    /// Adds percentiles.
+    pub fn latencies(&mut self, latencies: Latencies) {
+        if let Some((p50, p99)) = latencies.into_p50_p99() {
+            self.figures.insert(Figure::P50Micros, p50);
+            self.figures.insert(Figure::P99Micros, p99);
+        }
+    }
+
+    /// Adds memory for each of `links`.
+    pub fn memory(&mut self, before: u64, after: u64, links: usize) {
+        self.figures.insert(Figure::BytesBefore, before as f64);
+        self.figures.insert(Figure::BytesAfter, after as f64);
+        self.figures.insert(Figure::BytesPerLink, (after as f64 - before as f64) / links as f64);
+    }
+
+    /// Writes it, JSON to stdout and words to stderr, once however often it is called.
+    pub fn tell(&mut self) {
+        if std::mem::replace(&mut self.told, true) {
+            return;
+        }
+        // If nobody reads, there is nobody to tell that.
+        if let Ok(line) = serde_json::to_string(self) {
+            let mut out = std::io::stdout().lock();
+            let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+        }
+        let _ = writeln!(std::io::stderr(), "{}", self.readable());
+    }
+
+    fn readable(&self) -> String {
+        let mut text = format!("{}, {}, round {}:", self.peer, self.case, self.round);
+        let mut separator = ' ';
+        for (figure, &value) in &self.figures {
+            if let Some(column) = figure.column() {
+                let _ = write!(text, "{separator} {} {}", column.format(value), column.heading);
+                separator = ',';
+            }
+        }
+        text
+    }
+}
+
+/// How a figure is shown in a table.
+#[derive(Debug, Clone, Copy)]
+pub struct Column {
+    /// Its title, which is also its unit.
+    pub heading: &'static str,
+    /// Is more better, or less, or is it no matter of better?
+    pub better: Better,
+    decimals: usize,
+    scale: f64,
+}
+
+/// Which end of a scale is the good one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Better {
+    /// More is better.
+    More,
+    /// Less is better.
+    Less,
+    /// It explains others and is not compared.
+    Neither,
+}
+
+impl Column {
+    /// The value as the table shows it.
+    #[must_use]
+    pub fn format(&self, value: f64) -> String {
+        format!("{:.*}", self.decimals, value * self.scale)
+    }
+}
+
+impl Figure {
+    /// How it is shown, for the figures that people compare; the others are for the JSON only.
+    #[must_use]
+    pub fn column(self) -> Option<Column> {
+        let column =
+            |heading, better, decimals, scale| Some(Column { heading, better, decimals, scale });
+        match self {
+            Self::GbitPerSecond => column("Gbit/s", Better::More, 1, 1.0),
+            Self::CpuSecondsPerGb => column("CPU s/GB", Better::Less, 3, 1.0),
+            Self::PerSecond => column("per s", Better::More, 0, 1.0),
+            Self::CpuMicrosPerOperation => column("CPU us each", Better::Less, 1, 1.0),
+            Self::P50Micros => column("p50 us", Better::Less, 0, 1.0),
+            Self::P99Micros => column("p99 us", Better::Less, 0, 1.0),
+            Self::BytesPerLink => column("bytes per link", Better::Less, 0, 1.0),
+            Self::RelayBusy => column("% relay CPU", Better::Neither, 0, 100.0),
+            Self::LoadBusy => column("% load CPU", Better::Neither, 0, 100.0),
+            Self::OthersBusy => column("% other CPU", Better::Neither, 0, 100.0),
+            Self::LoadMicrosPerOperation => column("load us each", Better::Neither, 1, 1.0),
+            Self::LoadSecondsPerGb => column("load s/GB", Better::Neither, 3, 1.0),
+            Self::Bytes
+            | Self::Operations
+            | Self::Failed
+            | Self::Links
+            | Self::BytesBefore
+            | Self::BytesAfter => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::plan::{Direction, Workload};
+
+    fn measurement() -> (Measurement, Usage) {
+        let plan = Plan::new(Workload::Bulk { streams: 1, direction: Direction::Up });
+        let usage = Usage {
+            wall: Duration::from_secs(2),
+            relay: Some(Duration::from_secs(1)),
+            own: Duration::from_millis(500),
+            others: None,
+        };
+        let meter = Meter::open(&[], None).expect("nothing to open");
+        (Measurement::new(&plan, &meter, &usage), usage)
+    }
+
+    #[test]
+    fn figures_follow_from_counts() {
+        let (mut report, usage) = measurement();
+        report.bytes(4_000_000_000, &usage).expect("bytes arrived");
+        assert!((report.figures[&Figure::GbitPerSecond] - 16.0).abs() < 1e-9);
+        assert!((report.figures[&Figure::CpuSecondsPerGb] - 0.25).abs() < 1e-9);
+        assert!((report.figures[&Figure::RelayBusy] - 0.5).abs() < 1e-9);
+        report.operations(1000, &usage).expect("operations finished");
+        assert!((report.figures[&Figure::CpuMicrosPerOperation] - 1000.0).abs() < 1e-9);
+        report.memory(1000, 5000, 2);
+        assert!((report.figures[&Figure::BytesPerLink] - 2000.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn nothing_at_all_is_a_failure() {
+        let (mut report, usage) = measurement();
+        assert!(report.bytes(0, &usage).is_err());
+        assert!(report.operations(0, &usage).is_err());
+    }
+
+    #[test]
+    fn json_comes_back_as_it_went() {
+        let (mut report, usage) = measurement();
+        report.bytes(1_000_000, &usage).expect("bytes arrived");
+        let line = serde_json::to_string(&report).expect("JSON");
+        assert!(line.contains("\"gbit_per_second\":"), "{line}");
+        let back: Measurement = serde_json::from_str(&line).expect("our own JSON");
+        assert_eq!(back, report);
+    }
+
+    #[test]
+    fn words_name_their_units() {
+        let (mut report, usage) = measurement();
+        report.bytes(4_000_000_000, &usage).expect("bytes arrived");
+        let text = report.readable();
+        assert!(
+            text.starts_with("direct, bulk 1 stream up, round 1:  16.0 Gbit/s, 0.250 CPU s/GB"),
+            "{text}"
+        );
+    }
+}
