@@ -1,1 +1,53 @@
-//! backend
+//! How nsplice opens an upstream inside a container's network namespace.
+//!
+//! A [`Destination`] says what is to be reached: a host and a port inside a [`Target`]. A [`Plan`]
+//! is made once, at start: it finds the target, looks for permission and tools, and settles on a
+//! backend. From then on its openers give one upstream per link:
+//!
+//! - `setns` makes a socket inside the target's namespace and connects it from home;
+//! - `external` runs `nsenter -t PID -n socat - TCP4:localhost:PORT`, or a program of the
+//!   operator's, and carries the bytes over its standard input and output;
+//! - `dial` connects from the namespace that nsplice itself runs in.
+//!
+//! [`survey`] tells which of them work here, and why the others do not.
+//!
+//! `unsafe` lives in `sys.rs` alone.
+
+mod check;
+mod child;
+mod choice;
+mod connect;
+mod destination;
+mod direct;
+mod docker;
+mod error;
+mod excursion;
+mod external;
+mod http;
+mod last_words;
+mod limits;
+mod namespace;
+mod offload;
+mod options;
+mod place;
+mod plan;
+mod probe;
+mod process;
+mod resolver;
+mod sys;
+mod target;
+mod template;
+mod tools;
+
+pub use check::{
+    survey, BackendReport, Capability, ConnectReport, Survey, TargetReport, ToolReport,
+};
+pub use choice::{Choice, ChoiceError};
+pub use destination::{Destination, Host, HostError};
+pub use error::{BackendError, ErrorKind};
+pub use limits::SystemLimits;
+pub use namespace::Identity;
+pub use options::Options;
+pub use plan::Plan;
+pub use target::{Target, TargetError};
+pub use template::{Template, TemplateError};

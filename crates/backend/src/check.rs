@@ -1,0 +1,249 @@
+//! What works here, what does not, and why: the facts behind `nsplice check`.
+//!
+//! A survey only gathers; it fails at nothing, for whatever fails is what it has to tell.
+
+use std::fs;
+use std::path::PathBuf;
+
+use nix::sys::utsname::uname;
+use serde::Serialize;
+
+use crate::choice::Choice;
+use crate::destination::Destination;
+use crate::error::BackendError;
+use crate::excursion::Home;
+use crate::limits::SystemLimits;
+use crate::namespace::Identity;
+use crate::options::Options;
+use crate::place::Place;
+use crate::plan::Plan;
+use crate::probe;
+use crate::target::Target;
+use crate::tools;
+
+/// Everything that was found out.
+#[derive(Debug, Clone, Serialize)]
+pub struct Survey {
+    /// The running kernel's release, e.g. `6.12.48`.
+    pub kernel: String,
+    /// The capabilities that matter.
+    pub capabilities: Vec<Capability>,
+    /// The programs of the external backend.
+    pub tools: Vec<ToolReport>,
+    /// Limits of pipes and descriptors.
+    pub limits: SystemLimits,
+    /// The target, if there is one.
+    pub target: Option<TargetReport>,
+    /// The backends: setns, external, dial.
+    pub backends: Vec<BackendReport>,
+}
+
+/// One capability of the calling thread.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Capability {
+    /// Its name, e.g. `CAP_SYS_ADMIN`.
+    pub name: &'static str,
+    /// Whether it is in the effective set.
+    pub effective: bool,
+    /// What it is good for here.
+    pub purpose: &'static str,
+}
+
+/// One program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ToolReport {
+    /// Its name.
+    pub name: String,
+    /// Where it is; `None` if it cannot be used.
+    pub path: Option<PathBuf>,
+    /// Why it cannot be used.
+    pub problem: Option<String>,
+}
+
+/// The target.
+#[derive(Debug, Clone, Serialize)]
+pub struct TargetReport {
+    /// As it was written.
+    pub target: String,
+    /// Its network namespace, e.g. `net:[4026532000]`; `None` if it has none or we may not know.
+    pub namespace: Option<Identity>,
+    /// Whether that is the namespace we run in; `None` if it is not known.
+    pub own: Option<bool>,
+    /// Why it cannot be found.
+    pub problem: Option<String>,
+}
+
+/// One backend.
+#[derive(Debug, Clone, Serialize)]
+pub struct BackendReport {
+    /// `setns`, `external` or `dial`.
+    pub backend: &'static str,
+    /// Whether it can be used here, and for the target if there is one.
+    pub usable: bool,
+    /// Why not.
+    pub reason: Option<String>,
+    /// What a real connect to the destination brought.
+    pub connect: Option<ConnectReport>,
+}
+
+/// A real connect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ConnectReport {
+    /// Whether the upstream was opened.
+    pub connected: bool,
+    /// Until it was open, in microseconds; `None` if it was not.
+    pub microseconds: Option<u64>,
+    /// The class of the failure, e.g. `refused`.
+    pub class: Option<&'static str>,
+    /// The failure as a sentence, or what the success means.
+    pub detail: Option<String>,
+}
+
+/// Finds out what works here and, with a `destination`, what works for it. Blocks: with a
+/// destination it connects once through each usable backend.
+pub fn survey(options: &Options, destination: Option<&Destination>) -> Survey {
+    Survey {
+        kernel: uname()
+            .map(|system| system.release().to_string_lossy().into_owned())
+            .unwrap_or_default(),
+        capabilities: capabilities(&effective()),
+        tools: tool_reports(options),
+        limits: SystemLimits::read(),
+        target: destination.map(|destination| target_report(&destination.target, options)),
+        backends: [Choice::Setns, Choice::External, Choice::Dial]
+            .map(|choice| match destination {
+                Some(destination) => tried(choice, destination, options),
+                None => general(choice, options),
+            })
+            .into(),
+    }
+}
+
+/// The line `CapEff` of our status.
+fn effective() -> String {
+    let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    line.unwrap_or_default().trim().to_owned()
+}
+
+fn capabilities(effective: &str) -> Vec<Capability> {
+    let set = u64::from_str_radix(effective, 16).unwrap_or(0);
+    CAPABILITIES
+        .iter()
+        .map(|&(name, bit, purpose)| Capability { name, effective: set >> bit & 1 == 1, purpose })
+        .collect()
+}
+
+fn tool_reports(options: &Options) -> Vec<ToolReport> {
+    let report = |name: &str, found: Result<PathBuf, BackendError>| {
+        let problem = found.as_ref().err().map(ToString::to_string);
+        ToolReport { name: name.to_owned(), path: found.ok(), problem }
+    };
+    match &options.command {
+        Some(template) => vec![report(template.program(), tools::program(template.program()))],
+        None => {
+            vec![report("socat", tools::socat(options)), report("nsenter", tools::nsenter(options))]
+        }
+    }
+}
+
+fn target_report(target: &Target, options: &Options) -> TargetReport {
+    let place = Place::find(target, options);
+    let home = Home::here().ok();
+    let namespace = match (&place, &home) {
+        (Ok(Place::Home), _) | (Err(_), _) | (_, None) => None,
+        (Ok(place), Some(home)) => place.identity(home),
+    };
+    let own = namespace.zip(home).map(|(namespace, home)| namespace == home.identity());
+    let problem = place.err().map(|error| error.to_string());
+    TargetReport { target: target.to_string(), namespace, own, problem }
+}
+
+/// What can be said of a backend without a target.
+fn general(choice: Choice, options: &Options) -> BackendReport {
+    let reason = match choice {
+        Choice::Setns => match Home::here().map(|home| home.try_leaving()) {
+            Ok(Ok(())) => None,
+            Ok(Err(errno)) => Some(format!(
+                "setns(2) into our own network namespace: {}; CAP_SYS_ADMIN is needed",
+                errno.desc()
+            )),
+            Err(error) => Some(nsplice_relay::open::describe(&error)),
+        },
+        Choice::External => tool_reports(options).into_iter().find_map(|tool| tool.problem),
+        Choice::Dial | Choice::Auto => None,
+    };
+    BackendReport { backend: choice.as_str(), usable: reason.is_none(), reason, connect: None }
+}
+
+/// What a backend does for `destination`.
+fn tried(choice: Choice, destination: &Destination, options: &Options) -> BackendReport {
+    // A command is the external backend's; the others are surveyed as if it were not there.
+    let command = options.command.clone().filter(|_| choice == Choice::External);
+    let options = Options { command, ..options.clone() };
+    let opener = Plan::prepare(destination, choice, &options).and_then(|plan| plan.opener());
+    let (reason, connect) = match opener {
+        Err(error) => (Some(error.to_string()), None),
+        Ok(mut opener) => (None, Some(connect_report(probe::connect(opener.as_mut())))),
+    };
+    BackendReport { backend: choice.as_str(), usable: reason.is_none(), reason, connect }
+}
+
+fn connect_report(connected: Result<probe::Connected, nsplice_relay::OpenError>) -> ConnectReport {
+    match connected {
+        Ok(connected) => ConnectReport {
+            connected: true,
+            microseconds: Some(u64::try_from(connected.time.as_micros()).unwrap_or(u64::MAX)),
+            class: None,
+            detail: connected.by_child.then(|| CHILD_CONNECTS.to_owned()),
+        },
+        Err(error) => ConnectReport {
+            connected: false,
+            microseconds: None,
+            class: Some(error.class.as_str()),
+            detail: Some(error.detail),
+        },
+    }
+}
+
+/// Name, bit (capability.h) and purpose.
+const CAPABILITIES: [(&str, u32, &str); 4] = [
+    ("CAP_SYS_ADMIN", 21, "entering network namespaces"),
+    ("CAP_SYS_PTRACE", 19, "entering the namespaces of other users' processes"),
+    ("CAP_NET_ADMIN", 12, "needed by no backend"),
+    ("CAP_SYS_RESOURCE", 24, "pipes beyond fs.pipe-max-size, and more open files"),
+];
+
+const CHILD_CONNECTS: &str =
+    "it is the child that connects; the time is that of starting it, and it had not failed 300 ms later";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_are_read_from_the_mask() {
+        let names = |mask: &str| -> Vec<_> {
+            capabilities(mask).into_iter().filter(|c| c.effective).map(|c| c.name).collect()
+        };
+        assert_eq!(names("0000000000200000"), ["CAP_SYS_ADMIN"]);
+        assert_eq!(
+            names("0000000001081000"),
+            ["CAP_SYS_PTRACE", "CAP_NET_ADMIN", "CAP_SYS_RESOURCE"]
+        );
+        assert_eq!(names(""), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_survey_without_a_target_connects_to_nothing() {
+        let survey = survey(&Options::default(), None);
+        assert!(survey.target.is_none());
+        assert_eq!(
+            survey.backends.iter().map(|b| b.backend).collect::<Vec<_>>(),
+            ["setns", "external", "dial"]
+        );
+        assert!(survey.backends.iter().all(|backend| backend.connect.is_none()));
+        assert!(survey.limits.granted_pipe_size.is_some_and(|size| size >= 4096));
+        assert!(!survey.kernel.is_empty());
+    }
+}

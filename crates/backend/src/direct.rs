@@ -1,0 +1,188 @@
+//! The backends that connect by themselves: `setns` and `dial`.
+//!
+//! They differ in one thing only, where the socket is born: in the target's namespace, or at home.
+//! An opening goes through at most three stages, and most pass all of them without waiting:
+//!
+//! 1. locating: only for a container whose process has ended is somebody asked;
+//! 2. resolving: only for a name;
+//! 3. connecting: see `connect.rs`.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use nsplice_relay::{Attempt, OpenClass, OpenError, Opener, Progress, Wake};
+
+use crate::connect::Connecting;
+use crate::destination::{Destination, Host};
+use crate::error::BackendError;
+use crate::excursion::Home;
+use crate::offload::{Answer, Offloaded};
+use crate::place::{Located, Place, Whereabouts};
+use crate::process::Process;
+use crate::resolver::{resolve, Resolved};
+
+/// All that openings of one destination share.
+#[derive(Debug)]
+pub(crate) struct Route {
+    backend: &'static str,
+    destination: Destination,
+    place: Place,
+    home: Home,
+    ends: Ends,
+}
+
+/// What to connect to.
+#[derive(Debug)]
+enum Ends {
+    Known(Arc<[SocketAddr]>),
+    Named(String),
+}
+
+impl Route {
+    /// A route to `destination` that begins at `place`.
+    pub(crate) fn new(
+        backend: &'static str,
+        destination: Destination,
+        place: Place,
+        home: Home,
+    ) -> Self {
+        let port = destination.port;
+        let ends = match destination.reached() {
+            Host::Localhost => {
+                let local: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+                Ends::Known(local.map(|address| SocketAddr::new(address, port)).into())
+            }
+            Host::Address(address) => Ends::Known([SocketAddr::new(address, port)].into()),
+            Host::Name(name) => Ends::Named(name),
+        };
+        Self { backend, destination, place, home, ends }
+    }
+
+    /// The backend's name.
+    pub(crate) fn backend(&self) -> &'static str {
+        self.backend
+    }
+}
+
+/// Opens upstreams along a route.
+#[derive(Debug)]
+pub(crate) struct Direct {
+    route: Arc<Route>,
+}
+
+impl Direct {
+    pub(crate) fn new(route: Arc<Route>) -> Self {
+        Self { route }
+    }
+}
+
+impl Opener for Direct {
+    fn backend(&self) -> &'static str {
+        self.route.backend
+    }
+
+    fn open(&mut self) -> Box<dyn Attempt> {
+        Box::new(Opening { route: Arc::clone(&self.route), stage: Stage::Fresh })
+    }
+}
+
+#[derive(Debug)]
+struct Opening {
+    route: Arc<Route>,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Fresh,
+    Locating(Offloaded<Result<Arc<Process>, BackendError>>),
+    Resolving(Located, Offloaded<Resolved>),
+    Connecting(Connecting),
+    Over,
+}
+
+impl Opening {
+    fn locate(&mut self) -> Progress {
+        match self.route.place.locate(&self.route.destination.target) {
+            Whereabouts::Known(located) => self.resolve(located),
+            Whereabouts::Asked(asked) => self.wait(Stage::Locating(asked)),
+            Whereabouts::Lost(error) => Progress::Failed(error),
+        }
+    }
+
+    fn resolve(&mut self, located: Located) -> Progress {
+        match &self.route.ends {
+            Ends::Known(candidates) => {
+                let candidates = Arc::clone(candidates);
+                self.connect(located, candidates)
+            }
+            Ends::Named(name) => match resolve(name, &self.route.destination) {
+                Ok(asked) => self.wait(Stage::Resolving(located, asked)),
+                Err(error) => Progress::Failed(OpenError::from_io(
+                    format_args!("cannot look up {name} {}", self.route.destination.within()),
+                    &error,
+                )),
+            },
+        }
+    }
+
+    fn connect(&mut self, located: Located, candidates: Arc<[SocketAddr]>) -> Progress {
+        let mut connecting = Connecting::new(located, candidates);
+        let progress = connecting.begin(&self.route.destination, &self.route.home);
+        self.stage = Stage::Connecting(connecting);
+        progress
+    }
+
+    fn wait(&mut self, stage: Stage) -> Progress {
+        self.stage = stage;
+        Progress::Waiting
+    }
+
+    /// The thread that was asked ended without an answer.
+    fn unanswered(&self, what: &str) -> Progress {
+        let detail = format!("{what} {} failed inside nsplice", self.route.destination.within());
+        Progress::Failed(OpenError::new(OpenClass::Other, detail))
+    }
+}
+
+impl Attempt for Opening {
+    fn advance(&mut self, wake: Wake) -> Progress {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Fresh => self.locate(),
+            Stage::Locating(asked) => match asked.take() {
+                Answer::Here(Ok(process)) => self.resolve(Located::Process(process)),
+                Answer::Here(Err(error)) => Progress::Failed(error.into()),
+                Answer::Lost => self.unanswered("a look-up"),
+                Answer::NotYet => {
+                    self.stage = Stage::Locating(asked);
+                    Progress::Pending
+                }
+            },
+            Stage::Resolving(located, asked) => match asked.take() {
+                Answer::Here(Ok(addresses)) => self.connect(located, addresses.into()),
+                Answer::Here(Err(error)) => Progress::Failed(error),
+                Answer::Lost => self.unanswered("a name look-up"),
+                Answer::NotYet => {
+                    self.stage = Stage::Resolving(located, asked);
+                    Progress::Pending
+                }
+            },
+            Stage::Connecting(mut connecting) => {
+                let progress = connecting.advance(wake, &self.route.destination, &self.route.home);
+                self.stage = Stage::Connecting(connecting);
+                progress
+            }
+            Stage::Over => Progress::Pending,
+        }
+    }
+
+    fn source(&self) -> Option<BorrowedFd<'_>> {
+        match &self.stage {
+            Stage::Locating(asked) => Some(asked.source()),
+            Stage::Resolving(_, asked) => Some(asked.source()),
+            Stage::Connecting(connecting) => connecting.source(),
+            Stage::Fresh | Stage::Over => None,
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! An excursion: the moment a thread is inside another network namespace.
+//!
+//! A socket belongs for life to the namespace it was created in, wherever its owner goes later. So
+//! the thread enters, makes the socket, and comes home; connecting, and everything that can wait or
+//! fail in interesting ways, happens at home. Only this file calls setns(2).
+//!
+//! A thread that cannot come home must not go on: every listener, look-up and dial after that
+//! would happen in the wrong namespace. The process is aborted, with one line that says why.
+
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sched::{setns, CloneFlags};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::namespace::{open_path, Identity};
+use crate::place::Located;
+
+/// The namespace that the threads of this process live in.
+#[derive(Debug)]
+pub(crate) struct Home {
+    namespace: OwnedFd,
+    identity: Identity,
+}
+
+impl Home {
+    /// The namespace of the calling thread, which is every thread's outside of an excursion.
+    pub(crate) fn here() -> io::Result<Self> {
+        let namespace = open_path(Path::new("/proc/thread-self/ns/net"))?;
+        let identity = Identity::of_fd(&namespace)?;
+        Ok(Self { namespace, identity })
+    }
+
+    /// Which namespace it is.
+    pub(crate) fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Whether this thread may leave home and come back, tried by doing it.
+    pub(crate) fn try_leaving(&self) -> Result<(), Errno> {
+        Excursion::begin(self, self.namespace.as_fd()).map(drop)
+    }
+}
+
+/// Why a socket could not be made inside a namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unborn {
+    /// The namespace could not be entered.
+    Outside(Errno),
+    /// The socket could not be made there.
+    Inside(Errno),
+}
+
+/// Makes a non-blocking TCP socket in the namespace that `located` is in now.
+pub(crate) fn socket_in(located: &Located, home: &Home, domain: Domain) -> Result<Socket, Unborn> {
+    let _excursion = begin_to(located, home).map_err(Unborn::Outside)?;
+    Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))
+        .map_err(|error| Unborn::Inside(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))
+}
+
+/// Enters the namespace of `located` and comes home, to see whether it is permitted.
+pub(crate) fn try_entering(located: &Located, home: &Home) -> Result<(), Errno> {
+    begin_to(located, home).map(drop)
+}
+
+/// Enters the namespace that `located` is in now; `None` if that is home, which needs no privilege.
+fn begin_to<'a>(located: &Located, home: &'a Home) -> Result<Option<Excursion<'a>>, Errno> {
+    match located {
+        Located::Home => Ok(None),
+        Located::Process(process) => {
+            // A process may move: one that lived here when it was found is asked again. For all
+            // others the pidfd leads to wherever the process is now, and to ESRCH if it is gone.
+            let lived_here = process.identity() == Some(home.identity);
+            if lived_here && process.identity_now() == Some(home.identity) {
+                return Ok(None);
+            }
+            Excursion::begin(home, process.as_fd()).map(Some)
+        }
+        Located::Path(path) => {
+            // Opened each time: the path may lead to another namespace by now, and a descriptor
+            // that is kept would hold a dead one in memory.
+            let namespace = open_path(path)?;
+            if Identity::of_fd(&namespace).is_ok_and(|identity| identity == home.identity) {
+                return Ok(None);
+            }
+            Excursion::begin(home, namespace.as_fd()).map(Some)
+        }
+    }
+}
+
+/// While it lives, the thread is away; dropping it, by whatever way, is coming home.
+#[derive(Debug)]
+struct Excursion<'a> {
+    home: &'a Home,
+}
+
+impl<'a> Excursion<'a> {
+    /// Enters the network namespace of `destination`, a namespace or a pidfd (Linux 5.8).
+    fn begin(home: &'a Home, destination: BorrowedFd<'_>) -> Result<Self, Errno> {
+        setns(destination, CloneFlags::CLONE_NEWNET)?;
+        Ok(Self { home })
+    }
+}
+
+impl Drop for Excursion<'_> {
+    fn drop(&mut self) {
+        if let Err(errno) = setns(&self.home.namespace, CloneFlags::CLONE_NEWNET) {
+            let _ = writeln!(
+                io::stderr(),
+                "nsplice: cannot come home to {} from another network namespace: {}; aborting, \
+                 because going on would connect in the wrong place",
+                self.home.identity,
+                errno.desc(),
+            );
+            std::process::abort();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::Process;
+    use std::process::{Command, Stdio};
+    use std::sync::Arc;
+
+    /// Whoever has the number by now, it is the process that is entered, and that is gone.
+    #[test]
+    fn a_process_that_has_ended_is_not_entered_by_its_number() {
+        let home = Home::here().unwrap();
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let located = Located::Process(Arc::new(Process::find(child.id()).unwrap()));
+        assert!(socket_in(&located, &home, Domain::IPV4).is_ok());
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        let refused = socket_in(&located, &home, Domain::IPV4).map(drop);
+        assert_eq!(refused, Err(Unborn::Outside(Errno::ESRCH)));
+    }
+}

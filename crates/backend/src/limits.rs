@@ -1,0 +1,65 @@
+//! The limits of this system that decide how many links fit and how fast they are.
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use nix::fcntl::{fcntl, FcntlArg, OFlag};
+use nix::sys::resource::{getrlimit, Resource, RLIM_INFINITY};
+use nix::unistd::pipe2;
+use nsplice_relay::DEFAULT_PIPE_SIZE;
+use serde::Serialize;
+
+/// Limits of pipes and descriptors. `None` is what could not be read, and no limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SystemLimits {
+    /// Largest pipe without CAP_SYS_RESOURCE, in bytes (`fs.pipe-max-size`).
+    pub pipe_max_size: Option<u64>,
+    /// Pages that the pipes of one user may hold before new ones are made small
+    /// (`fs.pipe-user-pages-soft`).
+    pub pipe_user_pages_soft: Option<u64>,
+    /// What the kernel granted when a pipe of the usual size was asked for, in bytes.
+    pub granted_pipe_size: Option<u64>,
+    /// Descriptors this process may have (RLIMIT_NOFILE, soft).
+    pub open_files_soft: Option<u64>,
+    /// How far that may be raised (hard).
+    pub open_files_hard: Option<u64>,
+    /// Descriptors the whole system may have (`fs.file-max`).
+    pub file_max: Option<u64>,
+}
+
+impl SystemLimits {
+    /// Reads them, and makes one pipe to see what is granted.
+    pub(crate) fn read() -> Self {
+        let (soft, hard) = match getrlimit(Resource::RLIMIT_NOFILE) {
+            Ok((soft, hard)) => (bounded(soft), bounded(hard)),
+            Err(_) => (None, None),
+        };
+        Self {
+            pipe_max_size: sysctl("pipe-max-size"),
+            pipe_user_pages_soft: sysctl("pipe-user-pages-soft"),
+            granted_pipe_size: granted().ok(),
+            open_files_soft: soft,
+            open_files_hard: hard,
+            file_max: sysctl("file-max"),
+        }
+    }
+}
+
+fn bounded(limit: u64) -> Option<u64> {
+    (limit != RLIM_INFINITY).then_some(limit)
+}
+
+fn sysctl(name: &str) -> Option<u64> {
+    fs::read_to_string(Path::new("/proc/sys/fs").join(name)).ok()?.trim().parse().ok()
+}
+
+fn granted() -> io::Result<u64> {
+    let (pipe, _end): (OwnedFd, OwnedFd) = pipe2(OFlag::O_CLOEXEC)?;
+    let wished = i32::try_from(DEFAULT_PIPE_SIZE).unwrap_or(i32::MAX);
+    // Refused: the pipe keeps the size it was born with.
+    let size = fcntl(&pipe, FcntlArg::F_SETPIPE_SZ(wished))
+        .or_else(|_| fcntl(&pipe, FcntlArg::F_GETPIPE_SZ))?;
+    u64::try_from(size).map_err(io::Error::other)
+}

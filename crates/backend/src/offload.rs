@@ -1,0 +1,218 @@
+//! Work that may wait, done off the loop.
+//!
+//! A name look-up or a question to Docker can take seconds. Such work goes to a small pool of
+//! threads, one pool for the process; the loop gets an [`Offloaded`], whose source becomes readable
+//! when the answer is there. The source is a pipe's read end and the work holds the write end, so it
+//! becomes readable however the work ends, even if it panics.
+//!
+//! Threads are started on demand, at most [`MAX_WORKERS`], and end when they have had nothing to do
+//! for [`IDLE`]. Dropping an [`Offloaded`] abandons its work: what has not begun never will, what has
+//! begun finishes for nobody.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use nix::fcntl::OFlag;
+use nix::unistd::{pipe2, write};
+
+/// Answers of slow servers are waited for side by side, up to this many.
+const MAX_WORKERS: usize = 8;
+
+/// How long a thread waits for more work. Long enough for a burst of links to reuse it.
+const IDLE: Duration = Duration::from_secs(3);
+
+/// Work that is under way on another thread.
+pub(crate) struct Offloaded<T> {
+    source: OwnedFd,
+    slot: Arc<Mutex<Option<T>>>,
+}
+
+/// How far offloaded work has come.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Answer<T> {
+    /// The source will become readable.
+    NotYet,
+    /// Done; it can be taken once.
+    Here(T),
+    /// The work ended without an answer: it panicked.
+    Lost,
+}
+
+/// Gives `work` to the pool. Fails if there are no descriptors for the pipe or not a single thread
+/// can be had.
+pub(crate) fn offload<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<Offloaded<T>> {
+    let (source, end) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+    let bell = Bell(end);
+    let slot = Arc::new(Mutex::new(None));
+    let wanted = Arc::downgrade(&slot);
+    POOL.submit(Box::new(move || {
+        let _bell = bell;
+        if let Some(slot) = wanted.upgrade() {
+            let answer = work();
+            *lock(&slot) = Some(answer);
+        }
+    }))?;
+    Ok(Offloaded { source, slot })
+}
+
+impl<T> Offloaded<T> {
+    /// Becomes readable, once, when the work has ended.
+    pub(crate) fn source(&self) -> BorrowedFd<'_> {
+        self.source.as_fd()
+    }
+
+    /// Takes the answer if it is there.
+    pub(crate) fn take(&self) -> Answer<T> {
+        // Asked before the slot is looked at: an answer is put there before the source says so.
+        let ended = crate::process::is_readable(self.source.as_fd());
+        match lock(&self.slot).take() {
+            Some(answer) => Answer::Here(answer),
+            None if ended => Answer::Lost,
+            None => Answer::NotYet,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Offloaded<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Offloaded").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+/// The write end of a pipe, rung when it is dropped.
+struct Bell(OwnedFd);
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        // A byte as well as the end of the pipe, so that the source counts as readable and not only
+        // as hung up. The pipe is empty: the byte fits, unless nobody listens any more.
+        let _ = write(&self.0, &[0]);
+    }
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// One for the process: the bound on threads is worth something only if all loops share it.
+static POOL: Pool = Pool {
+    state: Mutex::new(State { queue: VecDeque::new(), workers: 0, idle: 0 }),
+    work: Condvar::new(),
+};
+
+struct Pool {
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+struct State {
+    queue: VecDeque<Job>,
+    workers: usize,
+    idle: usize,
+}
+
+impl Pool {
+    fn submit(&'static self, job: Job) -> io::Result<()> {
+        let mut state = lock(&self.state);
+        state.queue.push_back(job);
+        if state.queue.len() > state.idle && state.workers < MAX_WORKERS {
+            let started = thread::Builder::new()
+                .name("nsplice-offload".to_owned())
+                .spawn(move || self.serve());
+            match started {
+                Ok(_) => state.workers += 1,
+                // Others will come to it; without any, nobody would.
+                Err(_) if state.workers > 0 => {}
+                Err(error) => {
+                    state.queue.pop_back();
+                    return Err(error);
+                }
+            }
+        }
+        self.work.notify_one();
+        Ok(())
+    }
+
+    /// The life of a worker.
+    fn serve(&self) {
+        let mut state = lock(&self.state);
+        loop {
+            if let Some(job) = state.queue.pop_front() {
+                drop(state);
+                // A panic has been reported by its hook; the asker learns of it by the pipe.
+                let _ = catch_unwind(AssertUnwindSafe(job));
+                state = lock(&self.state);
+                continue;
+            }
+            state.idle += 1;
+            let (woken, wait) = self
+                .work
+                .wait_timeout_while(state, IDLE, |state| state.queue.is_empty())
+                .unwrap_or_else(PoisonError::into_inner);
+            state = woken;
+            state.idle -= 1;
+            if wait.timed_out() && state.queue.is_empty() {
+                state.workers -= 1;
+                return;
+            }
+        }
+    }
+}
+
+/// A lock that does not care whether a holder panicked: what it guards is whole at every moment.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::wait_readable;
+    use nix::poll::PollTimeout;
+    use std::sync::mpsc::channel;
+
+    fn wait<T>(offloaded: &Offloaded<T>) -> Answer<T> {
+        assert!(wait_readable(offloaded.source(), PollTimeout::try_from(5000).unwrap()));
+        offloaded.take()
+    }
+
+    #[test]
+    fn the_source_becomes_readable_when_the_answer_is_there() {
+        let (go, gate) = channel::<()>();
+        let offloaded = offload(move || gate.recv().map(|()| 42)).unwrap();
+        assert_eq!(offloaded.take(), Answer::NotYet);
+        go.send(()).unwrap();
+        assert_eq!(wait(&offloaded), Answer::Here(Ok(42)));
+        assert_eq!(offloaded.take(), Answer::Lost, "an answer is taken once");
+    }
+
+    #[test]
+    fn work_that_panics_is_lost_and_harms_no_other() {
+        let broken = offload(|| -> u8 { std::panic::resume_unwind(Box::new(())) }).unwrap();
+        assert_eq!(wait(&broken), Answer::Lost);
+        assert_eq!(wait(&offload(|| 1).unwrap()), Answer::Here(1));
+    }
+
+    #[test]
+    fn abandoned_work_that_has_not_begun_never_begins() {
+        let gates: Vec<_> = (0..MAX_WORKERS)
+            .map(|_| {
+                let (go, gate) = channel::<()>();
+                (offload(move || gate.recv()).unwrap(), go)
+            })
+            .collect();
+        let (told, heard) = channel();
+        drop(offload(move || told.send(())).unwrap());
+        for (offloaded, go) in gates {
+            go.send(()).unwrap();
+            assert_eq!(wait(&offloaded), Answer::Here(Ok(())));
+        }
+        assert!(heard.recv().is_err(), "its end of the channel was dropped without a word");
+    }
+}

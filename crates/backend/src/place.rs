@@ -1,0 +1,193 @@
+//! Where a target's namespace is found: once at start, and again for each opening.
+//!
+//! A PID is held by its pidfd for as long as the forward lives; when the process is gone, the
+//! target is gone. A path is followed to wherever it leads at the moment. A container is held by the
+//! pidfd of its first process; when that ends, the next opening asks Docker again, off the loop, so
+//! a restarted container is followed.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nix::errno::Errno;
+use nsplice_relay::{OpenClass, OpenError};
+
+use crate::docker::Docker;
+use crate::error::BackendError;
+use crate::excursion::Home;
+use crate::namespace::{is_namespace, Identity};
+use crate::offload::{offload, Offloaded};
+use crate::options::Options;
+use crate::process::Process;
+use crate::target::Target;
+
+/// How the namespace of a target is found.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    /// No namespace but ours.
+    Home,
+    /// The namespace of this process, for as long as it lives.
+    Process(Arc<Process>),
+    /// Wherever this path leads.
+    Path(Arc<Path>),
+    /// Wherever this container is running.
+    Container(Arc<Container>),
+}
+
+/// Where the namespace is at this moment.
+#[derive(Debug, Clone)]
+pub(crate) enum Located {
+    /// It is our own.
+    Home,
+    /// Where this process is.
+    Process(Arc<Process>),
+    /// Where this path leads.
+    Path(Arc<Path>),
+}
+
+/// The answer to "where is it now?".
+#[derive(Debug)]
+pub(crate) enum Whereabouts {
+    /// There.
+    Known(Located),
+    /// Somebody has to be asked first.
+    Asked(Offloaded<Result<Arc<Process>, BackendError>>),
+    /// Nowhere any more.
+    Lost(OpenError),
+}
+
+impl Place {
+    /// Finds `target`, or says why not. Blocks for a container.
+    pub(crate) fn find(target: &Target, options: &Options) -> Result<Self, BackendError> {
+        match target {
+            Target::Tcp(_) => Ok(Self::Home),
+            Target::Pid(pid) => match Process::find(*pid) {
+                Ok(process) => Ok(Self::Process(Arc::new(process))),
+                Err(errno) => Err(no_process(target, errno)),
+            },
+            Target::Netns(path) => match is_namespace(path) {
+                Ok(true) => Ok(Self::Path(path.as_path().into())),
+                Ok(false) => Err(BackendError::NoSuchTarget(no_namespace(target, path))),
+                Err(errno) => {
+                    Err(entry_failed(target, &Located::Path(path.as_path().into()), errno).into())
+                }
+            },
+            Target::Docker(name) => {
+                let docker = Docker::of(options.docker_host.as_deref())?;
+                let process = Mutex::new(Arc::new(docker.process(name)?));
+                Ok(Self::Container(Arc::new(Container { docker, name: name.clone(), process })))
+            }
+        }
+    }
+
+    /// Where it is now.
+    pub(crate) fn locate(&self, target: &Target) -> Whereabouts {
+        match self {
+            Self::Home => Whereabouts::Known(Located::Home),
+            Self::Path(path) => Whereabouts::Known(Located::Path(Arc::clone(path))),
+            Self::Process(process) if process.is_alive() => {
+                Whereabouts::Known(Located::Process(Arc::clone(process)))
+            }
+            Self::Process(process) => Whereabouts::Lost(entry_failed(
+                target,
+                &Located::Process(process.clone()),
+                Errno::ESRCH,
+            )),
+            Self::Container(container) => {
+                let process = container.current();
+                if process.is_alive() {
+                    return Whereabouts::Known(Located::Process(process));
+                }
+                let container = Arc::clone(container);
+                match offload(move || container.find_again()) {
+                    Ok(asked) => Whereabouts::Asked(asked),
+                    Err(error) => Whereabouts::Lost(OpenError::from_io(
+                        format_args!("cannot ask Docker about {target}"),
+                        &error,
+                    )),
+                }
+            }
+        }
+    }
+
+    /// The namespace it is in now, if that can be told without asking anybody.
+    pub(crate) fn identity(&self, home: &Home) -> Option<Identity> {
+        match self {
+            Self::Home => Some(home.identity()),
+            Self::Process(process) => process.identity_now(),
+            Self::Container(container) => container.current().identity_now(),
+            Self::Path(path) => Identity::of_path(path).ok(),
+        }
+    }
+}
+
+/// A container and the process it was last found with.
+#[derive(Debug)]
+pub(crate) struct Container {
+    docker: Docker,
+    name: String,
+    process: Mutex<Arc<Process>>,
+}
+
+impl Container {
+    fn current(&self) -> Arc<Process> {
+        Arc::clone(&self.process.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Asks Docker where the container runs now. Blocks.
+    fn find_again(&self) -> Result<Arc<Process>, BackendError> {
+        // Another opening may have asked while this one waited for its turn.
+        let current = self.current();
+        if current.is_alive() {
+            return Ok(current);
+        }
+        let found = Arc::new(self.docker.process(&self.name)?);
+        *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&found);
+        Ok(found)
+    }
+}
+
+/// Why the namespace of `target` could not be entered, as a sentence.
+pub(crate) fn entry_failed(target: &Target, located: &Located, errno: Errno) -> OpenError {
+    let words = errno.desc();
+    let class = OpenClass::of_errno(errno);
+    let detail = match (located, errno) {
+        (Located::Path(path), Errno::EINVAL) => {
+            return OpenError::new(OpenClass::TargetGone, no_namespace(target, path));
+        }
+        (_, Errno::EPERM) => format!(
+            "cannot enter the network namespace of {target}: {words}; CAP_SYS_ADMIN is needed, and \
+             CAP_SYS_PTRACE for processes of other users: run as root"
+        ),
+        (Located::Process(_), Errno::ESRCH) => format!("{target} is gone: its process has ended"),
+        (Located::Process(_), Errno::EINVAL | Errno::EBADF) => format!(
+            "cannot enter the network namespace of {target}: {words}; setns(2) with a pidfd needs \
+             Linux 5.8"
+        ),
+        (Located::Path(path), Errno::ENOENT | Errno::ENOTDIR) => {
+            let detail = format!("{target} is not there: {}: {words}", path.display());
+            return OpenError::new(OpenClass::TargetGone, detail);
+        }
+        (Located::Path(path), _) => {
+            format!("cannot enter the network namespace of {target} at {}: {words}", path.display())
+        }
+        _ => format!("cannot enter the network namespace of {target}: {words}"),
+    };
+    OpenError::new(class, detail)
+}
+
+fn no_process(target: &Target, errno: Errno) -> BackendError {
+    match errno {
+        Errno::ESRCH => BackendError::NoSuchTarget(format!("{target}: there is no such process")),
+        Errno::EINVAL | Errno::ENOENT => BackendError::NoSuchTarget(format!(
+            "{target} is a thread; name its process instead (Tgid in /proc/PID/status)"
+        )),
+        Errno::ENOSYS => BackendError::Failed(format!(
+            "cannot hold {target}: this kernel has no pidfds, Linux 5.3 has"
+        )),
+        _ => BackendError::Failed(format!("cannot hold {target} by a pidfd: {}", errno.desc())),
+    }
+}
+
+fn no_namespace(target: &Target, path: &Path) -> String {
+    format!("{target}: {} is not a network namespace", path.display())
+}

@@ -1,0 +1,206 @@
+//! A target: what is to be reached, as people write it on a command line.
+//!
+//! The form is kubectl's, KIND/NAME:
+//!
+//! - `pid/4947`: the network namespace of a process;
+//! - `netns/blue`: a namespace by its name under `/run/netns`, or `netns//proc/4947/ns/net`: by its
+//!   absolute path;
+//! - `docker/NAME-OR-ID`: a running container of Docker;
+//! - `tcp/HOST`: no namespace at all, a plain dial.
+//!
+//! A target is only words: that it exists is found out by [`crate::Plan::prepare`].
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use crate::destination::{Host, HostError};
+
+/// What is to be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The network namespace of the process with this PID; never 0.
+    Pid(u32),
+    /// The network namespace at this absolute path.
+    Netns(PathBuf),
+    /// The Docker container with this name or ID.
+    Docker(String),
+    /// This host, reached from the namespace we run in. An IPv6 address has no brackets here.
+    Tcp(String),
+}
+
+/// Why some words are not a target.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// A name without a kind, which kubectl takes for a pod.
+    #[error("`{0}` means pod/{0}, and pods are not supported by this version; {SUPPORTED}")]
+    Bare(String),
+    /// A kind that other versions may know.
+    #[error("targets of the kind `{0}` are not supported by this version; {SUPPORTED}")]
+    Unsupported(String),
+    /// A kind that does not exist.
+    #[error("there is no kind of target called `{0}`; {SUPPORTED}")]
+    UnknownKind(String),
+    /// No process can have this PID.
+    #[error("`{0}` is not a PID: a whole number from 1 to {max} is needed", max = i32::MAX)]
+    BadPid(String),
+    /// A name that cannot be a file under the run directory.
+    #[error("`{0}` is neither a namespace's name nor an absolute path; write netns/blue or netns//proc/4947/ns/net")]
+    BadNetns(String),
+    /// A name that Docker would not give.
+    #[error("`{0}` is not the name or ID of a container: letters, digits and `_.-` are allowed")]
+    BadContainer(String),
+    /// Not a host.
+    #[error("tcp/: {0}")]
+    BadHost(#[from] HostError),
+}
+
+impl FromStr for Target {
+    type Err = TargetError;
+
+    fn from_str(words: &str) -> Result<Self, TargetError> {
+        let Some((kind, name)) = words.split_once('/') else {
+            return Err(TargetError::Bare(words.to_owned()));
+        };
+        match kind {
+            "pid" => pid(name),
+            "netns" => netns(name),
+            "docker" => docker(name),
+            "tcp" => tcp(name),
+            "pod" | "pods" | "po" | "container" => Err(TargetError::Unsupported(kind.to_owned())),
+            _ => Err(TargetError::UnknownKind(kind.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pid(pid) => write!(f, "pid/{pid}"),
+            Self::Netns(path) => match path.strip_prefix(RUN_DIRECTORY) {
+                Ok(name) if is_plain_name(name) => write!(f, "netns/{}", name.display()),
+                _ => write!(f, "netns/{}", path.display()),
+            },
+            Self::Docker(name) => write!(f, "docker/{name}"),
+            Self::Tcp(host) => write!(f, "tcp/{host}"),
+        }
+    }
+}
+
+fn pid(name: &str) -> Result<Target, TargetError> {
+    let digits = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
+    match name.parse::<i32>().ok().and_then(|pid| u32::try_from(pid).ok()) {
+        Some(pid) if digits && pid > 0 => Ok(Target::Pid(pid)),
+        _ => Err(TargetError::BadPid(name.to_owned())),
+    }
+}
+
+fn netns(name: &str) -> Result<Target, TargetError> {
+    if name.contains('\0') {
+        return Err(TargetError::BadNetns(name.replace('\0', "\\0")));
+    }
+    let path = Path::new(name);
+    if path.is_absolute() {
+        Ok(Target::Netns(path.to_owned()))
+    } else if is_plain_name(path) {
+        Ok(Target::Netns(Path::new(RUN_DIRECTORY).join(path)))
+    } else {
+        Err(TargetError::BadNetns(name.to_owned()))
+    }
+}
+
+/// Whether `name` is one file name, not a way to somewhere else.
+fn is_plain_name(name: &Path) -> bool {
+    let mut parts = name.components();
+    matches!((parts.next(), parts.next()), (Some(std::path::Component::Normal(part)), None)
+        if part == name.as_os_str())
+}
+
+fn docker(name: &str) -> Result<Target, TargetError> {
+    let mut bytes = name.bytes();
+    let starts_well = bytes.next().is_some_and(|first| first.is_ascii_alphanumeric());
+    if starts_well && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)) {
+        Ok(Target::Docker(name.to_owned()))
+    } else {
+        Err(TargetError::BadContainer(name.to_owned()))
+    }
+}
+
+fn tcp(name: &str) -> Result<Target, TargetError> {
+    let host: Host = name.parse()?;
+    Ok(Target::Tcp(host.to_string()))
+}
+
+/// Where `ip netns` and the container runtimes keep named namespaces.
+const RUN_DIRECTORY: &str = "/run/netns";
+
+const SUPPORTED: &str =
+    "write pid/PID, netns/NAME or netns/ABSOLUTE-PATH, docker/NAME-OR-ID, or tcp/HOST";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &str) -> Result<Target, TargetError> {
+        words.parse()
+    }
+
+    #[test]
+    fn targets_are_read_and_printed_back() {
+        let table = [
+            ("pid/4947", Target::Pid(4947), "pid/4947"),
+            ("netns/blue", Target::Netns("/run/netns/blue".into()), "netns/blue"),
+            (
+                "netns//proc/4947/ns/net",
+                Target::Netns("/proc/4947/ns/net".into()),
+                "netns//proc/4947/ns/net",
+            ),
+            (
+                "netns//run/netns/a/b",
+                Target::Netns("/run/netns/a/b".into()),
+                "netns//run/netns/a/b",
+            ),
+            ("docker/web-1", Target::Docker("web-1".into()), "docker/web-1"),
+            ("tcp/db.example", Target::Tcp("db.example".into()), "tcp/db.example"),
+            ("tcp/10.0.0.1", Target::Tcp("10.0.0.1".into()), "tcp/10.0.0.1"),
+            ("tcp/::1", Target::Tcp("::1".into()), "tcp/::1"),
+            ("tcp/[::1]", Target::Tcp("::1".into()), "tcp/::1"),
+        ];
+        for (words, target, printed) in table {
+            assert_eq!(parse(words), Ok(target.clone()), "{words}");
+            assert_eq!(target.to_string(), printed);
+            assert_eq!(parse(printed), Ok(target), "{printed} read back");
+        }
+    }
+
+    #[test]
+    fn what_is_no_target_is_refused_with_the_kinds_that_are() {
+        for words in ["web", "pod/web", "pod/default/web", "container/abc", "service/web", ""] {
+            let error = parse(words).unwrap_err().to_string();
+            assert!(error.contains("docker/NAME-OR-ID"), "{words}: {error}");
+        }
+        assert_eq!(parse("web"), Err(TargetError::Bare("web".into())));
+        assert_eq!(parse("pod/web"), Err(TargetError::Unsupported("pod".into())));
+        assert_eq!(parse("container/x"), Err(TargetError::Unsupported("container".into())));
+    }
+
+    #[test]
+    fn bad_names_are_refused() {
+        for pid in ["0", "-1", "+5", "", "1a", "2147483648", "99999999999999999999"] {
+            assert_eq!(parse(&format!("pid/{pid}")), Err(TargetError::BadPid(pid.into())));
+        }
+        for name in ["", ".", "..", "a/b", "../../etc/passwd", "a/", "./a"] {
+            assert_eq!(parse(&format!("netns/{name}")), Err(TargetError::BadNetns(name.into())));
+        }
+        for name in ["", "../x", "a b", "-a", "a/b", "a?b", "a%2f"] {
+            assert_eq!(
+                parse(&format!("docker/{name}")),
+                Err(TargetError::BadContainer(name.into()))
+            );
+        }
+        for host in ["", "a b", "a,fork", "[::1", "-x", "a:80"] {
+            let refused = parse(&format!("tcp/{host}"));
+            assert!(matches!(refused, Err(TargetError::BadHost(_))), "{host}: {refused:?}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Containers of Docker, told by a Unix socket that answers as dockerd does.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use common::{counted, expect_echo, failure, stream, to, Piped};
+use nsplice_backend::{BackendError, Choice, Destination, ErrorKind, Options, Plan};
+use nsplice_relay::{OpenClass, Progress, Wake};
+use nsplice_testkit::skip::require_tool;
+use nsplice_testkit::{Namespace, Server};
+
+/// A dockerd with one container, `web`, whose process a test can exchange.
+struct Dockerd {
+    directory: tempfile::TempDir,
+    pid: Arc<AtomicU32>,
+    stopped: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Dockerd {
+    /// PID 0 means that the container is not running.
+    fn start(pid: u32) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let listener = UnixListener::bind(directory.path().join("docker.sock")).expect("a socket");
+        let pid = Arc::new(AtomicU32::new(pid));
+        let stopped = Arc::new(AtomicBool::new(false));
+        let (told, ended) = (Arc::clone(&pid), Arc::clone(&stopped));
+        let thread = thread::spawn(move || {
+            while let (Ok((stream, _)), false) = (listener.accept(), ended.load(Ordering::SeqCst)) {
+                answer(stream, told.load(Ordering::SeqCst));
+            }
+        });
+        Self { directory, pid, stopped, thread: Some(thread) }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.path().join("docker.sock")
+    }
+
+    fn plan(&self, destination: &Destination, choice: Choice) -> Result<Plan, BackendError> {
+        let docker_host = Some(format!("unix://{}", self.socket().display()));
+        Plan::prepare(destination, choice, &Options { docker_host, ..Options::default() })
+    }
+}
+
+impl Drop for Dockerd {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        let _ = UnixStream::connect(self.socket());
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the scripted dockerd");
+        }
+    }
+}
+
+fn answer(mut stream: UnixStream, pid: u32) {
+    let mut request = Vec::new();
+    let mut byte = [0];
+    while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) > 0 {
+        request.push(byte[0]);
+    }
+    let (status, body) = if request.starts_with(b"GET /containers/web/json ") {
+        let running = pid > 0;
+        ("200 OK", format!(r#"{{"Id":"c0ffee","State":{{"Running":{running},"Pid":{pid}}}}}"#))
+    } else {
+        ("404 Not Found", r#"{"message":"No such container"}"#.to_owned())
+    };
+    let length = body.len();
+    let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}");
+}
+
+#[test]
+fn a_container_is_followed_through_a_restart() {
+    counted(|| {
+        let Some(mut namespace) = Namespace::for_test("a_container_is_followed") else { return };
+        if require_tool("a_container_is_followed", "socat").is_none() {
+            return;
+        }
+        let dockerd = Dockerd::start(namespace.pid());
+        let server = Server::in_namespace(&namespace, "127.0.0.1:0", common::echo);
+        let port = server.port();
+        let plans = [Choice::Auto, Choice::External]
+            .map(|choice| dockerd.plan(&to("docker/web", port), choice).unwrap());
+        assert_eq!(plans[0].backend(), "setns");
+        let identity = plans[0].identity().unwrap();
+        assert_eq!((identity.device, identity.inode), namespace.identity());
+        let [mut setns, mut external] = plans.each_ref().map(|plan| plan.opener().unwrap());
+        let both_work = |setns: &mut dyn nsplice_relay::Opener,
+                         external: &mut dyn nsplice_relay::Opener| {
+            expect_echo(&stream(setns));
+            let piped = Piped::open(external);
+            piped.say("hello\n");
+            assert_eq!(piped.line(), "hello");
+        };
+        both_work(setns.as_mut(), external.as_mut());
+        drop(server);
+
+        // Stopped: whoever asks is told so, and the loop does not wait for the answer.
+        dockerd.pid.store(0, Ordering::SeqCst);
+        namespace.remove();
+        for opener in [&mut setns, &mut external] {
+            assert!(matches!(opener.open().advance(Wake::START), Progress::Waiting));
+            let error = failure(opener.as_mut());
+            assert_eq!(error.class, OpenClass::TargetGone);
+            assert_eq!(error.detail, "docker/web: container not running (c0ffee)");
+        }
+
+        // Started again: another process, another namespace, the same openers.
+        namespace.restart().unwrap();
+        dockerd.pid.store(namespace.pid(), Ordering::SeqCst);
+        let address = format!("127.0.0.1:{port}");
+        let _server = Server::in_namespace(&namespace, &address, common::echo);
+        both_work(setns.as_mut(), external.as_mut());
+        let known = setns.open().advance(Wake::START);
+        assert!(matches!(known, Progress::Open(_)), "nobody is asked any more: {known:?}");
+    });
+}
+
+#[test]
+fn what_docker_cannot_find_is_no_target() {
+    counted(|| {
+        let dockerd = Dockerd::start(0);
+        for (name, words) in [
+            ("web", "docker/web: container not running (c0ffee)"),
+            ("other", "docker/other: no such container: other"),
+        ] {
+            let error = dockerd.plan(&to(format!("docker/{name}"), 80), Choice::Auto).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NoSuchTarget);
+            assert_eq!(error.to_string(), words);
+        }
+    });
+}

@@ -1,0 +1,330 @@
+//! The backend `setns` in real namespaces.
+
+mod common;
+
+use std::fs;
+use std::io::Write;
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::mpsc::channel;
+
+use common::{counted, expect_echo, failure, opener, plan, stream, targets, to};
+use nsplice_backend::{Choice, Destination, ErrorKind, Host};
+use nsplice_relay::{OpenClass, Progress, Wake};
+use nsplice_testkit::skip::require_tool;
+use nsplice_testkit::{skip, wait_until, Census, Namespace, Server};
+use socket2::SockRef;
+
+fn own_namespace() -> String {
+    fs::read_link("/proc/thread-self/ns/net").expect("a link").to_string_lossy().into_owned()
+}
+
+#[test]
+fn localhost_of_the_namespace_is_reached_by_either_family() {
+    counted(|| {
+        let Some(namespace) = Namespace::for_test("localhost_is_reached") else { return };
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let server = Server::in_namespace(&namespace, address, common::echo);
+            assert!(TcpStream::connect(server.address()).is_err(), "it is open at home as well");
+            for target in targets(&namespace) {
+                let home = own_namespace();
+                let plan = plan(&to(&target, server.port()), Choice::Auto).unwrap();
+                assert_eq!(plan.backend(), "setns");
+                let identity = plan.identity().unwrap();
+                assert_eq!((identity.device, identity.inode), namespace.identity());
+                let mut opener = plan.opener().unwrap();
+                for _ in 0..3 {
+                    let stream = stream(opener.as_mut());
+                    assert_eq!(stream.peer_addr().unwrap(), server.address());
+                    expect_echo(&stream);
+                }
+                assert_eq!(own_namespace(), home);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_closed_port_is_refused_and_the_thread_is_home() {
+    counted(|| {
+        let Some(namespace) = Namespace::for_test("a_closed_port_is_refused") else { return };
+        let home = own_namespace();
+        for target in targets(&namespace) {
+            let error = failure(opener(&to(&target, 9).clone(), Choice::Setns).as_mut());
+            assert_eq!(error.class, OpenClass::Refused);
+            assert_eq!(
+                error.detail,
+                format!(
+                    "cannot connect to 127.0.0.1:9 in {target}: Connection refused; \
+                     [::1]:9: Connection refused"
+                )
+            );
+            assert_eq!(own_namespace(), home);
+        }
+    });
+}
+
+#[test]
+fn an_address_inside_is_reached_with_the_options_of_a_far_peer() {
+    counted(|| {
+        let Some(namespace) = Namespace::for_test("an_address_inside_is_reached") else { return };
+        quiet_network(&namespace);
+        let target = format!("netns/{}", namespace.name());
+        for (address, probed) in [("10.77.0.1:0", true), ("127.0.0.2:0", false)] {
+            let server = Server::in_namespace(&namespace, address, common::echo);
+            let host = Host::Address(server.address().ip());
+            let destination = Destination { host, ..to(&target, server.port()) };
+            let stream = stream(opener(&destination, Choice::Setns).as_mut());
+            assert!(stream.nodelay().unwrap());
+            assert_eq!(SockRef::from(&stream).keepalive().unwrap(), probed, "{address}");
+            expect_echo(&stream);
+        }
+    });
+}
+
+/// Gives the namespace 10.77.0.1 on a network where nobody answers.
+fn quiet_network(namespace: &Namespace) {
+    namespace.run("ip", ["link", "add", "quiet", "type", "veth", "peer", "name", "mute"]);
+    namespace.run("ip", ["addr", "add", "10.77.0.1/24", "dev", "quiet"]);
+    namespace.run("ip", ["link", "set", "quiet", "up"]);
+    namespace.run("ip", ["link", "set", "mute", "up"]);
+    // Without it, ARP would find out that nobody is there.
+    let nobody = ["neigh", "add", "10.77.0.2", "lladdr", "02:00:00:00:00:02", "dev", "quiet"];
+    namespace.run("ip", nobody);
+}
+
+#[test]
+fn a_dropped_attempt_takes_its_socket_with_it() {
+    counted(|| {
+        let Some(namespace) = Namespace::for_test("a_dropped_attempt") else { return };
+        quiet_network(&namespace);
+        let host = Host::Address("10.77.0.2".parse().unwrap());
+        let destination = Destination { host, ..to(format!("pid/{}", namespace.pid()), 80) };
+        let mut opener = opener(&destination, Choice::Setns);
+        let before = Census::own();
+        let mut attempt = opener.open();
+        assert!(matches!(attempt.advance(Wake::START), Progress::Waiting));
+        assert!(common::kind(attempt.source().unwrap()).starts_with("socket:"));
+        let nothing = Wake { readable: true, ..Wake::START };
+        assert!(matches!(attempt.advance(nothing), Progress::Pending));
+        assert_eq!(Census::own().descriptors("socket"), before.descriptors("socket") + 1);
+        drop(attempt);
+        before.assert_restored();
+    });
+}
+
+#[test]
+fn routes_that_lead_nowhere_are_told_at_once() {
+    counted(|| {
+        let Some(namespace) = Namespace::for_test("routes_that_lead_nowhere") else { return };
+        namespace.run("ip", ["route", "add", "unreachable", "10.78.1.0/24"]);
+        namespace.run("ip", ["route", "add", "prohibit", "10.78.2.0/24"]);
+        let table = [
+            ("10.78.0.1", OpenClass::Unreachable, "Network is unreachable"),
+            ("10.78.1.1", OpenClass::Unreachable, "No route to host"),
+            ("10.78.2.1", OpenClass::Denied, "Permission denied"),
+            ("2001:db8::1", OpenClass::Unreachable, "Network is unreachable"),
+        ];
+        for (address, class, words) in table {
+            let host = Host::Address(address.parse().unwrap());
+            let target = format!("netns/{}", namespace.name());
+            let mut opener = opener(&Destination { host, ..to(&target, 80) }, Choice::Setns);
+            let Progress::Failed(error) = opener.open().advance(Wake::START) else {
+                panic!("{address} is waited for")
+            };
+            assert_eq!(error.class, class, "{error}");
+            assert!(error.detail.contains(words) && error.detail.contains(&target), "{error}");
+        }
+    });
+}
+
+#[test]
+fn a_namespace_out_of_local_ports_refuses_and_recovers() {
+    counted(|| {
+        let Some(namespace) = Namespace::for_test("out_of_local_ports") else { return };
+        // Most clients of this one reset.
+        let server = Server::in_namespace(&namespace, "127.0.0.1:0", |stream| {
+            std::io::copy(&mut &stream, &mut &stream).is_ok()
+        });
+        namespace.inside(|| {
+            fs::write("/proc/sys/net/ipv4/ip_local_port_range", "20000 20003").unwrap();
+        });
+        let mut opener =
+            opener(&to(format!("pid/{}", namespace.pid()), server.port()), Choice::Setns);
+        let mut held: Vec<_> = (0..4).map(|_| stream(opener.as_mut())).collect();
+        assert_eq!(failure(opener.as_mut()).class, OpenClass::Exhausted);
+        // The side that resets leaves no TIME_WAIT behind.
+        nsplice_testkit::talk::reset(held.pop().unwrap());
+        expect_echo(&stream(opener.as_mut()));
+        held.into_iter().for_each(nsplice_testkit::talk::reset);
+    });
+}
+
+#[test]
+fn what_is_no_network_namespace_is_no_target() {
+    counted(|| {
+        if !skip::require_root_or_userns("what_is_no_network_namespace") {
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let fifo = directory.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRUSR).unwrap();
+        let fifo = fifo.display().to_string();
+        let table = [
+            ("/etc/passwd", "is not a network namespace"),
+            (fifo.as_str(), "is not a network namespace"),
+            ("/proc/self/ns/mnt", "is not a network namespace"),
+            ("/proc/self/ns", "is not a network namespace"),
+            ("/run/netns/nsplice-no-such-name", "is not there"),
+            ("/etc/passwd/x", "is not there"),
+        ];
+        for (path, words) in table {
+            for choice in [Choice::Setns, Choice::Auto] {
+                let error = plan(&to(format!("netns/{path}"), 80), choice).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::NoSuchTarget, "{error}");
+                assert!(error.to_string().contains(words), "{error}");
+            }
+        }
+        let error = plan(&to("netns/nsplice-no-such-name", 80), Choice::Auto).unwrap_err();
+        assert!(
+            error.to_string().starts_with("netns/nsplice-no-such-name is not there"),
+            "{error}"
+        );
+    });
+}
+
+#[test]
+fn a_process_that_is_gone_is_a_target_that_is_gone() {
+    counted(|| {
+        let Some(mut namespace) = Namespace::for_test("a_process_that_is_gone") else { return };
+        let server = Server::in_namespace(&namespace, "127.0.0.1:0", common::echo);
+        let target = format!("pid/{}", namespace.pid());
+        let mut opener = opener(&to(&target, server.port()), Choice::Setns);
+        expect_echo(&stream(opener.as_mut()));
+        namespace.kill_holder();
+        let error = failure(opener.as_mut());
+        assert_eq!(error.class, OpenClass::TargetGone);
+        assert_eq!(error.detail, format!("{target} is gone: its process has ended"));
+        let error = plan(&to(&target, 80), Choice::Auto).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NoSuchTarget);
+    });
+}
+
+#[test]
+fn a_thread_is_not_taken_for_a_process() {
+    counted(|| {
+        let (told, heard) = channel();
+        let (go, gate) = channel::<()>();
+        let thread = std::thread::spawn(move || {
+            told.send(nix::unistd::gettid()).unwrap();
+            // Until the other end is dropped.
+            let _ = gate.recv();
+        });
+        let target = format!("pid/{}", heard.recv().unwrap());
+        let error = plan(&to(&target, 80), Choice::Auto).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NoSuchTarget);
+        assert!(error.to_string().contains("is a thread"), "{error}");
+        drop(go);
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn a_reused_pid_is_never_entered() {
+    counted(|| {
+        let Some(mut old) = Namespace::for_test("a_reused_pid_is_never_entered") else { return };
+        let new = Namespace::new().unwrap();
+        let server = Server::in_namespace(&new, "127.0.0.1:0", common::echo);
+        let pid = old.pid();
+        let mut openers = [Choice::Setns, Choice::External]
+            .map(|choice| opener(&to(format!("pid/{pid}"), server.port()), choice));
+        old.kill_holder();
+        let mut command = std::process::Command::new("cat");
+        command.stdin(std::process::Stdio::piped());
+        // The number after the one written here is given next, unless somebody else is quicker. The
+        // thread that goes inside takes one as well, and may have to skip one that is in use.
+        let impostor = (0..300).find_map(|attempt| {
+            let last = pid - 1 - attempt % 3;
+            fs::write("/proc/sys/kernel/ns_last_pid", last.to_string()).ok()?;
+            let mut child = new.spawn(&mut command).unwrap();
+            if child.id() == pid {
+                return Some(child);
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+            None
+        });
+        let Some(mut impostor) = impostor else {
+            skip!("a_reused_pid_is_never_entered", "this kernel gives no PID twice on request");
+        };
+        for opener in &mut openers {
+            assert_eq!(failure(opener.as_mut()).class, OpenClass::TargetGone);
+        }
+        assert_eq!(server.accepted(), 0);
+        drop(impostor.stdin.take());
+        impostor.wait().unwrap();
+    });
+}
+
+#[test]
+fn a_path_is_followed_and_pins_nothing() {
+    counted(|| {
+        let Some(mut namespace) = Namespace::for_test("a_path_is_followed") else { return };
+        let target = format!("netns/{}", namespace.name());
+        let before = Census::own();
+        let server = Server::in_namespace(&namespace, "127.0.0.1:0", |_| "old");
+        let mut opener = opener(&to(&target, server.port()), Choice::Setns);
+        drop(stream(opener.as_mut()));
+        assert_eq!(server.join(), ["old"]);
+        let namespaces = Census::own().descriptors("net") - before.descriptors("net");
+        assert_eq!(namespaces, 1, "home is the only namespace that is held");
+
+        namespace.remove_name();
+        let error = failure(opener.as_mut());
+        assert_eq!(error.class, OpenClass::TargetGone);
+        assert!(error.detail.starts_with(&format!("{target} is not there")), "{error}");
+
+        // Opening a FIFO that nobody writes to would hold the loop up.
+        nix::unistd::mkfifo(&namespace.path(), nix::sys::stat::Mode::S_IRUSR).unwrap();
+        let error = failure(opener.as_mut());
+        fs::remove_file(namespace.path()).unwrap();
+        assert_eq!(error.class, OpenClass::TargetGone);
+        assert!(error.detail.contains("is not a network namespace"), "{error}");
+
+        namespace.restart().unwrap();
+        let server = Server::in_namespace(&namespace, "127.0.0.1:0", |_| "new");
+        // The old one's port was another; this opener's is the old one's.
+        assert_eq!(failure(opener.as_mut()).class, OpenClass::Refused);
+        let mut opener = common::opener(&to(&target, server.port()), Choice::Setns);
+        drop(stream(opener.as_mut()));
+        assert_eq!(server.join(), ["new"]);
+    });
+}
+
+/// A process that moves is followed: its namespace is asked for at each opening.
+#[test]
+fn a_process_that_moves_is_followed() {
+    counted(|| {
+        let Some(namespace) = Namespace::for_test("a_process_that_moves") else { return };
+        if require_tool("a_process_that_moves", "nsenter").is_none() {
+            return;
+        }
+        let server = Server::in_namespace(&namespace, "127.0.0.1:0", common::echo);
+        // Begins at home, and goes inside when it is told to.
+        let script = format!("read go; exec nsenter --net={} cat", namespace.path().display());
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &script]).stdin(std::process::Stdio::piped());
+        let mut mover = command.spawn().unwrap();
+        let mut opener = opener(&to(format!("pid/{}", mover.id()), server.port()), Choice::Setns);
+        assert_eq!(failure(opener.as_mut()).class, OpenClass::Refused, "it is at home still");
+        mover.stdin.as_ref().unwrap().write_all(b"go\n").unwrap();
+        let inside = format!("net:[{}]", namespace.identity().1);
+        let link = format!("/proc/{}/ns/net", mover.id());
+        wait_until("the process to move", || {
+            fs::read_link(&link).is_ok_and(|link| link == Path::new(&inside))
+        });
+        expect_echo(&stream(opener.as_mut()));
+        drop(mover.stdin.take());
+        mover.wait().unwrap();
+    });
+}
