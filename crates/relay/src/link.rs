@@ -69,6 +69,8 @@ pub(crate) struct Link {
     pub(crate) deadline: Option<Instant>,
     /// On the loop's ready list.
     pub(crate) queued: bool,
+    /// From the clock, not from the turn: backends are compared by the time they take to open, and
+    /// setns opens within a turn.
     pub(crate) accepted_at: Instant,
     pub(crate) open_time: Option<Duration>,
     pub(crate) detail: Option<String>,

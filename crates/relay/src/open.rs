@@ -64,8 +64,7 @@ pub enum Progress {
     /// [`Attempt::source`] names a descriptor that is not registered yet: wait for that one.
     /// Whatever was registered before is closed.
     Waiting,
-    /// The upstream is open. A stream is the descriptor that was registered last, or one that was
-    /// never registered if the attempt never waited.
+    /// The upstream is open.
     Open(Upstream),
     /// It cannot be opened.
     Failed(OpenError),

@@ -7,6 +7,8 @@
 
 use mio::event::Event;
 
+use crate::open::Wake;
+
 /// The readiness of one side of a link.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Readiness(u8);
@@ -20,6 +22,18 @@ impl Readiness {
     /// A stream that has just been accepted or connected: the send queue is empty.
     pub(crate) fn of_new_stream() -> Self {
         Self(Self::WRITABLE)
+    }
+
+    /// A stream that has become connected with this event.
+    pub(crate) fn of_wake(wake: Wake) -> Self {
+        let mut ready = Self::of_new_stream();
+        // A wake does not tell bytes from the end of them, so there may be both.
+        if wake.readable || wake.error {
+            ready.set_readable(true);
+            ready.set_ended();
+        }
+        ready.set(Self::ERROR, wake.error);
+        ready
     }
 
     /// Takes in an event of the descriptor that bytes come from.

@@ -317,7 +317,7 @@ impl Relay {
             up,
             down,
             open_time: link.open_time,
-            duration: self.now.duration_since(link.accepted_at),
+            duration: link.accepted_at.elapsed(),
         });
         drop(link);
         self.try_to_resume();

@@ -84,8 +84,7 @@ impl Link {
             },
             Progress::Failed(error) => return self.refuse(error),
             Progress::Open(Upstream::Stream(socket)) => {
-                let registered = *registered;
-                self.take_stream(socket, registered, tools.registry).map(Some)
+                self.take_stream(socket, wake, tools.registry).map(Some)
             }
             Progress::Open(Upstream::Piped { input, output, child }) => {
                 self.take_pipes(input, output, child, tools.registry).map(Some)
@@ -104,17 +103,19 @@ impl Link {
         Next::End(Outcome::OpenFailed(class))
     }
 
-    fn take_stream(
-        &mut self,
-        socket: OwnedFd,
-        registered: bool,
-        registry: &Registry,
-    ) -> io::Result<()> {
-        if !registered {
-            register(registry, &socket, self.key, Port::UpSource)?;
-        }
+    /// The stream may be what the attempt waited for, and then it is registered already; or the
+    /// attempt waited for something else, or for nothing.
+    fn take_stream(&mut self, socket: OwnedFd, wake: Wake, registry: &Registry) -> io::Result<()> {
+        let ready = match register(registry, &socket, self.key, Port::UpSource) {
+            Ok(()) => Readiness::of_new_stream(),
+            // The edge that told the attempt of the connection may have told of a server that
+            // speaks first as well, and it will not be told again.
+            Err(error) if error.raw_os_error() == Some(Errno::EEXIST as i32) => {
+                Readiness::of_wake(wake)
+            }
+            Err(error) => return Err(error),
+        };
         let channel = Channel::stream(socket);
-        let ready = Readiness::of_new_stream();
         self.halves[Side::Upstream as usize] = Half { channel, ready, ..Half::default() };
         Ok(())
     }
@@ -139,7 +140,7 @@ impl Link {
     /// Both sides are there.
     fn begin(&mut self, tools: &mut Toolbox<'_>) -> Next {
         self.stage = Stage::Relaying;
-        self.open_time = Some(tools.now.duration_since(self.accepted_at));
+        self.open_time = Some(self.accepted_at.elapsed());
         self.active_at = tools.now;
         self.start_lane(Side::Downstream, tools.splice);
         self.start_lane(Side::Upstream, tools.splice);

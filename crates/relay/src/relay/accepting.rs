@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::time::Instant;
 
 use crate::acceptor::{Accept, Gate, ACCEPTS_PER_TURN, PAUSE_TICK};
 use crate::channel::Channel;
@@ -65,8 +66,8 @@ impl Relay {
         }
         self.counters.link_opened();
         self.observer.accepted(&Accepted { forward: &forward.name, local, client });
+        let now = Instant::now();
         let attempt = forward.opener.open();
-        let now = self.now;
         let key = self.links.insert(|key| Link::new(key, index, downstream, client, attempt, now));
         let mut exhausted = false;
         self.with_link(key, |link, _, tools| {
