@@ -1,2 +1,74 @@
-//! The nsplice binary.
-fn main() {}
+//! nsplice: reach a TCP port inside a container's network namespace from the node.
+//!
+//! This program is thin: options, configuration, signals and logs. Moving bytes is
+//! `nsplice-relay`, opening upstreams is `nsplice-backend`.
+//!
+//! A command line becomes a [`request::Request`], each kind of request has a file of its own, and
+//! whatever keeps it from being done becomes a [`failure::Failure`], which knows its exit code. The
+//! process ends here and nowhere else.
+
+mod address;
+mod bind;
+mod check;
+mod config;
+mod connect;
+mod environment;
+mod exit;
+mod failure;
+mod forward;
+mod journal;
+mod limit;
+mod log;
+mod loops;
+mod opt;
+mod ports;
+mod printer;
+mod request;
+mod run;
+mod service;
+mod signals;
+mod stdio;
+mod table;
+mod values;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::opt::Answer;
+use crate::request::Request;
+
+fn main() -> ExitCode {
+    let environment = Environment(&|variable| std::env::var_os(variable));
+    let exit = match opt::parse(std::env::args_os(), environment) {
+        Ok(request) => act(request).unwrap_or_else(|failure| {
+            tell(io::stderr(), &failure.line());
+            failure.exit()
+        }),
+        Err(Answer::Help(text)) => {
+            tell(io::stdout(), &text);
+            Exit::Done
+        }
+        Err(Answer::Usage(message)) => {
+            tell(io::stderr(), &message);
+            Exit::Usage
+        }
+    };
+    exit.into()
+}
+
+fn act(request: Request) -> Result<Exit, Failure> {
+    match request {
+        Request::Forward(request) => forward::run(&request).map(|()| Exit::Done),
+        Request::Connect(request) => connect::run(request),
+        Request::Run(request) => run::run(&request).map(|()| Exit::Done),
+        Request::Check(request) => check::run(&request),
+    }
+}
+
+/// Prints last words. Nobody is left to be told that they could not be printed.
+fn tell(mut sink: impl Write, text: &str) {
+    let _: io::Result<()> = writeln!(sink, "{}", text.trim_end());
+}

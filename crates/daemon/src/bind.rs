@@ -1,0 +1,229 @@
+//! Listening on what was asked for, all or nothing, before anything is served.
+//!
+//! Each loop has a listener of its own. One loop has the address to itself; several share it by
+//! SO_REUSEPORT, which would also share it with any other program of the same user. So the address
+//! is first taken exclusively, which fails if anyone else listens there, and settles the number
+//! where the kernel chooses it.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+
+use nix::errno::Errno;
+use nsplice_relay::open::describe;
+use nsplice_relay::{listen, ListenOptions};
+
+use crate::address::Address;
+
+/// An address that is listened on.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    /// The address, with the port that the kernel chose if it was asked to.
+    pub(crate) local: SocketAddr,
+    /// One listener for each loop.
+    pub(crate) listeners: Vec<TcpListener>,
+}
+
+/// The addresses of one pair of ports.
+#[derive(Debug)]
+pub(crate) struct BoundPort {
+    /// Those that are listened on, at least one.
+    pub(crate) bound: Vec<Bound>,
+    /// The half of `localhost` that could not be had.
+    pub(crate) missed: Vec<ListenError>,
+}
+
+/// Why an address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) struct ListenError {
+    address: SocketAddr,
+    source: io::Error,
+}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, source } = self;
+        write!(f, "cannot listen on {address}: {}", describe(source))?;
+        match self.errno() {
+            Some(Errno::EACCES) if address.port() < FIRST_UNPRIVILEGED => {
+                write!(f, "; ports below {FIRST_UNPRIVILEGED} need root or CAP_NET_BIND_SERVICE")
+            }
+            Some(Errno::EADDRINUSE) => {
+                let port = address.port();
+                write!(f, "; `ss -Hltnp 'sport = {port}'` shows who has it, :PORT takes a free one")
+            }
+            Some(Errno::EADDRNOTAVAIL) => f.write_str("; this machine has no such address"),
+            Some(Errno::EAFNOSUPPORT) => f.write_str("; IPv6 is switched off on this machine"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl ListenError {
+    fn errno(&self) -> Option<Errno> {
+        self.source.raw_os_error().map(Errno::from_raw)
+    }
+}
+
+/// Where ports begin that anyone may listen on, unless `net.ipv4.ip_unprivileged_port_start` says
+/// otherwise.
+const FIRST_UNPRIVILEGED: u16 = 1024;
+
+/// How often a free port is looked for that is free on all addresses. A number that is free on one
+/// address is nearly always free on the other.
+const ROUNDS: usize = 16;
+
+/// Listens on `address` for `loops` loops; port 0 lets the kernel choose.
+pub(crate) fn bind(address: SocketAddr, loops: usize) -> Result<Bound, ListenError> {
+    let fail = |source| ListenError { address, source };
+    let alone = listen(address, ListenOptions::default()).map_err(fail)?;
+    let local = alone.local_addr().map_err(fail)?;
+    if loops == 1 {
+        return Ok(Bound { local, listeners: vec![alone] });
+    }
+    drop(alone);
+    let shared = ListenOptions { reuse_port: true, ..ListenOptions::default() };
+    let listeners: Result<Vec<_>, _> =
+        (0..loops).map(|_| listen(local, shared).map_err(fail)).collect();
+    Ok(Bound { local, listeners: listeners? })
+}
+
+/// Listens on `port` of all `addresses`, with kubectl's tolerance for `localhost`. Without a port
+/// a free one is found that is the same on all addresses, if there is one.
+pub(crate) fn bind_port(
+    addresses: &[Address],
+    port: Option<u16>,
+    loops: usize,
+) -> Result<BoundPort, ListenError> {
+    if port.is_none() {
+        for _ in 0..ROUNDS {
+            match bind_each(addresses, NextPort::Same(0), loops) {
+                Err(error) if error.errno() == Some(Errno::EADDRINUSE) => {}
+                Ok(found) if found.has_collision() => {}
+                settled => return settled,
+            }
+        }
+        return bind_each(addresses, NextPort::Any, loops);
+    }
+    bind_each(addresses, NextPort::Same(port.unwrap_or(0)), loops)
+}
+
+/// How the addresses of a pair find their number.
+#[derive(Debug, Clone, Copy)]
+enum NextPort {
+    /// All take this one; 0 becomes what the kernel gave the first.
+    Same(u16),
+    /// Each takes what the kernel gives it.
+    Any,
+}
+
+fn bind_each(
+    addresses: &[Address],
+    mut next: NextPort,
+    loops: usize,
+) -> Result<BoundPort, ListenError> {
+    let mut result = BoundPort { bound: Vec::new(), missed: Vec::new() };
+    for Address { ip, either } in addresses.iter().copied() {
+        let port = match next {
+            NextPort::Same(port) => port,
+            NextPort::Any => 0,
+        };
+        match bind(SocketAddr::new(ip, port), loops) {
+            Ok(bound) => {
+                if matches!(next, NextPort::Same(0)) {
+                    next = NextPort::Same(bound.local.port());
+                }
+                result.bound.push(bound);
+            }
+            Err(error) if either => result.missed.push(error),
+            Err(error) => return Err(error),
+        }
+    }
+    match result.missed.pop() {
+        // Of `localhost` nothing could be had, whatever else was.
+        Some(error) if !result.has_either(addresses) => Err(error),
+        Some(error) => {
+            result.missed.push(error);
+            Ok(result)
+        }
+        None => Ok(result),
+    }
+}
+
+impl BoundPort {
+    fn has_collision(&self) -> bool {
+        self.missed.iter().any(|error| error.errno() == Some(Errno::EADDRINUSE))
+    }
+
+    fn has_either(&self, addresses: &[Address]) -> bool {
+        let has = |ip: IpAddr| self.bound.iter().any(|bound| bound.local.ip() == ip);
+        addresses.iter().any(|address| address.either && has(address.ip))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(ips: &[&str], either: bool) -> Vec<Address> {
+        ips.iter().map(|ip| Address { ip: ip.parse().unwrap(), either }).collect()
+    }
+
+    fn ports(found: &BoundPort) -> Vec<u16> {
+        found.bound.iter().map(|bound| bound.local.port()).collect()
+    }
+
+    #[test]
+    fn a_free_port_is_the_same_everywhere() {
+        let found = bind_port(&addresses(&["127.0.0.1", "127.0.0.2"], false), None, 1).unwrap();
+        let ports = ports(&found);
+        assert_eq!(ports.len(), 2);
+        assert_eq!(ports[0], ports[1]);
+    }
+
+    #[test]
+    fn loops_share_an_address_with_each_other_only() {
+        let bound = bind("127.0.0.1:0".parse().unwrap(), 3).unwrap();
+        assert_eq!(bound.listeners.len(), 3);
+        for listener in &bound.listeners {
+            assert_eq!(listener.local_addr().unwrap(), bound.local);
+        }
+        let error = bind(bound.local, 2).unwrap_err();
+        assert_eq!(error.errno(), Some(Errno::EADDRINUSE));
+    }
+
+    #[test]
+    fn half_of_localhost_is_enough() {
+        let taken = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        let port = taken.local.port();
+        let found = bind_port(&addresses(&["127.0.0.1", "127.0.0.2"], true), Some(port), 1);
+        let found = found.unwrap();
+        assert_eq!(ports(&found), [port]);
+        let missed: Vec<String> = found.missed.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            missed,
+            [format!(
+                "cannot listen on 127.0.0.1:{port}: Address already in use; \
+                 `ss -Hltnp 'sport = {port}'` shows who has it, :PORT takes a free one"
+            )]
+        );
+    }
+
+    #[test]
+    fn nothing_of_localhost_is_not_enough() {
+        let taken = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        let mut wanted = addresses(&["127.0.0.1"], true);
+        wanted.extend(addresses(&["127.0.0.2"], false));
+        assert!(bind_port(&wanted, Some(taken.local.port()), 1).is_err());
+    }
+
+    #[test]
+    fn a_named_address_is_a_must() {
+        // TEST-NET-1 (RFC 5737) belongs to nobody.
+        let wanted = addresses(&["127.0.0.1", "192.0.2.1"], false);
+        let error = bind_port(&wanted, None, 1).unwrap_err().to_string();
+        let (what, hint) = error.split_once(": ").unwrap();
+        assert!(what.starts_with("cannot listen on 192.0.2.1:"), "{error}");
+        assert_eq!(hint, "Cannot assign requested address; this machine has no such address");
+    }
+}

@@ -1,0 +1,258 @@
+//! `nsplice check`: what works here and what does not, and why.
+//!
+//! The facts are gathered by the backend crate; here they are put into words. People get tables
+//! with the answer first and one line of advice last, programs get JSON.
+
+use std::io::{self, Write};
+
+use nsplice_backend::{survey, BackendReport, Destination, Host, Survey};
+use nsplice_relay::OpenClass;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::request::{CheckFormat, CheckRequest};
+use crate::table::Table;
+
+/// Looks, answers, and says by the exit code whether anything works.
+pub(crate) fn run(request: &CheckRequest) -> Result<Exit, Failure> {
+    let destination = request.destination.as_ref();
+    let survey = survey(&request.options, destination);
+    let text = match request.format {
+        CheckFormat::Table => in_words(&survey, destination),
+        CheckFormat::Json => serde_json::to_string_pretty(&survey)
+            .map(|json| json + "\n")
+            .map_err(|error| Failure::system("write JSON")(error.into()))?,
+    };
+    let mut stdout = io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        // A reader that has seen enough, such as head(1).
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written.map_err(Failure::system("write to standard output"))?,
+    }
+    let works = survey.backends.iter().any(|backend| works(backend, destination));
+    Ok(if works { Exit::Done } else { Exit::Failed })
+}
+
+/// Whether `backend` does what was asked for: with a destination, whether it connected.
+fn works(backend: &BackendReport, destination: Option<&Destination>) -> bool {
+    let connected = backend.connect.as_ref().is_some_and(|connect| connect.connected);
+    backend.usable && (destination.is_none() || connected)
+}
+
+fn in_words(survey: &Survey, destination: Option<&Destination>) -> String {
+    let parts = [
+        target(survey),
+        backends(survey, destination).to_string(),
+        tools(survey).to_string(),
+        capabilities(survey).to_string(),
+        system(survey).to_string(),
+        advice(survey, destination) + "\n",
+    ];
+    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join("\n")
+}
+
+fn target(survey: &Survey) -> String {
+    let Some(report) = &survey.target else { return String::new() };
+    let mut table = Table::new(["TARGET", "NAMESPACE", "DETAIL"]);
+    let namespace = report.namespace.map_or_else(none, |identity| identity.to_string());
+    let detail = match (&report.problem, report.own) {
+        (Some(problem), _) => problem.clone(),
+        (None, Some(true)) => "the namespace that nsplice runs in".to_owned(),
+        (None, Some(false)) => "another one than nsplice runs in".to_owned(),
+        (None, None) => String::new(),
+    };
+    table.row([report.target.clone(), namespace, detail]);
+    table.to_string()
+}
+
+fn backends(survey: &Survey, destination: Option<&Destination>) -> Table<4> {
+    let mut table = Table::new(["BACKEND", "USABLE", "CONNECT", "DETAIL"]);
+    for report in &survey.backends {
+        let (connect, detail) = match (&report.connect, destination) {
+            (Some(connect), _) => {
+                let time = connect.microseconds.map(|time| format!("in {time} us"));
+                let word = time.or_else(|| connect.class.map(str::to_owned));
+                (word.unwrap_or_else(none), connect.detail.clone())
+            }
+            (None, _) => (none(), report.reason.clone()),
+        };
+        let usable = yes_or_no(report.usable);
+        table.row([report.backend.to_owned(), usable, connect, detail.unwrap_or_default()]);
+    }
+    table
+}
+
+fn tools(survey: &Survey) -> Table<2> {
+    let mut table = Table::new(["TOOL", "PATH"]);
+    for tool in &survey.tools {
+        let path = tool.path.as_ref().map(|path| path.display().to_string());
+        let found = path.or_else(|| tool.problem.clone()).unwrap_or_else(none);
+        table.row([tool.name.clone(), found]);
+    }
+    table
+}
+
+fn capabilities(survey: &Survey) -> Table<3> {
+    let mut table = Table::new(["CAPABILITY", "HELD", "FOR"]);
+    for capability in &survey.capabilities {
+        let held = yes_or_no(capability.effective);
+        table.row([capability.name.to_owned(), held, capability.purpose.to_owned()]);
+    }
+    table
+}
+
+fn system(survey: &Survey) -> Table<3> {
+    let limits = &survey.limits;
+    let number = |value: Option<u64>| value.map_or_else(none, |value| value.to_string());
+    let open_files = match limits.open_files_hard {
+        hard if hard == limits.open_files_soft => "two for each link".to_owned(),
+        Some(hard) => format!("two for each link; forward and run raise it to {hard}"),
+        None => "two for each link; forward and run lift it".to_owned(),
+    };
+    let mut table = Table::new(["SYSTEM", "VALUE", "MEANING"]);
+    for (name, value, meaning) in [
+        ("kernel", survey.kernel.clone(), String::new()),
+        ("open files", number(limits.open_files_soft), open_files),
+        ("fs.file-max", number(limits.file_max), "the same for the whole system".to_owned()),
+        ("pipe size", number(limits.granted_pipe_size), "bytes, as granted to nsplice".to_owned()),
+        ("fs.pipe-max-size", number(limits.pipe_max_size), "bytes, for all but root".to_owned()),
+        (
+            "fs.pipe-user-pages-soft",
+            number(limits.pipe_user_pages_soft),
+            "pages in all pipes of a user, beyond which they are small".to_owned(),
+        ),
+    ] {
+        table.row([name.to_owned(), value, meaning]);
+    }
+    table
+}
+
+/// What to do now, in one line.
+fn advice(survey: &Survey, destination: Option<&Destination>) -> String {
+    let usable: Vec<&BackendReport> =
+        survey.backends.iter().filter(|backend| backend.usable).collect();
+    let enters = |name| usable.iter().any(|backend| backend.backend == name);
+    let privileged = survey.capabilities.iter().any(|each| each.name == ENTERING && each.effective);
+    let Some(destination) = destination else {
+        return match (enters("setns"), enters("external")) {
+            (true, _) => "All is well: the backend auto takes setns here.".to_owned(),
+            (false, true) => format!(
+                "setns is not permitted, and nsenter will need the same: run as root, or give \
+                 nsplice {ENTERING}."
+            ),
+            (false, false) => format!(
+                "Only targets of the kind tcp/HOST work: run as root, or give nsplice {ENTERING}."
+            ),
+        };
+    };
+    if let Some(best) = usable.iter().find(|backend| works(backend, Some(destination))) {
+        let Destination { target, host, port } = destination;
+        let to = if *host == Host::Localhost { String::new() } else { format!("--to {host} ") };
+        return format!(
+            "All is well: `nsplice forward {to}{target} {port}` works, through the backend {}.",
+            best.backend
+        );
+    }
+    if survey.target.as_ref().is_some_and(|target| target.problem.is_some()) {
+        return "Look for the target first: what keeps it from being found is said above."
+            .to_owned();
+    }
+    let met = |class: OpenClass| {
+        usable.iter().any(|backend| {
+            backend.connect.as_ref().is_some_and(|connect| connect.class == Some(class.as_str()))
+        })
+    };
+    if met(OpenClass::Refused) {
+        return format!(
+            "Nothing listens at {destination}: is the server running, and on this address?"
+        );
+    }
+    if met(OpenClass::TimedOut) {
+        return format!("Nothing answers at {destination}: is a firewall in the way?");
+    }
+    if privileged {
+        return "No backend gets there from here: the reasons are said above.".to_owned();
+    }
+    format!("No backend may enter this target: run as root, or give nsplice {ENTERING}.")
+}
+
+/// What entering a namespace takes.
+const ENTERING: &str = "CAP_SYS_ADMIN";
+
+fn yes_or_no(is: bool) -> String {
+    if is { "yes" } else { "no" }.to_owned()
+}
+
+fn none() -> String {
+    "-".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nsplice_backend::{ConnectReport, Options};
+
+    /// The facts of this machine, with `backends` in place of its own.
+    fn survey_with(privileged: bool, backends: Vec<BackendReport>) -> Survey {
+        let mut facts = survey(&Options::default(), None);
+        facts.capabilities.iter_mut().for_each(|each| each.effective = privileged);
+        Survey { backends, ..facts }
+    }
+
+    fn report(backend: &'static str, usable: bool, class: Option<&'static str>) -> BackendReport {
+        let connect = usable.then(|| ConnectReport {
+            connected: class.is_none(),
+            microseconds: class.is_none().then_some(70),
+            class,
+            detail: None,
+        });
+        let reason = (!usable).then(|| "because".to_owned());
+        BackendReport { backend, usable, reason, connect }
+    }
+
+    #[test]
+    fn advice_for_a_target() {
+        let destination = Destination {
+            target: "pid/7".parse().unwrap(),
+            host: "::1".parse().unwrap(),
+            port: 80,
+        };
+        let told =
+            |privileged, backends| advice(&survey_with(privileged, backends), Some(&destination));
+        let works = vec![report("setns", false, None), report("external", true, None)];
+        assert_eq!(
+            told(true, works),
+            "All is well: `nsplice forward --to ::1 pid/7 80` works, through the backend external."
+        );
+        let refused = vec![report("setns", true, Some("refused"))];
+        assert!(told(true, refused).starts_with("Nothing listens at [::1]:80 in pid/7"));
+        let late = vec![report("setns", true, Some("timed-out"))];
+        assert!(told(true, late).starts_with("Nothing answers at [::1]:80 in pid/7"));
+        assert!(told(false, vec![report("setns", false, None)]).contains("run as root"));
+        assert!(told(true, vec![report("setns", false, None)]).contains("said above"));
+    }
+
+    #[test]
+    fn advice_without_a_target() {
+        let told = |setns, external| {
+            let backends = vec![report("setns", setns, None), report("external", external, None)];
+            advice(&survey_with(false, backends), None)
+        };
+        assert_eq!(told(true, false), "All is well: the backend auto takes setns here.");
+        assert!(told(false, true).starts_with("setns is not permitted"));
+        assert!(told(false, false).starts_with("Only targets of the kind tcp/HOST work"));
+    }
+
+    #[test]
+    fn the_table_has_a_row_for_each_fact() {
+        let facts = survey_with(true, vec![report("setns", true, None)]);
+        let text = in_words(&facts, None);
+        for tool in &facts.tools {
+            assert!(text.contains(&tool.name), "{text}");
+        }
+        assert!(text.contains("setns     yes      in 70 us"), "{text}");
+        assert!(text.contains(&facts.kernel) && text.contains("CAP_SYS_ADMIN"), "{text}");
+        assert!(!text.contains("TARGET"), "{text}");
+    }
+}

@@ -1,0 +1,179 @@
+//! The configuration of `nsplice run`: TOML, read once, checked whole.
+//!
+//! Two stages. The file's own shape ([`mod@file`]) is what serde reads: unknown keys, wrong types and
+//! values that cannot be understood are refused there, and toml knows where they stand. Then the
+//! forwards are looked at together: names and addresses that occur twice, a forward that leads to
+//! itself. Every refusal reads `FILE:LINE: message`, as editors expect it.
+
+mod file;
+
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nsplice_backend::{Choice, Destination, Host, Options, Target};
+use nsplice_relay::open::describe;
+use nsplice_relay::Limits;
+
+use crate::failure::Failure;
+use crate::log::{LogFormat, LogLevel};
+use crate::values::LoopCount;
+
+/// A configuration that makes sense.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// Where it was read from.
+    pub(crate) path: PathBuf,
+    /// How long links may go on after a request to end; `None` for as long as they like.
+    pub(crate) drain_timeout: Option<Duration>,
+    /// How the log looks.
+    pub(crate) log_format: LogFormat,
+    /// What is logged.
+    pub(crate) log_level: LogLevel,
+    /// How many loops.
+    pub(crate) loops: LoopCount,
+    /// Whether splice(2) may be used.
+    pub(crate) splice: bool,
+    /// The forwards, at least one.
+    pub(crate) forwards: Vec<ForwardConfig>,
+}
+
+/// A forward of the configuration.
+#[derive(Debug)]
+pub(crate) struct ForwardConfig {
+    /// The line that it begins on.
+    pub(crate) line: usize,
+    /// Its name, which no other has.
+    pub(crate) name: String,
+    /// Where to listen, at least one address.
+    pub(crate) listen: Vec<SocketAddr>,
+    /// What is to be reached.
+    pub(crate) destination: Destination,
+    /// The backend.
+    pub(crate) backend: Choice,
+    /// How the backend works.
+    pub(crate) options: Options,
+    /// Limits of each link.
+    pub(crate) limits: Limits,
+    /// Links at once; `None` for as many as there are descriptors.
+    pub(crate) max_links: Option<u32>,
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {}: {}", path.display(), describe(source))]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// Something in it makes no sense.
+    #[error("{}:{line}: {message}", path.display())]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong there.
+        message: String,
+    },
+}
+
+/// Something that makes no sense, in a text whose file is not known here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Refusal {
+    line: usize,
+    message: String,
+}
+
+/// Reads and checks the configuration at `path`.
+pub(crate) fn load(path: &Path) -> Result<Config, ConfigError> {
+    let text = fs::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    parse(path, &text).map_err(|Refusal { line, message }| ConfigError::Refused {
+        path: path.to_owned(),
+        line,
+        message,
+    })
+}
+
+fn parse(path: &Path, text: &str) -> Result<Config, Refusal> {
+    let config = file::read(path, text)?;
+    if config.forwards.is_empty() {
+        let message = "there is no [[forward]]: at least one is needed".to_owned();
+        return Err(Refusal { line: text.lines().count().max(1), message });
+    }
+    let mut known: Vec<&ForwardConfig> = Vec::with_capacity(config.forwards.len());
+    for forward in &config.forwards {
+        check(forward, &known).map_err(|message| Refusal { line: forward.line, message })?;
+        known.push(forward);
+    }
+    Ok(config)
+}
+
+/// What is wrong with `forward` beside the `others` before it.
+fn check(forward: &ForwardConfig, others: &[&ForwardConfig]) -> Result<(), String> {
+    let name = &forward.name;
+    if let Some(other) = others.iter().find(|other| other.name == *name) {
+        return Err(format!(
+            "name: `{name}` is the name of the forward in line {}, too",
+            other.line
+        ));
+    }
+    for (index, address) in forward.listen.iter().enumerate() {
+        // Each port 0 becomes a port of its own.
+        let is_twice = address.port() != 0 && forward.listen[..index].contains(address);
+        if is_twice {
+            return Err(format!("listen: {address} is there twice"));
+        }
+        let other =
+            others.iter().find(|other| address.port() != 0 && other.listen.contains(address));
+        if let Some(other) = other {
+            return Err(format!(
+                "listen: {address} is listened on by `{}` in line {}, too",
+                other.name, other.line
+            ));
+        }
+        if leads_to(&forward.destination, *address) {
+            return Err(format!("target: {} is this forward itself", forward.destination));
+        }
+    }
+    Ok(())
+}
+
+/// Whether `destination` is certain to be who listens on `address`: a plain dial to the same port
+/// of this machine's own loopback.
+fn leads_to(destination: &Destination, address: SocketAddr) -> bool {
+    let Target::Tcp(host) = &destination.target else { return false };
+    let host = match &destination.host {
+        Host::Localhost => host.parse().unwrap_or_default(),
+        other => other.clone(),
+    };
+    let is_same = |reached: IpAddr| {
+        let is_any = address.ip().is_unspecified() && address.is_ipv4() == reached.is_ipv4();
+        reached == address.ip() || (is_any && reached.is_loopback())
+    };
+    destination.port == address.port()
+        && match host {
+            Host::Address(reached) => is_same(reached),
+            // Tried first of what it stands for, and this forward would answer.
+            Host::Localhost => is_same(Ipv4Addr::LOCALHOST.into()),
+            Host::Name(_) => false,
+        }
+}
+
+impl ForwardConfig {
+    /// A failure of this forward, with its place in the file at `path`.
+    pub(crate) fn failure(&self, path: &Path, source: Failure) -> Failure {
+        let place = format!("{}:{}", path.display(), self.line);
+        Failure::Forward { place, forward: self.name.clone(), source: Box::new(source) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

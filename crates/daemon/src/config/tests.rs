@@ -1,0 +1,187 @@
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../../../fixtures/nsplice.toml");
+
+fn read(text: &str) -> Result<Config, Refusal> {
+    parse(Path::new("test.toml"), text)
+}
+
+/// What is said about a forward with `extra` keys, which begin on line 6.
+fn refusal(extra: &str) -> (usize, String) {
+    let text = format!(
+        "[[forward]]\nname = 'a'\nlisten = '127.0.0.1:1'\ntarget = 'pid/7'\nport = 80\n{extra}\n"
+    );
+    let refusal = read(&text).unwrap_err();
+    (refusal.line, refusal.message)
+}
+
+#[test]
+fn the_example_is_understood_whole() {
+    let config = read(EXAMPLE).unwrap();
+    assert_eq!(config.drain_timeout, Some(Duration::from_secs(30)));
+    assert_eq!(config.loops, LoopCount(1));
+    let names: Vec<_> = config.forwards.iter().map(|forward| forward.name.as_str()).collect();
+    assert_eq!(names, ["web", "database", "mirror"]);
+    let [web, database, _] = config.forwards.as_slice() else { panic!("three forwards") };
+    assert_eq!(web.listen, ["127.0.0.1:8080".parse().unwrap(), "[::1]:8080".parse().unwrap()]);
+    assert_eq!(web.limits.idle_timeout, Some(Duration::from_secs(3600)));
+    assert_eq!(web.limits.linger, Some(Duration::from_secs(300)));
+    assert_eq!(web.max_links, Some(1000));
+    assert_eq!(database.destination.to_string(), "10.0.0.2:5432 in netns/blue");
+    assert_eq!(database.backend, Choice::External);
+    assert!(database.options.command.is_some());
+    assert_eq!(EXAMPLE.lines().nth(web.line - 1), Some("[[forward]]"));
+}
+
+#[test]
+fn the_example_shows_every_key() {
+    let keys = read("x = 1").unwrap_err().message + &refusal("x = 1").1;
+    for key in keys.split('`').skip(1).step_by(2).filter(|key| *key != "x" && *key != "forward") {
+        assert!(EXAMPLE.contains(&format!("\n{key} = ")), "{key} is not shown");
+    }
+}
+
+#[test]
+fn defaults() {
+    let text = "[[forward]]\nname='a'\nlisten='[::1]:0'\ntarget='tcp/db'\nport=1\n";
+    let config = read(text).unwrap();
+    assert_eq!(config.drain_timeout, Some(Duration::from_secs(30)));
+    assert_eq!((config.log_format, config.splice), (LogFormat::Text, true));
+    assert_eq!(config.forwards[0].limits, Limits::default());
+    assert_eq!(config.forwards[0].max_links, None);
+}
+
+#[test]
+fn bad_values_are_told_with_line_key_and_what_is_allowed() {
+    for (extra, line, message) in [
+        (
+            "backend = 'socat'",
+            6,
+            "backend: `socat` is not a backend; auto, setns, external and dial are",
+        ),
+        (
+            "\nidle_timeout = '10'",
+            7,
+            "idle_timeout: `10` is not a time limit: write for example 30s, 5m or 1h, \
+             at most 365days, or none for no limit",
+        ),
+        ("max_links = 0", 6, "max_links: `0` is not a number of links: 1 to 4294967295"),
+        ("max_links = '5'", 6, "max_links: invalid type: string \"5\", expected i64"),
+        ("linger = 5", 6, "linger: invalid type: integer `5`, expected a string"),
+        (
+            "linger = '5s'\nlnger = '5s'",
+            7,
+            "unknown field `lnger`, expected one of `name`, `listen`, `target`, `to`, `port`, \
+             `backend`, `command`, `connect_timeout`, `idle_timeout`, `linger`, `max_links`",
+        ),
+        (
+            "command = 'nc {host}'",
+            6,
+            "command: the command has an unknown placeholder {host}; \
+             {pid}, {netns}, {address} and {port} are known, and {{ is a brace",
+        ),
+    ] {
+        assert_eq!(refusal(extra), (line, message.to_owned()), "{extra}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let refusal = read("\n[[forward]]\nname = 'a'\n").unwrap_err();
+    assert_eq!((refusal.line, refusal.message.as_str()), (2, "missing field `listen`"));
+    let refusal = read("loops = 2\n# nothing else\n").unwrap_err();
+    assert_eq!(refusal.line, 2);
+    assert_eq!(refusal.message, "there is no [[forward]]: at least one is needed");
+}
+
+#[test]
+fn top_level_values_and_broken_toml() {
+    for (text, line, start) in [
+        ("loops = 0", 1, "loops: `0` is not a number of loops: 1 to 256"),
+        ("\n\ndrain_timeout = 'soon'", 3, "drain_timeout: `soon` is not a time"),
+        ("log = 'loud'", 1, "log: `loud` is not a log level: write error, warn, info or debug"),
+        ("log_format = 'xml'", 1, "log_format: `xml` is not a log format: write text or json"),
+        ("splice = 'yes'", 1, "splice: invalid type"),
+        ("loop = 1", 1, "unknown field `loop`, expected one of `drain_timeout`, `log_format`"),
+        ("\nloops = = 1", 2, ""),
+    ] {
+        let refusal = read(text).unwrap_err();
+        assert_eq!(refusal.line, line, "{text}: {}", refusal.message);
+        assert!(refusal.message.starts_with(start), "{text}: {}", refusal.message);
+    }
+}
+
+#[test]
+fn listen_takes_an_address_or_a_list() {
+    let listen = |value: &str| {
+        let text = format!("[[forward]]\nname='a'\ntarget='pid/7'\nport=1\nlisten = {value}\n");
+        read(&text).map(|config| config.forwards[0].listen.len()).map_err(|refusal| {
+            assert_eq!(refusal.line, 5, "{value}: {}", refusal.message);
+            refusal.message
+        })
+    };
+    assert_eq!(listen("'127.0.0.1:1'"), Ok(1));
+    assert_eq!(listen("['127.0.0.1:1', '[::1]:1']"), Ok(2));
+    assert_eq!(listen("['127.0.0.1:0', '127.0.0.1:0']"), Ok(2));
+    let hint = "is not an address with a port: write 127.0.0.1:8080 or [::1]:8080";
+    assert_eq!(listen("'8080'"), Err(format!("listen: `8080` {hint}")));
+    assert_eq!(listen("['127.0.0.1:1', 'x']"), Err(format!("listen: `x` {hint}")));
+    assert_eq!(
+        listen("[]").unwrap_err(),
+        "listen: the list is empty: at least one address is needed"
+    );
+    assert!(listen("80").unwrap_err().contains("an address such as"));
+}
+
+#[test]
+fn forwards_must_not_get_in_each_others_way() {
+    let forward = |name: &str, listen: &str, target: &str| {
+        format!("[[forward]]\nname='{name}'\nlisten={listen}\ntarget='{target}'\nport=80\n")
+    };
+    let first = forward("a", "'127.0.0.1:1'", "pid/7");
+    for (second, message) in [
+        (
+            forward("a", "'127.0.0.1:2'", "pid/7"),
+            "name: `a` is the name of the forward in line 1, too",
+        ),
+        (
+            forward("b", "['[::1]:1', '127.0.0.1:1']", "pid/7"),
+            "listen: 127.0.0.1:1 is listened on by `a` in line 1, too",
+        ),
+        (forward("b", "['[::1]:1', '[::1]:1']", "pid/7"), "listen: [::1]:1 is there twice"),
+        (
+            forward("b", "'127.0.0.1:80'", "tcp/127.0.0.1"),
+            "target: tcp/127.0.0.1:80 is this forward itself",
+        ),
+        (
+            forward("b", "'0.0.0.0:80'", "tcp/127.0.0.1"),
+            "target: tcp/127.0.0.1:80 is this forward itself",
+        ),
+        (
+            forward("b", "'127.0.0.1:80'", "tcp/localhost"),
+            "target: tcp/localhost:80 is this forward itself",
+        ),
+    ] {
+        let refusal = read(&format!("{first}{second}")).unwrap_err();
+        assert_eq!((refusal.line, refusal.message.as_str()), (6, message));
+    }
+    for fine in [
+        forward("b", "'127.0.0.1:80'", "pid/7"),
+        forward("b", "'127.0.0.1:80'", "tcp/10.0.0.1"),
+        forward("b", "'127.0.0.1:81'", "tcp/127.0.0.1"),
+        forward("b", "'[::1]:80'", "tcp/localhost"),
+    ] {
+        assert!(read(&format!("{first}{fine}")).is_ok(), "{fine}");
+    }
+}
+
+#[test]
+fn names_are_plain() {
+    let text = "[[forward]]\nname = 'a b'\nlisten = '127.0.0.1:1'\ntarget = 'pid/7'\nport = 80\n";
+    let refusal = read(text).unwrap_err();
+    assert_eq!(refusal.line, 2);
+    assert_eq!(
+        refusal.message,
+        "name: `a b` is not a name: letters, digits and `-_.:/` are allowed"
+    );
+}

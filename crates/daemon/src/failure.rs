@@ -1,0 +1,93 @@
+//! Everything that can make a command fail, and the exit code of each.
+
+use std::io;
+
+use nsplice_backend::BackendError;
+use nsplice_relay::open::describe;
+use nsplice_relay::RelayError;
+
+use crate::bind::ListenError;
+use crate::config::ConfigError;
+use crate::exit::Exit;
+use crate::stdio::StdioError;
+
+/// Why a command could not do what it was asked for. The message is for people.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The configuration was refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The backend of the target on the command line could not be prepared.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// A configured forward could not be made ready.
+    #[error("{place}: forward `{forward}`: {source}")]
+    Forward {
+        /// `FILE:LINE` of the forward.
+        place: String,
+        /// Its name.
+        forward: String,
+        /// What is in its way.
+        source: Box<Self>,
+    },
+    /// An address could not be listened on.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// A loop could not start or go on.
+    #[error(transparent)]
+    Relay(#[from] RelayError),
+    /// Standard input or output is of no use.
+    #[error(transparent)]
+    Stdio(#[from] StdioError),
+    /// The one link of `connect` did not end cleanly.
+    #[error("{sentence}")]
+    Link {
+        /// The exit code of its outcome.
+        exit: Exit,
+        /// How it ended.
+        sentence: String,
+    },
+    /// A loop has ended without a result, by a panic that has printed its own message.
+    #[error("a loop ended without its result, which is a defect of nsplice")]
+    Defect,
+    /// The system refused something else.
+    #[error("cannot {what}: {}", describe(source))]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system answered.
+        source: io::Error,
+    },
+}
+
+impl Failure {
+    /// A failure of the system to do `what`.
+    pub(crate) fn system(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::System { what, source }
+    }
+
+    /// The exit code that tells this failure to scripts.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Config(_) => Exit::Config,
+            Self::Backend(error) => Exit::of_backend(error.kind()),
+            Self::Forward { source, .. } => match source.exit() {
+                // What does not fit together was written in the configuration.
+                Exit::Usage => Exit::Config,
+                exit => exit,
+            },
+            Self::Listen(_) => Exit::Listen,
+            Self::Link { exit, .. } => *exit,
+            Self::Relay(_) | Self::Stdio(_) | Self::Defect | Self::System { .. } => Exit::Failed,
+        }
+    }
+
+    /// What to print: messages that begin with a place in a file begin with it alone, so that
+    /// editors and people find it; the others say that they are errors.
+    pub(crate) fn line(&self) -> String {
+        match self {
+            Self::Config(ConfigError::Refused { .. }) | Self::Forward { .. } => self.to_string(),
+            _ => format!("error: {self}"),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! `nsplice forward`: ports of this machine to ports of a target, as kubectl port-forward does it.
+//!
+//! Everything that can be refused is refused before anything is printed: first the target, then
+//! the addresses. What is printed keeps kubectl's words, which scripts wait for. Each local port
+//! is one forward, named LOCAL:REMOTE, so a failed link is told with its ports.
+//!
+//! SIGINT and SIGTERM end all links at once, by RST: as with kubectl, whoever presses Ctrl-C is
+//! done, and a peer must not take a torn stream for a whole one. That is the end that was asked
+//! for, so the exit code is 0. SIGHUP keeps its own effect, so nohup works.
+
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use nix::sys::signal::Signal;
+use nsplice_backend::{Destination, Plan};
+use nsplice_relay::{Accepted, Observer, Record, Settings, Trouble};
+use slog::{error, warn, Level, Logger};
+
+use crate::bind::bind_port;
+use crate::failure::Failure;
+use crate::journal::{in_words, is_daily_business, Journal};
+use crate::log::{Log, Style};
+use crate::loops::{raise_descriptor_limit, Action, Loops};
+use crate::printer::Printer;
+use crate::request::ForwardRequest;
+use crate::service::{divide, places, targets, Service};
+use crate::signals::Signals;
+
+/// Runs until a signal ends it.
+pub(crate) fn run(request: &ForwardRequest) -> Result<(), Failure> {
+    let signals = Signals::block(&[Signal::SIGINT, Signal::SIGTERM])
+        .map_err(Failure::system("collect signals"))?;
+    let log = Log::start(request.log_format, request.log_level, Style::Command);
+    let result = serve(request, &signals, log.logger());
+    log.finish();
+    result
+}
+
+fn serve(request: &ForwardRequest, signals: &Signals, log: &Logger) -> Result<(), Failure> {
+    if let Err(error) = raise_descriptor_limit() {
+        warn!(log, "the limit of open files stays as it is"; "error" => %error);
+    }
+    let Ready { services, lines } = ready(request, log)?;
+    let (printer, printing) =
+        Printer::start(io::stdout(), log.clone()).map_err(Failure::system("start a thread"))?;
+    lines.into_iter().for_each(|line| printer.line(line));
+
+    let targets = targets(&services);
+    let works = divide(services, request.loops.0, || {
+        Box::new(Teller {
+            printer: printer.clone(),
+            journal: Journal::new(log.clone(), Arc::clone(&targets)),
+            log: log.clone(),
+            target: request.target.to_string(),
+        })
+    })?;
+    drop(printer);
+    let settings = Settings { splice: request.opening.splice, ..Settings::default() };
+    let result = Loops::start(&settings, works)?.supervise(signals, |_| Action::Stop);
+    printing.finish();
+    result
+}
+
+/// How each remote port is reached. Several pairs may name the same one.
+fn plans(request: &ForwardRequest) -> Result<HashMap<u16, Rc<Plan>>, Failure> {
+    let mut plans = HashMap::new();
+    for remote in request.ports.iter().map(|pair| pair.remote) {
+        let host = request.opening.host.clone();
+        let destination = Destination { target: request.target.clone(), host, port: remote };
+        let plan = Plan::prepare(&destination, request.opening.backend, &request.opening.options)?;
+        plans.insert(remote, Rc::new(plan));
+    }
+    Ok(plans)
+}
+
+/// What is served, and what to print about it.
+#[derive(Debug, Default)]
+struct Ready {
+    services: Vec<Service>,
+    lines: Vec<String>,
+}
+
+/// Listens on everything. A local port is one service on all addresses that have it; where no
+/// number was free everywhere, addresses have numbers of their own.
+fn ready(request: &ForwardRequest, log: &Logger) -> Result<Ready, Failure> {
+    let plans = plans(request)?;
+    let mut ready = Ready::default();
+    for pair in &request.ports {
+        let Some(plan) = plans.get(&pair.remote) else { continue };
+        let port = bind_port(&request.addresses, pair.local, request.loops.0)?;
+        for missed in port.missed {
+            warn!(log, "{missed}");
+        }
+        for bound in port.bound {
+            ready.lines.push(format!("Forwarding from {} -> {}", bound.local, pair.remote));
+            let name = format!("{}:{}", bound.local.port(), pair.remote);
+            match ready.services.iter_mut().find(|service| *service.name == name) {
+                Some(service) => service.bound.push(bound),
+                None => ready.services.push(Service {
+                    name: name.into(),
+                    target: request.target.to_string(),
+                    plan: Rc::clone(plan),
+                    limits: request.opening.limits.clone(),
+                    places: places(request.max_links),
+                    bound: vec![bound],
+                }),
+            }
+        }
+    }
+    Ok(ready)
+}
+
+/// Tells the person at the terminal in kubectl's words, and the journal in ours.
+#[derive(Debug)]
+struct Teller {
+    printer: Printer,
+    journal: Journal,
+    log: Logger,
+    target: String,
+}
+
+impl Observer for Teller {
+    fn accepted(&mut self, link: &Accepted<'_>) {
+        if let Some(local) = link.local {
+            self.printer.line(format!("Handling connection for {}", local.port()));
+        }
+        self.journal.accepted(link);
+    }
+
+    fn ended(&mut self, record: &Record<'_>) {
+        // What the client did, the person at the terminal knows.
+        if is_daily_business(record.outcome) {
+            self.journal.ended(record);
+        } else if self.journal.allow(record.outcome.as_str(), Level::Error) {
+            // kubectl says the same with "to pod UID" at its end.
+            let Some((local, remote)) = record.forward.split_once(':') else { return };
+            let (target, words) = (&self.target, in_words(record.outcome, record.detail));
+            error!(
+                self.log,
+                "an error occurred forwarding {local} -> {remote}: \
+                 error forwarding port {remote} to {target}: {words}"
+            );
+        }
+    }
+
+    fn trouble(&mut self, trouble: &Trouble<'_>) {
+        self.journal.trouble(trouble);
+    }
+}

@@ -1,0 +1,203 @@
+//! What becomes of a loop's news in the log.
+//!
+//! Each link is told in one line, at its end, with everything there is to know about it. A link
+//! that ended as links do is an `info`, anything else a warning. Clients can cause any of these lines as often as they like, so each kind has a
+//! budget per second; what is beyond is counted and told in one line.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nsplice_relay::open::describe;
+use nsplice_relay::{Accepted, Limit, Observer, Outcome, Record, Side, Trouble};
+use slog::{debug, info, warn, Drain, Key, Level, Logger, Record as Line, Serializer, KV};
+
+use crate::limit::{Held, Limiter};
+
+/// Lines per second and kind about daily business: what a person can still read along.
+const CALM: u32 = 100;
+
+/// Lines per second and kind about trouble: the first few tell all there is to know.
+const BURST: u32 = 20;
+
+/// Where each forward leads, by its name.
+pub(crate) type Targets = Arc<HashMap<Arc<str>, String>>;
+
+/// Writes the news of one loop to the log.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    log: Logger,
+    targets: Targets,
+    limiter: Limiter,
+}
+
+impl Journal {
+    /// A journal of the loop that serves the forwards of `targets`.
+    pub(crate) fn new(log: Logger, targets: Targets) -> Self {
+        Self { log, targets, limiter: Limiter::default() }
+    }
+
+    /// Whether a line of `kind` is wanted and within its budget; tells first what was held back
+    /// before. Lines that nobody wants are not counted.
+    pub(crate) fn allow(&mut self, kind: &'static str, level: Level) -> bool {
+        if !self.log.is_enabled(level) {
+            return false;
+        }
+        let now = Instant::now();
+        for held in self.limiter.overdue(now) {
+            self.tell_held(held);
+        }
+        let burst = if level.is_at_least(Level::Warning) { BURST } else { CALM };
+        self.limiter.allow(kind, burst, now)
+    }
+
+    fn tell_held(&self, Held { kind, count }: Held) {
+        warn!(self.log, "lines were held back: too many of a kind"; "kind" => kind, "count" => count);
+    }
+}
+
+impl Observer for Journal {
+    fn accepted(&mut self, link: &Accepted<'_>) {
+        if self.allow("accepted", Level::Debug) {
+            let client = link.client.map(|client| client.to_string());
+            debug!(self.log, "link accepted"; "forward" => link.forward, "client" => client);
+        }
+    }
+
+    fn ended(&mut self, record: &Record<'_>) {
+        let is_daily = is_daily_business(record.outcome);
+        let level = if is_daily { Level::Info } else { Level::Warning };
+        if !self.allow(record.outcome.as_str(), level) {
+            return;
+        }
+        let target = self.targets.get(record.forward).map_or("", String::as_str);
+        let fields = LinkFields { record, target };
+        if is_daily {
+            info!(self.log, "link ended"; fields);
+        } else {
+            warn!(self.log, "link ended"; fields);
+        }
+    }
+
+    fn trouble(&mut self, trouble: &Trouble<'_>) {
+        if !self.allow(kind_of(trouble), Level::Warning) {
+            return;
+        }
+        let log = &self.log;
+        match trouble {
+            Trouble::AcceptPaused { error } => {
+                warn!(log, "accepting has stopped: out of descriptors or memory"; "error" => describe(error));
+            }
+            Trouble::AcceptResumed { paused } => {
+                info!(log, "accepting goes on"; "paused_ms" => millis(*paused));
+            }
+            Trouble::AcceptFailed { forward, error } => {
+                warn!(log, "a client could not be accepted"; "forward" => forward, "error" => describe(error));
+            }
+            Trouble::LimitReached { forward, client } => {
+                warn!(log, "a client was refused: max_links is reached"; "forward" => forward, "client" => client.map(|address| address.to_string()));
+            }
+            Trouble::SpliceUnavailable { error } => {
+                warn!(log, "splice is not to be had here, copying instead"; "error" => describe(error));
+            }
+        }
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        for held in self.limiter.rest() {
+            self.tell_held(held);
+        }
+    }
+}
+
+/// Whether a link ended as links do: with all bytes delivered, or as the client or the owner of
+/// the service wanted it.
+pub(crate) fn is_daily_business(outcome: Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Clean | Outcome::Cancelled | Outcome::Stopped | Outcome::Reset(Side::Downstream)
+    )
+}
+
+/// How a link ended, in words: the detail if there is one, else the outcome spelled out.
+pub(crate) fn in_words(outcome: Outcome, detail: Option<&str>) -> String {
+    if let Some(detail) = detail {
+        return detail.to_owned();
+    }
+    let words = match outcome {
+        Outcome::Clean => "all bytes were delivered",
+        Outcome::Reset(Side::Downstream) => "the client reset the connection",
+        Outcome::Reset(Side::Upstream) => "the connection was reset by the other side",
+        Outcome::OpenFailed(_) => "the connection could not be opened",
+        Outcome::Cancelled => "the client went away before the connection was open",
+        Outcome::Expired(Limit::Connect) => {
+            "the connection was not open within the connect timeout"
+        }
+        Outcome::Expired(Limit::Idle) => "no byte was moved within the idle timeout",
+        Outcome::Expired(Limit::Linger) => {
+            "half-closed, and no byte was moved within the linger time"
+        }
+        Outcome::Expired(Limit::Drain) => "still open when the drain time was over",
+        Outcome::ChildFailed => "the program that carried the connection failed",
+        Outcome::Failed(Side::Downstream) => "the client's side failed",
+        Outcome::Failed(Side::Upstream) => "the target's side failed",
+        Outcome::Stopped => "stopped while the connection was open",
+    };
+    words.to_owned()
+}
+
+fn kind_of(trouble: &Trouble<'_>) -> &'static str {
+    match trouble {
+        Trouble::AcceptPaused { .. } => "accept-paused",
+        Trouble::AcceptResumed { .. } => "accept-resumed",
+        Trouble::AcceptFailed { .. } => "accept-failed",
+        Trouble::LimitReached { .. } => "limit-reached",
+        Trouble::SpliceUnavailable { .. } => "splice-unavailable",
+    }
+}
+
+/// The fields of a link's line; those that have nothing to say are left out. They are written from
+/// the last to the first, as slog's own macros do it.
+struct LinkFields<'a> {
+    record: &'a Record<'a>,
+    target: &'a str,
+}
+
+impl KV for LinkFields<'_> {
+    fn serialize(&self, _: &Line<'_>, out: &mut dyn Serializer) -> slog::Result {
+        let Record { forward, backend, client, outcome, detail, up, down, open_time, duration } =
+            self.record;
+        if let Some(detail) = detail {
+            out.emit_str(Key::from("detail"), detail)?;
+        }
+        out.emit_str(Key::from("outcome"), outcome.as_str())?;
+        out.emit_u64(Key::from("duration_ms"), millis(*duration))?;
+        if let Some(time) = open_time {
+            out.emit_u64(
+                Key::from("open_us"),
+                u64::try_from(time.as_micros()).unwrap_or(u64::MAX),
+            )?;
+        }
+        out.emit_u64(Key::from("down"), down.written)?;
+        out.emit_u64(Key::from("up"), up.written)?;
+        if let Some(client) = client {
+            out.emit_arguments(Key::from("client"), &format_args!("{client}"))?;
+        }
+        out.emit_str(Key::from("backend"), backend)?;
+        out.emit_str(Key::from("target"), self.target)?;
+        out.emit_str(Key::from("forward"), forward)
+    }
+}
+
+impl fmt::Debug for LinkFields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.record.fmt(f)
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,175 @@
+//! The threads that relay, and the main thread that looks after them.
+//!
+//! Each loop runs on a thread of its own. The main thread does no relaying: it waits for signals
+//! and for loops to end, in one poll(2). That a loop has ended is told by a pipe whose writing end
+//! the loop's thread holds and nobody writes to: it hangs up when the thread is over, however it
+//! ends.
+
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, OwnedFd};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::sys::signal::Signal;
+use nix::unistd::pipe2;
+use nsplice_relay::{Downstream, Forward, Handle, Observer, Relay, RelayError, Settings};
+
+use crate::failure::Failure;
+use crate::signals::Signals;
+
+/// What one loop has to do.
+#[derive(Debug)]
+pub(crate) struct Work {
+    /// Forwards and what they listen on.
+    pub(crate) forwards: Vec<(Forward, Vec<TcpListener>)>,
+    /// A link whose downstream is at hand.
+    pub(crate) adopted: Option<(Downstream, Forward)>,
+    /// Whom the loop tells about it.
+    pub(crate) observer: Box<dyn Observer>,
+}
+
+/// What a signal means to the loops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Nothing.
+    Ignore,
+    /// Stop listening, and give the links this time (`None`: as long as they like).
+    Drain(Option<Duration>),
+    /// End all links now.
+    Stop,
+}
+
+/// Running loops.
+#[derive(Debug)]
+pub(crate) struct Loops {
+    running: Vec<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    thread: JoinHandle<Result<(), RelayError>>,
+    handle: Handle,
+    /// Hangs up when the thread is over.
+    end: OwnedFd,
+}
+
+impl Loops {
+    /// Starts a loop for each piece of work. If one cannot be started, none goes on.
+    pub(crate) fn start(settings: &Settings, works: Vec<Work>) -> Result<Self, Failure> {
+        let mut prepared = Vec::with_capacity(works.len());
+        for work in works {
+            let (mut relay, handle) = Relay::new(settings.clone(), work.observer)?;
+            for (forward, listeners) in work.forwards {
+                relay.add_forward(forward, listeners)?;
+            }
+            if let Some((downstream, forward)) = work.adopted {
+                relay.adopt(downstream, forward)?;
+            }
+            prepared.push((relay, handle));
+        }
+        let mut loops = Self { running: Vec::with_capacity(prepared.len()) };
+        for (index, (relay, handle)) in prepared.into_iter().enumerate() {
+            match start_thread(index, relay, handle) {
+                Ok(running) => loops.running.push(running),
+                Err(failure) => {
+                    loops.apply(Action::Stop)?;
+                    loops.running.into_iter().for_each(|running| drop(running.thread.join()));
+                    return Err(failure);
+                }
+            }
+        }
+        Ok(loops)
+    }
+
+    /// Waits until all loops have ended. Each signal is translated into an action by `react`.
+    /// When one loop fails the others are stopped, and its failure is returned.
+    pub(crate) fn supervise(
+        mut self,
+        signals: &Signals,
+        mut react: impl FnMut(Signal) -> Action,
+    ) -> Result<(), Failure> {
+        let mut result = Ok(());
+        while !self.running.is_empty() {
+            for index in self.wait(signals)? {
+                let ended = self.running.swap_remove(index);
+                if let Err(failure) = outcome(ended.thread) {
+                    self.apply(Action::Stop)?;
+                    result = result.and(Err(failure));
+                }
+            }
+            while let Some(signal) = signals.next().map_err(Failure::system("read a signal"))? {
+                let action = react(signal);
+                self.apply(action)?;
+            }
+        }
+        result
+    }
+
+    fn apply(&self, action: Action) -> Result<(), Failure> {
+        for Running { handle, .. } in &self.running {
+            match action {
+                Action::Ignore => Ok(()),
+                Action::Drain(time) => handle.drain(time),
+                Action::Stop => handle.stop(),
+            }
+            .map_err(Failure::system("wake a loop"))?;
+        }
+        Ok(())
+    }
+
+    /// Waits for a signal or the end of a loop, and returns the loops that have ended, the last
+    /// first.
+    fn wait(&self, signals: &Signals) -> Result<Vec<usize>, Failure> {
+        let ends =
+            self.running.iter().map(|running| PollFd::new(running.end.as_fd(), PollFlags::empty()));
+        let mut sources: Vec<PollFd<'_>> = ends.collect();
+        sources.push(PollFd::new(signals.as_fd(), PollFlags::POLLIN));
+        match poll(&mut sources, PollTimeout::NONE) {
+            Ok(_) => {}
+            Err(Errno::EINTR) => return Ok(Vec::new()),
+            Err(errno) => return Err(Failure::system("wait for signals")(errno.into())),
+        }
+        sources.pop();
+        let ended = sources.iter().enumerate().rev();
+        Ok(ended.filter(|(_, end)| end.any() == Some(true)).map(|(index, _)| index).collect())
+    }
+}
+
+fn start_thread(index: usize, mut relay: Relay, handle: Handle) -> Result<Running, Failure> {
+    let (end, held) =
+        pipe2(OFlag::O_CLOEXEC).map_err(|errno| Failure::system("create a pipe")(errno.into()))?;
+    let work = move || {
+        let result = relay.run();
+        // Its sockets are closed and its observer has spoken before the end is told.
+        drop(relay);
+        drop(held);
+        result
+    };
+    let thread = thread::Builder::new()
+        .name(format!("loop-{index}"))
+        .spawn(work)
+        .map_err(Failure::system("start a thread"))?;
+    Ok(Running { thread, handle, end })
+}
+
+fn outcome(thread: JoinHandle<Result<(), RelayError>>) -> Result<(), Failure> {
+    match thread.join() {
+        Ok(result) => Ok(result?),
+        Err(_) => Err(Failure::Defect),
+    }
+}
+
+/// Raises the number of descriptors this process may open as far as it may on its own: two are
+/// needed for each link. Programs that are started from here inherit the higher limit.
+pub(crate) fn raise_descriptor_limit() -> io::Result<()> {
+    use nix::sys::resource::{getrlimit, setrlimit, Resource};
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft < hard {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    }
+    Ok(())
+}

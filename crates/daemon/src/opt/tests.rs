@@ -1,0 +1,155 @@
+use super::*;
+use std::time::Duration;
+
+fn read(words: &str) -> Result<Request, Answer> {
+    read_with(words, &[])
+}
+
+fn read_with(words: &str, variables: &[(&str, &str)]) -> Result<Request, Answer> {
+    let lookup = |name: &str| {
+        variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+    };
+    let words = std::iter::once("nsplice").chain(words.split(' ')).map(OsString::from);
+    parse(words, Environment(&lookup))
+}
+
+fn forward(words: &str) -> ForwardRequest {
+    match read(words) {
+        Ok(Request::Forward(request)) => request,
+        other => panic!("{words}: {other:?}"),
+    }
+}
+
+fn refusal(words: &str) -> String {
+    match read(words) {
+        Err(Answer::Usage(message)) => message,
+        other => panic!("{words}: {other:?}"),
+    }
+}
+
+#[test]
+fn every_option_of_forward_arrives() {
+    let request = forward(
+        "port-forward pid/7 8080 :9090 --address 127.0.0.1,::1 --address 10.0.0.1 --to ::1 \
+         --backend external --command nc --nsenter /n --socat /s --no-splice --connect-timeout 1s \
+         --idle-timeout 2s --linger 3s --max-links 4 --loops 5 --log-format json --log debug",
+    );
+    assert_eq!(request.target, Target::Pid(7));
+    let ports: Vec<_> = request.ports.iter().map(ToString::to_string).collect();
+    assert_eq!(ports, ["8080:8080", ":9090"]);
+    let addresses: Vec<_> = request.addresses.iter().map(|each| each.ip.to_string()).collect();
+    assert_eq!(addresses, ["127.0.0.1", "::1", "10.0.0.1"]);
+    let opening = request.opening;
+    assert_eq!(opening.host.to_string(), "::1");
+    assert_eq!(opening.backend, Choice::External);
+    assert_eq!(opening.options.command, Template::parse("nc").ok());
+    assert_eq!(opening.options.nsenter, Some("/n".into()));
+    assert_eq!(opening.options.socat, Some("/s".into()));
+    assert!(!opening.splice);
+    let limits = Limits {
+        connect_timeout: Duration::from_secs(1),
+        idle_timeout: Some(Duration::from_secs(2)),
+        linger: Some(Duration::from_secs(3)),
+    };
+    assert_eq!(opening.limits, limits);
+    assert_eq!((request.max_links, request.loops), (Some(4), LoopCount(5)));
+    assert_eq!((request.log_format, request.log_level), (LogFormat::Json, LogLevel(Level::Debug)));
+}
+
+#[test]
+fn every_option_has_a_twin_in_the_environment() {
+    let typed =
+        "forward pid/7 80 --address ::1 --to ::2 --backend external --command nc --nsenter /n \
+                 --socat /s --connect-timeout 1s --idle-timeout 2s --linger 3s --max-links 4 \
+                 --loops 5 --log-format json --log debug --no-splice";
+    let options: Vec<&str> = typed.split_whitespace().skip(3).collect();
+    let variables: Vec<(String, &str)> = options
+        .chunks(2)
+        .map(|pair| {
+            let name = pair[0].trim_start_matches('-').to_uppercase().replace('-', "_");
+            (format!("NSPLICE_{name}"), pair.get(1).copied().unwrap_or("1"))
+        })
+        .collect();
+    let variables: Vec<(&str, &str)> =
+        variables.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let from_variables = read_with("forward pid/7 80", &variables).unwrap();
+    assert_eq!(format!("{from_variables:?}"), format!("{:?}", read(typed).unwrap()));
+
+    let Ok(Request::Run(request)) = read_with("run", &[("NSPLICE_CONFIG", "/c")]) else {
+        panic!("refused");
+    };
+    assert_eq!(request.config, PathBuf::from("/c"));
+    let refused =
+        read_with("run", &[("NSPLICE_CONFIG", "/c"), ("NSPLICE_LOOPS", "0")]).unwrap_err();
+    let words = "error: Invalid value for NSPLICE_LOOPS: `0` is not a number of loops: 1 to 256";
+    assert_eq!(refused, Answer::Usage(words.to_owned()));
+}
+
+#[test]
+fn an_address_does_not_swallow_what_follows() {
+    let request = forward("forward --address ::1 netns/blue 80");
+    assert_eq!(request.ports.len(), 1);
+    assert_eq!(request.addresses.len(), 1);
+}
+
+#[test]
+fn the_defaults_are_those_of_the_relay() {
+    let request = forward("forward pid/7 80");
+    assert_eq!(request.opening.limits, Limits::default());
+    assert_eq!(request.opening.backend, Choice::Auto);
+    assert_eq!(request.opening.host, Host::Localhost);
+    assert_eq!((request.max_links, request.loops), (None, LoopCount(1)));
+    assert!(request.opening.splice);
+}
+
+#[test]
+fn local_ports_may_be_free_more_than_once() {
+    assert_eq!(forward("forward pid/7 :80 :80").ports.len(), 2);
+    assert_eq!(refusal("forward pid/7 80 80:81"), "error: local port 80 is given twice");
+}
+
+#[test]
+fn check_takes_a_target_with_its_port_or_none() {
+    let Ok(Request::Check(request)) = read("check --output json") else { panic!("refused") };
+    assert_eq!((request.destination, request.format), (None, CheckFormat::Json));
+    let Ok(Request::Check(request)) = read("check pid/7 80 --to 10.0.0.1") else {
+        panic!("refused")
+    };
+    assert_eq!(request.destination.unwrap().to_string(), "10.0.0.1:80 in pid/7");
+    assert!(refusal("check pid/7").contains("<PORT>"));
+}
+
+#[test]
+fn refusals_say_what_would_be_right() {
+    for (words, hint) in [
+        ("forward pid/7", "<[LOCAL:]REMOTE>"),
+        ("forward web 80", "docker/NAME-OR-ID"),
+        ("forward pid/7 1:2:3", "18080:8080"),
+        ("forward pid/7 70000", "1 to 65535"),
+        ("forward pid/7 80 --backend nsenter", "external"),
+        ("forward pid/7 80 --address web", "localhost"),
+        ("forward pid/7 80 --loops 0", "1 to 256"),
+        ("forward pid/7 80 --max-links 0", "a number of links"),
+        ("forward pid/7 80 --idle-timeout 10", "30s"),
+        ("forward pid/7 80 --log loud", "debug"),
+        ("connect pid/7", "<PORT>"),
+        ("connect pid/7 0", "1 to 65535"),
+        ("check --output xml", "table or json"),
+        ("run", "--config"),
+        ("frwd", "frwd"),
+    ] {
+        let message = refusal(words);
+        assert!(message.contains(hint), "{words}: {message}");
+    }
+}
+
+#[test]
+fn help_fits_a_terminal() {
+    for command in ["--help", "forward --help", "connect --help", "run --help", "check --help"] {
+        let Err(Answer::Help(text)) = read(command) else { panic!("{command}") };
+        assert!(text.contains("EXAMPLES:"), "{command}");
+        for line in text.lines() {
+            assert!(line.chars().count() <= 100, "{command}: {line}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The words of the help: one line for each option, examples below.
+
+/// What the help of the program consists of; the words in braces are clap's.
+pub(super) const TEMPLATE: &str = "\
+{about}
+
+USAGE:
+    {usage}
+
+COMMANDS:
+{subcommands}
+
+OPTIONS:
+{unified}
+
+{after-help}";
+
+/// The same for a command.
+pub(super) const COMMAND_TEMPLATE: &str = "\
+{about}
+
+USAGE:
+    {usage}
+
+ARGS:
+{positionals}
+
+OPTIONS:
+{unified}
+
+Options may also be set in the environment: NSPLICE_LOG for --log, and so on.
+
+{after-help}";
+
+/// [`COMMAND_TEMPLATE`] for a command without arguments.
+pub(super) const PLAIN_TEMPLATE: &str = "\
+{about}
+
+USAGE:
+    {usage}
+
+OPTIONS:
+{unified}
+
+Options may also be set in the environment: NSPLICE_LOG for --log, and so on.
+
+{after-help}";
+
+pub(super) const HELP: &str = "Print this help";
+pub(super) const VERSION: &str = "Print the version";
+pub(super) const USAGE: &str = "nsplice COMMAND [OPTIONS] ...";
+
+pub(super) const ABOUT: &str =
+    "Reach a TCP port inside a container's network namespace, from the node";
+
+pub(super) const EXAMPLES: &str = "\
+TARGET is KIND/NAME:
+    pid/4947                   the network namespace of a process
+    netns/blue                 a namespace of `ip netns`
+    netns//proc/4947/ns/net    a namespace by its absolute path
+    docker/web                 a running Docker container, by name or ID
+    tcp/db.example             another machine, without a namespace
+
+EXAMPLES:
+    # Port 8080 of a container on localhost:18080
+    nsplice forward docker/web 18080:8080
+
+    # What works here, and why the rest does not
+    nsplice check docker/web 8080
+
+`nsplice COMMAND --help` tells more about a command.";
+
+pub(super) const FORWARD_ABOUT: &str = "Forward ports of this machine to ports of a target";
+
+pub(super) const FORWARD_USAGE: &str = "nsplice forward [OPTIONS] TARGET [LOCAL:]REMOTE...";
+
+pub(super) const FORWARD_EXAMPLES: &str = "\
+Runs until Ctrl-C or SIGTERM, which end all connections at once.
+
+EXAMPLES:
+    # Listen on port 8080 locally, forwarding to 8080 in the container
+    nsplice forward docker/web 8080
+
+    # Two ports; the first on another number
+    nsplice forward pid/4947 18080:8080 9090
+
+    # Listen on a free port, which is printed
+    nsplice forward netns/blue :5432
+
+    # Listen on all addresses of this machine
+    nsplice forward --address 0.0.0.0,:: docker/web 8080
+
+    # The way the kubelet did it: nsenter and socat for each connection
+    nsplice forward --backend external pid/4947 8080";
+
+pub(super) const CONNECT_ABOUT: &str = "Connect standard input and output to a port of a target";
+
+pub(super) const CONNECT_USAGE: &str = "nsplice connect [OPTIONS] TARGET PORT";
+
+pub(super) const CONNECT_EXAMPLES: &str = "\
+The end of standard input is passed on; what the target still sends is read to its end.
+
+EXAMPLES:
+    # What `nsenter -t 4947 -n socat - TCP4:localhost:8080` does
+    nsplice connect pid/4947 8080
+
+    # Ask a web server
+    printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nsplice connect docker/web 80
+
+    # As a way in for ssh
+    ssh -o ProxyCommand='nsplice connect netns/blue 22' root@blue";
+
+pub(super) const RUN_ABOUT: &str = "Run the forwards of a configuration file until told to stop";
+
+pub(super) const RUN_USAGE: &str = "nsplice run [OPTIONS] --config FILE";
+
+pub(super) const RUN_EXAMPLES: &str = "\
+SIGTERM, SIGINT and SIGQUIT stop listening and give open connections their drain_timeout;
+a second SIGTERM or SIGINT ends them at once. What is typed here wins over the file.
+
+EXAMPLES:
+    nsplice run --config /etc/nsplice.toml
+
+    # The smallest configuration
+    [[forward]]
+    name = \"web\"
+    listen = \"127.0.0.1:8080\"
+    target = \"docker/web\"
+    port = 80";
+
+pub(super) const CHECK_ABOUT: &str = "Tell what works here and what does not, and why";
+
+pub(super) const CHECK_USAGE: &str = "nsplice check [OPTIONS] [TARGET PORT]";
+
+pub(super) const CHECK_EXAMPLES: &str = "\
+With a target and a port the target is looked up, and connected to through each backend.
+Exits with 0 if any of them can be used and, with a target, did connect, else with 1.
+
+EXAMPLES:
+    # Tools, privileges and limits of this machine
+    nsplice check
+
+    # Whether and how port 8080 of a container is reached, for a script
+    nsplice check --output json docker/web 8080";
+
+pub(super) const TARGET: &str =
+    "What to reach: pid/N, netns/NAME, netns//PATH, docker/NAME or tcp/HOST";
+pub(super) const PORTS: &str = "Ports: 8080, 18080:8080, or :8080 for a free local port";
+pub(super) const PORT: &str = "The TCP port inside the target";
+pub(super) const ADDRESS: &str = "Listen here: IP addresses or localhost [default: localhost]";
+pub(super) const TO: &str = "The address inside the target [default: localhost]";
+pub(super) const BACKEND: &str = "How to connect: auto, setns, external or dial [default: auto]";
+pub(super) const COMMAND: &str = "Run this instead; knows {pid} {netns} {address} {port}";
+pub(super) const NSENTER: &str = "The nsenter program [default: from PATH]";
+pub(super) const SOCAT: &str = "The socat program [default: from PATH]";
+pub(super) const NO_SPLICE: &str = "Copy bytes instead of splicing them";
+pub(super) const CONNECT_TIMEOUT: &str = "How long opening a connection may take [default: 10s]";
+pub(super) const IDLE_TIMEOUT: &str = "End connections on which nothing moves [default: none]";
+pub(super) const LINGER: &str = "The same for half-closed connections [default: none]";
+pub(super) const MAX_LINKS: &str = "Connections at once, for each local port [default: no limit]";
+pub(super) const LOOPS: &str = "Threads that relay [default: 1]";
+pub(super) const LOG_FORMAT: &str = "How log lines look: text or json [default: text]";
+pub(super) const FORWARD_LOG: &str =
+    "Log error, warn, info (each connection) or debug [default: warn]";
+pub(super) const RUN_LOG: &str = "Log error, warn, info (each connection) or debug [default: info]";
+pub(super) const CONFIG: &str = "The configuration, in TOML";
+pub(super) const CONFIG_MISSING: &str = "\
+error: The following required arguments were not provided:
+    --config <FILE>
+
+USAGE:
+    nsplice run [OPTIONS] --config FILE
+
+For more information try --help";
+pub(super) const OUTPUT: &str = "How the answer looks: table or json [default: table]";

@@ -1,0 +1,180 @@
+//! `nsplice forward`, seen from outside.
+
+use std::io::{pipe, BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::process::Stdio;
+
+use nix::fcntl::{fcntl, FcntlArg, OFlag};
+use nix::sys::signal::Signal;
+use nsplice_testkit::peer::patient;
+use nsplice_testkit::talk::{echo, expect_reset};
+use nsplice_testkit::{connect, listen, Program, Server};
+
+use crate::binary::{end_of, nsplice, quiet};
+use crate::{closed_port, send};
+
+/// Connects and asserts that the answer is RST, however early it comes.
+#[track_caller]
+fn expect_refusal(address: SocketAddr) {
+    match TcpStream::connect(address) {
+        Ok(client) => expect_reset(&patient(client)),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+    }
+}
+
+#[test]
+fn an_address_that_cannot_be_listened_on_exits_with_4() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let line = format!("forward tcp/127.0.0.1 {port}:1 --address 127.0.0.1");
+    let message = format!(
+        "error: cannot listen on 127.0.0.1:{port}: Address already in use; \
+         `ss -Hltnp 'sport = {port}'` shows who has it, :PORT takes a free one\n"
+    );
+    assert_eq!(end_of(&mut nsplice(&line)), quiet(4, message));
+    // Two loops share a port with each other, but not with anyone else.
+    assert_eq!(end_of(&mut nsplice(&(line + " --loops 2"))).code, 4);
+}
+
+#[test]
+fn half_of_localhost_is_enough() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        nsplice_testkit::skip!("half_of_localhost_is_enough", "there is no ::1 on this machine");
+    }
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let line = format!("forward tcp/127.0.0.1 {port}:9");
+    let mut program = Program::spawn(&mut nsplice(&line));
+    program.expect_stdout(&format!("Forwarding from [::1]:{port} -> 9"));
+    program.expect_stderr(&format!("warning: cannot listen on 127.0.0.1:{port}: Address already"));
+    program.signal(Signal::SIGTERM);
+    assert_eq!(program.wait().code(), Some(0));
+    assert_eq!(program.stdout().len(), 1);
+}
+
+#[test]
+fn forward_prints_what_kubectl_prints_and_ends_with_0() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let mut server = Server::start(listen("127.0.0.1:0"), |mut stream: TcpStream| {
+            let mut hello = [0; 5];
+            stream.read_exact(&mut hello).unwrap();
+            stream.write_all(&hello).unwrap();
+            expect_reset(&stream);
+        });
+        let remote = server.port();
+        let line = format!("forward tcp/127.0.0.1 :{remote} --address 127.0.0.1");
+        let mut program = Program::spawn(&mut nsplice(&line));
+        let local = program.forwarded_address();
+        let mut client = connect(local);
+        client.write_all(b"hello").unwrap();
+        let mut answer = [0; 5];
+        client.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"hello");
+        program.expect_stdout(&format!("Handling connection for {}", local.port()));
+        program.signal(signal);
+        assert_eq!(program.wait().code(), Some(0));
+        expect_reset(&client);
+        server.next_end();
+        let printed = [
+            format!("Forwarding from {local} -> {remote}"),
+            format!("Handling connection for {}", local.port()),
+        ];
+        assert_eq!(program.stdout(), printed);
+        assert_eq!(program.stderr(), [""; 0]);
+    }
+}
+
+#[test]
+fn a_failed_link_is_told_as_kubectl_tells_it_and_others_go_on() {
+    let (_closed, remote) = closed_port();
+    let line = format!("forward tcp/127.0.0.1 :{remote} --address 127.0.0.1");
+    let mut program = Program::spawn(&mut nsplice(&line));
+    let local = program.forwarded_address();
+    for count in 1..=2 {
+        expect_refusal(local);
+        let told = program.expect_stderr_lines("an error occurred", count);
+        assert_eq!(
+            told[count - 1],
+            format!(
+                "error: an error occurred forwarding {} -> {remote}: error forwarding port \
+                 {remote} to tcp/127.0.0.1: cannot connect to 127.0.0.1:{remote} for \
+                 tcp/127.0.0.1: Connection refused",
+                local.port()
+            )
+        );
+    }
+    program.signal(Signal::SIGTERM);
+    assert_eq!(program.wait().code(), Some(0));
+}
+
+#[test]
+fn a_flood_of_failures_is_told_in_a_few_lines() {
+    let (_closed, remote) = closed_port();
+    let line = format!("forward tcp/127.0.0.1 :{remote} --address 127.0.0.1 --log-format json");
+    let mut program = Program::spawn(&mut nsplice(&line));
+    let local = program.forwarded_address();
+    const FLOOD: usize = 500;
+    for _ in 0..FLOOD {
+        expect_refusal(local);
+    }
+    program.signal(Signal::SIGTERM);
+    assert_eq!(program.wait().code(), Some(0));
+    let (held, told): (Vec<String>, Vec<String>) =
+        program.stderr().into_iter().partition(|line| line.contains("held back"));
+    let count = |line: &String| -> usize {
+        let (_, rest) = line.split_once("\"count\":").unwrap();
+        rest.split(|letter: char| !letter.is_ascii_digit()).next().unwrap().parse().unwrap()
+    };
+    assert!(told.len() < FLOOD, "nothing was held back");
+    assert_eq!(told.len() + held.iter().map(count).sum::<usize>(), FLOOD, "all are accounted for");
+}
+
+#[test]
+fn a_standard_output_that_nobody_reads_stops_no_link() {
+    let server = Server::start(listen("127.0.0.1:0"), echo);
+    let line = format!("forward tcp/127.0.0.1 :{} --address 127.0.0.1", server.port());
+    let mut child = nsplice(&line).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut first = Vec::new();
+    while first.last() != Some(&b'\n') {
+        let mut byte = [0];
+        stdout.read_exact(&mut byte).unwrap();
+        first.extend(byte);
+    }
+    let text = String::from_utf8(first).unwrap();
+    let local = text.split(' ').nth(2).unwrap().parse().unwrap();
+    // A line of each is more than 64 KiB of pipe and a queue of 1024 lines hold.
+    for _ in 0..5000 {
+        let client = connect(local);
+        client.shutdown(Shutdown::Write).unwrap();
+        assert_eq!((&client).read(&mut [0; 1]).unwrap(), 0);
+    }
+    send(Signal::SIGTERM, &child);
+    assert_eq!(child.wait().unwrap().code(), Some(0), "not even at its end");
+}
+
+#[test]
+fn a_standard_error_that_nobody_reads_stops_no_link() {
+    let server = Server::start(listen("127.0.0.1:0"), echo);
+    let line = format!("forward tcp/127.0.0.1 :{} --address 127.0.0.1 --log debug", server.port());
+    let (_reader, writer) = pipe().unwrap();
+    // The pipe is full from the start.
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    while (&writer).write(&[b'.'; 4096]).is_ok() {}
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+    let (stdout, printed) = pipe().unwrap();
+    let mut child = nsplice(&line).stdout(printed).stderr(writer).spawn().unwrap();
+    let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
+    let first = lines.next().unwrap();
+    let local: SocketAddr = first.split(' ').nth(2).unwrap().parse().unwrap();
+    let reading = std::thread::spawn(move || lines.count());
+    const LINKS: usize = 2000;
+    for _ in 0..LINKS {
+        let client = connect(local);
+        client.shutdown(Shutdown::Write).unwrap();
+        assert_eq!((&client).read(&mut [0; 1]).unwrap(), 0);
+    }
+    send(Signal::SIGTERM, &child);
+    assert_eq!(child.wait().unwrap().code(), Some(0), "not even at its end");
+    assert_eq!(reading.join().unwrap(), LINKS);
+}

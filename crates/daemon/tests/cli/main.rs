@@ -1,0 +1,137 @@
+//! The command line, seen from outside: what is printed where, and what is said by the exit code.
+
+#[path = "../binary/mod.rs"]
+mod binary;
+mod connect;
+mod forward;
+mod run;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command};
+
+use binary::{end_of, nsplice, quiet};
+use nix::sys::signal::{kill, Signal};
+use nix::unistd::Pid;
+use nsplice_testkit::{listen, Server};
+use socket2::{Domain, Socket, Type};
+
+/// Sends `signal` to a child that is not yet waited for.
+fn send(signal: Signal, child: &Child) {
+    let pid = i32::try_from(child.id()).expect("process ids are positive");
+    kill(Pid::from_raw(pid), signal).expect("a child can be signalled");
+}
+
+/// A port of 127.0.0.1 that nobody listens on, as long as the socket is alive: it is bound, and
+/// connecting to a bound socket that does not listen is refused.
+fn closed_port() -> (Socket, u16) {
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&address.into()).expect("a free port of 127.0.0.1");
+    let bound = socket.local_addr().ok().and_then(|address| address.as_socket());
+    (socket, bound.expect("the address of a bound socket").port())
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    for line in ["--help", "forward --help", "port-forward -h", "connect -h", "run -h", "check -h"]
+    {
+        let end = end_of(&mut nsplice(line));
+        assert_eq!((end.code, end.stderr.as_str()), (0, ""), "{line}");
+        assert!(end.stdout.contains("USAGE:\n    nsplice "), "{line}: {}", end.stdout);
+    }
+    let version = concat!("nsplice ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(end_of(&mut nsplice("--version")).stdout, version);
+}
+
+#[test]
+fn usage_errors_exit_with_2_and_go_to_standard_error() {
+    for line in [
+        "",
+        "frwd",
+        "forward",
+        "forward web 80",
+        "forward pid/1",
+        "forward pid/1 0",
+        "forward pid/1 80 80",
+        "forward pid/1 80 --address web",
+        "forward pid/1 80 --backend socat",
+        "forward pid/1 80 --no-such-option",
+        "forward --backend dial pid/1 80",
+        "connect pid/1",
+        "connect pid/1 http",
+        "run",
+        "check pid/1",
+    ] {
+        let end = end_of(&mut nsplice(line));
+        assert_eq!((end.code, end.stdout.as_str()), (2, ""), "{line}");
+        assert!(!end.stderr.is_empty(), "{line}");
+    }
+    let refused = end_of(nsplice("forward pid/1 80").env("NSPLICE_LOOPS", "many"));
+    let line =
+        "error: Invalid value for NSPLICE_LOOPS: `many` is not a number of loops: 1 to 256\n";
+    assert_eq!(refused, quiet(2, line));
+}
+
+#[test]
+fn missing_tools_are_told_in_the_words_of_the_kubelet() {
+    let path = tempfile::tempdir().unwrap();
+    let own = format!("pid/{}", std::process::id());
+    let run = |command: &str| {
+        end_of(nsplice(&format!("{command} --backend external {own} 80")).env("PATH", path.path()))
+    };
+    let message = "error: unable to do port forwarding: socat not found.\n";
+    assert_eq!(run("forward"), quiet(6, message));
+    assert_eq!(run("connect"), quiet(6, message));
+
+    let socat = path.path().join("socat");
+    fs::write(&socat, "").unwrap();
+    fs::set_permissions(&socat, fs::Permissions::from_mode(0o755)).unwrap();
+    let message = "error: unable to do port forwarding: nsenter not found.\n";
+    assert_eq!(run("forward"), quiet(6, message));
+}
+
+#[test]
+fn a_target_that_does_not_exist_exits_with_7() {
+    let mut child = Command::new("true").spawn().unwrap();
+    let gone = format!("pid/{}", child.id());
+    child.wait().unwrap();
+    let message = format!("error: {gone}: there is no such process\n");
+    for command in ["forward", "connect"] {
+        assert_eq!(end_of(&mut nsplice(&format!("{command} {gone} 80"))), quiet(7, &message));
+    }
+}
+
+#[test]
+fn a_docker_that_does_not_run_is_told() {
+    let mut command = nsplice("forward docker/web 80");
+    let end = end_of(command.env("DOCKER_HOST", "unix:///nonexistent/docker.sock"));
+    let start = "error: cannot ask Docker at /nonexistent/docker.sock about docker/web: ";
+    assert!(end.stderr.starts_with(start), "{}", end.stderr);
+    assert_eq!((end.code, end.stderr.lines().count()), (1, 1));
+}
+
+#[test]
+fn check_answers_people_and_programs() {
+    let server = Server::start(listen("127.0.0.1:0"), drop);
+    let line = format!("check tcp/127.0.0.1 {}", server.port());
+    let end = end_of(&mut nsplice(&line));
+    assert_eq!((end.code, end.stderr.as_str()), (0, ""));
+    for heading in ["TARGET ", "BACKEND ", "TOOL ", "CAPABILITY ", "SYSTEM "] {
+        assert!(end.stdout.lines().any(|line| line.starts_with(heading)), "{}", end.stdout);
+    }
+    assert!(end.stdout.lines().last().unwrap().starts_with("All is well: "), "{}", end.stdout);
+
+    let end = end_of(&mut nsplice(&(line + " --output json")));
+    let survey: serde_json::Value = serde_json::from_str(&end.stdout).unwrap();
+    let dial = survey["backends"].as_array().unwrap().iter().find(|each| each["backend"] == "dial");
+    assert_eq!(dial.unwrap()["connect"]["connected"], true);
+
+    let (_closed, port) = closed_port();
+    let end = end_of(&mut nsplice(&format!("check tcp/127.0.0.1 {port}")));
+    let advice = format!(
+        "Nothing listens at tcp/127.0.0.1:{port}: is the server running, and on this address?"
+    );
+    assert_eq!((end.code, end.stdout.lines().last()), (1, Some(advice.as_str())));
+}
