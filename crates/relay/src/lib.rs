@@ -27,6 +27,7 @@ mod settings;
 mod table;
 mod toolbox;
 mod watch;
+mod watched;
 
 pub use control::Handle;
 pub use counters::{Counters, Totals};

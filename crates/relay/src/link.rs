@@ -25,6 +25,7 @@ use crate::readiness::Readiness;
 use crate::table::{Key, Port};
 use crate::toolbox::Toolbox;
 use crate::watch::Watch;
+use crate::watched::Watched;
 
 mod ending;
 mod opening;
@@ -46,7 +47,14 @@ pub(crate) enum Next {
 enum Stage {
     Opening { attempt: Box<dyn Attempt>, wake: Wake, registered: bool },
     Relaying,
-    Closing { outcome: Outcome, kill_at: Option<Instant> },
+    Closing { outcome: Outcome, push: Option<(Instant, Push)> },
+}
+
+/// What is done next to a child that has not ended although its link is over.
+#[derive(Debug, Clone, Copy)]
+enum Push {
+    Terminate,
+    Kill,
 }
 
 /// One side of a link, and the lane that begins there.
@@ -54,6 +62,7 @@ enum Stage {
 struct Half {
     channel: Channel,
     ready: Readiness,
+    watched: Watched,
     lane: Option<Lane>,
     conduit: Conduit,
 }
@@ -91,7 +100,7 @@ impl Link {
         attempt: Box<dyn Attempt>,
         now: Instant,
     ) -> Self {
-        let ready = Readiness::of_new_stream();
+        let ready = Readiness::of_accepted();
         let downstream = Half { channel: downstream, ready, ..Half::default() };
         Self {
             key,

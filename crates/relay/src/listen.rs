@@ -6,7 +6,7 @@
 //! switches the kernel's autotuning off.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
@@ -62,6 +62,11 @@ pub struct ListenOptions {
 ///
 /// IPv6 sockets are IPv6 only, so that `127.0.0.1` and `::1` can be listened on side by side.
 pub fn listen(address: SocketAddr, options: ListenOptions) -> io::Result<TcpListener> {
+    // A socket for IPv6 only cannot be bound to an IPv4 address in the notation of IPv6.
+    let address = match address.ip().to_canonical() {
+        IpAddr::V4(ip) => SocketAddr::from((ip, address.port())),
+        IpAddr::V6(_) => address,
+    };
     let domain = Domain::for_address(address);
     let socket = Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     if address.is_ipv6() {

@@ -8,8 +8,8 @@
 //! Two kernel facts shape the rules. `linear_to_page` copies small packets into fresh pages on
 //! their way into a pipe, so splicing messages saves nothing. And splice(2) answers EAGAIN for ever
 //! while urgent data heads the queue (`tcp_read_sock` stops at it), so a dry source is only ever
-//! believed when recv(2) says so: after a splice that was not large, and after each EAGAIN, the
-//! next step is a copy.
+//! believed when recv(2) says so: after a splice that did not fill its pipe, and after each EAGAIN,
+//! the next step is a copy.
 
 use crate::lane::Step;
 
@@ -47,6 +47,11 @@ const LARGE: usize = 32 * 1024;
 
 /// So many large reads in a row promote. A read that fills the whole buffer promotes at once.
 const LARGE_IN_A_ROW: u8 = 3;
+
+/// A step of at least this many bytes has probably been cut short by the pipe, not by the source:
+/// one splice moves no more than the pipe's nominal size. Anything less has probably taken all
+/// there was, and the probe spares the splice that would find nothing.
+const FULL_PIPE: usize = 512 * 1024;
 
 /// A step of at most this many bytes counts towards demotion.
 const SMALL: usize = 8 * 1024;
@@ -88,7 +93,7 @@ impl Pace {
                     Self::Probing { small: small + 1 }
                 }
             }
-            Self::Splicing { .. } if read < COPY_BUFFER => Self::Probing { small: 0 },
+            Self::Splicing { .. } if read < FULL_PIPE => Self::Probing { small: 0 },
             Self::Splicing { .. } => Self::Splicing { small: 0 },
             // The probe found the source dry, or a little more; either way splicing goes on.
             Self::Probing { small } => Self::Splicing { small },

@@ -19,14 +19,20 @@ impl Readiness {
     const ENDED: u8 = 4;
     const ERROR: u8 = 8;
 
-    /// A stream that has just been accepted or connected: the send queue is empty.
-    pub(crate) fn of_new_stream() -> Self {
+    /// A stream that has just been connected: the send queue is empty.
+    pub(crate) fn of_connected() -> Self {
         Self(Self::WRITABLE)
+    }
+
+    /// A stream that has just been accepted. Most clients speak first and have spoken by now, so
+    /// reading is tried without waiting to be told.
+    pub(crate) fn of_accepted() -> Self {
+        Self(Self::WRITABLE | Self::READABLE)
     }
 
     /// A stream that has become connected with this event.
     pub(crate) fn of_wake(wake: Wake) -> Self {
-        let mut ready = Self::of_new_stream();
+        let mut ready = Self::of_connected();
         // A wake does not tell bytes from the end of them, so there may be both.
         if wake.readable || wake.error {
             ready.set_readable(true);

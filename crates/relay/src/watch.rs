@@ -14,6 +14,10 @@ use crate::open::{Child, Verdict};
 /// child that was asked to end is given before it is killed.
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
 
+/// How long a child may go on after everything has been delivered to it: time for its last input.
+/// Nobody waits for it but its place among the links.
+pub(crate) const FAREWELL: Duration = Duration::from_secs(10);
+
 /// A child and what is known of it.
 #[derive(Debug)]
 pub(crate) struct Watch {

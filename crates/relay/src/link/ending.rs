@@ -6,9 +6,9 @@ use crate::forward::Limits;
 use crate::lane::{Lane, Phase};
 use crate::outcome::{Limit, Outcome, Side};
 use crate::toolbox::Toolbox;
-use crate::watch::GRACE;
+use crate::watch::{FAREWELL, GRACE};
 
-use super::{Link, Next, Stage};
+use super::{Link, Next, Push, Stage};
 
 impl Link {
     /// What the link does when its deadline has come.
@@ -23,10 +23,19 @@ impl Link {
                 self.detail = Some(format!("the upstream was not open within {waited:?}"));
                 Next::End(Outcome::Expired(Limit::Connect))
             }
-            Stage::Closing { kill_at, .. } => {
-                if kill_at.is_some_and(|moment| moment <= now) {
-                    *kill_at = None;
-                    self.watch.iter_mut().for_each(|watch| watch.child.kill());
+            Stage::Closing { push, .. } => {
+                let due = push.filter(|(moment, _)| *moment <= now);
+                if let (Some((_, what)), Some(watch)) = (due, self.watch.as_mut()) {
+                    *push = match what {
+                        Push::Terminate => {
+                            watch.child.terminate();
+                            Some((now + GRACE, Push::Kill))
+                        }
+                        Push::Kill => {
+                            watch.child.kill();
+                            None
+                        }
+                    };
                 }
                 Next::Wait
             }
@@ -71,7 +80,7 @@ impl Link {
     pub(crate) fn wanted_deadline(&self, limits: &Limits) -> Option<Instant> {
         match &self.stage {
             Stage::Opening { .. } => Some(self.accepted_at + limits.connect_timeout),
-            Stage::Closing { kill_at, .. } => *kill_at,
+            Stage::Closing { push, .. } => push.map(|(moment, _)| moment),
             Stage::Relaying => {
                 let linger = limits.linger.filter(|_| self.is_half_closed());
                 let silence = [linger, limits.idle_timeout].into_iter().flatten().min();
@@ -103,8 +112,15 @@ impl Link {
         }
         match self.watch.as_mut() {
             Some(watch) if watch.verdict().is_none() => {
-                watch.child.terminate();
-                self.stage = Stage::Closing { outcome, kill_at: Some(tools.now + GRACE) };
+                // After a clean end its last input is still in the pipe: it is given time to read
+                // that and to end by itself.
+                let push = if outcome == Outcome::Clean {
+                    (tools.now + FAREWELL, Push::Terminate)
+                } else {
+                    watch.child.terminate();
+                    (tools.now + GRACE, Push::Kill)
+                };
+                self.stage = Stage::Closing { outcome, push: Some(push) };
                 false
             }
             _ => true,

@@ -1,19 +1,19 @@
 //! The first stage of a link: opening its upstream.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use mio::unix::SourceFd;
-use mio::{Interest, Registry};
+use mio::Registry;
 use nix::errno::Errno;
 
 use crate::channel::Channel;
 use crate::open::{Attempt, Child, OpenError, Progress, Upstream, Wake};
 use crate::outcome::{Outcome, Side};
 use crate::readiness::Readiness;
-use crate::table::{Key, Port};
+use crate::table::Port;
 use crate::toolbox::Toolbox;
 use crate::watch::Watch;
+use crate::watched::{register, Watched};
 
 use super::{Half, Link, Next, Stage};
 
@@ -43,14 +43,15 @@ impl Link {
         let key = self.key;
         let Half { channel, ready, .. } = &mut self.halves[Side::Downstream as usize];
         let is_unpollable = |error: &io::Error| error.raw_os_error() == Some(Errno::EPERM as i32);
+        let is_pair = channel.is_pair();
         if let Some(source) = channel.source() {
-            match register(registry, source.fd, key, Port::DownSource) {
+            match register(registry, source.fd, key.token(Port::DownSource), Watched::Reads) {
                 Err(error) if is_unpollable(&error) => ready.set_readable(true),
                 result => result?,
             }
         }
-        if let Some(sink) = channel.sink().filter(|_| channel.is_pair()) {
-            match register(registry, sink.fd, key, Port::DownSink) {
+        if let Some(sink) = channel.sink().filter(|_| is_pair) {
+            match register(registry, sink.fd, key.token(Port::DownSink), Watched::Both) {
                 Err(error) if is_unpollable(&error) => ready.set_writable(true),
                 result => result?,
             }
@@ -78,7 +79,8 @@ impl Link {
             Progress::Waiting => match attempt.source() {
                 Some(source) => {
                     *registered = true;
-                    register(tools.registry, source, key, Port::UpSource).map(|()| None)
+                    register(tools.registry, source, key.token(Port::UpSource), Watched::Both)
+                        .map(|()| None)
                 }
                 None => Ok(None),
             },
@@ -106,17 +108,18 @@ impl Link {
     /// The stream may be what the attempt waited for, and then it is registered already; or the
     /// attempt waited for something else, or for nothing.
     fn take_stream(&mut self, socket: OwnedFd, wake: Wake, registry: &Registry) -> io::Result<()> {
-        let ready = match register(registry, &socket, self.key, Port::UpSource) {
-            Ok(()) => Readiness::of_new_stream(),
+        let token = self.key.token(Port::UpSource);
+        let (ready, watched) = match register(registry, &socket, token, Watched::Reads) {
+            Ok(()) => (Readiness::of_connected(), Watched::Reads),
             // The edge that told the attempt of the connection may have told of a server that
             // speaks first as well, and it will not be told again.
             Err(error) if error.raw_os_error() == Some(Errno::EEXIST as i32) => {
-                Readiness::of_wake(wake)
+                (Readiness::of_wake(wake), Watched::Both)
             }
             Err(error) => return Err(error),
         };
         let channel = Channel::stream(socket);
-        self.halves[Side::Upstream as usize] = Half { channel, ready, ..Half::default() };
+        self.halves[Side::Upstream as usize] = Half { channel, ready, watched, ..Half::default() };
         Ok(())
     }
 
@@ -127,10 +130,11 @@ impl Link {
         child: Box<dyn Child>,
         registry: &Registry,
     ) -> io::Result<()> {
-        register(registry, &output, self.key, Port::UpSource)?;
-        register(registry, &input, self.key, Port::UpSink)?;
-        register(registry, child.exit_source(), self.key, Port::Exit)?;
-        register(registry, child.diagnostics(), self.key, Port::Diagnostics)?;
+        register(registry, &output, self.key.token(Port::UpSource), Watched::Both)?;
+        register(registry, &input, self.key.token(Port::UpSink), Watched::Both)?;
+        register(registry, child.exit_source(), self.key.token(Port::Exit), Watched::Reads)?;
+        let token = self.key.token(Port::Diagnostics);
+        register(registry, child.diagnostics(), token, Watched::Reads)?;
         let channel = Channel::pair(output, input)?;
         self.halves[Side::Upstream as usize] = Half { channel, ..Half::default() };
         self.watch = Some(Box::new(Watch::new(child)));
@@ -146,11 +150,4 @@ impl Link {
         self.start_lane(Side::Upstream, tools.splice);
         self.relay(tools)
     }
-}
-
-/// Registers a descriptor once, for both directions; mio makes it edge-triggered. Closing the
-/// descriptor is what ends the registration (epoll(7), question 6).
-fn register(registry: &Registry, fd: impl AsFd, key: Key, port: Port) -> io::Result<()> {
-    let both = Interest::READABLE | Interest::WRITABLE;
-    registry.register(&mut SourceFd(&fd.as_fd().as_raw_fd()), key.token(port), both)
 }

@@ -1,15 +1,19 @@
 //! The second stage of a link: both lanes run, and what they find is judged.
 
+use std::io;
+
 use nix::errno::Errno;
 
-use crate::channel::is_reset;
+use crate::channel::{is_reset, Channel};
 use crate::conduit::LaneMover;
 use crate::lane::{Budget, Lane, Phase, Stop};
-use crate::open::{OpenError, Verdict};
+use crate::open::{describe, OpenError, Verdict};
 use crate::outcome::{Outcome, Side};
 use crate::pace::Pace;
+use crate::table::Port;
 use crate::toolbox::Toolbox;
 use crate::watch::GRACE;
+use crate::watched::{reregister, Watched};
 
 use super::{Link, Next};
 
@@ -43,11 +47,34 @@ impl Link {
         if let Some(outcome) = self.notice_errors() {
             return Next::End(outcome);
         }
+        for side in [Side::Downstream, Side::Upstream] {
+            if let Err(error) = self.watch_for_room(side, tools) {
+                self.detail = Some(describe(&error));
+                return Next::End(Outcome::Failed(side));
+            }
+        }
         if again {
             Next::Again
         } else {
             Next::Wait
         }
+    }
+
+    /// Watches a stream for writes from the first time it has no room.
+    fn watch_for_room(&mut self, side: Side, tools: &Toolbox<'_>) -> io::Result<()> {
+        let port = match side {
+            Side::Downstream => Port::DownSource,
+            Side::Upstream => Port::UpSource,
+        };
+        let half = &mut self.halves[side as usize];
+        if half.ready.writable() || half.watched == Watched::Both {
+            return Ok(());
+        }
+        if let Channel::Stream(socket, _) = &half.channel {
+            reregister(tools.registry, socket, self.key.token(port), Watched::Both)?;
+            half.watched = Watched::Both;
+        }
+        Ok(())
     }
 
     fn run_lane(&mut self, from: Side, tools: &mut Toolbox<'_>, budget: Budget) -> Stop {
