@@ -14,15 +14,18 @@ use std::io;
 use std::path::Path;
 use std::process;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::unistd::{sysconf, SysconfVar};
 
 use crate::namespace;
-use crate::wait::poll_for;
+use crate::wait::{poll_for, wait_for};
 
 /// How long things may take to get back to where they were.
 const SETTLING: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 10 });
+
+/// What has not changed for this long has come to rest.
+const REST: Duration = Duration::from_millis(200);
 
 /// What a process holds at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +45,24 @@ impl Census {
         let threads = entries(&format!("/proc/{pid}/task"));
         census.add("threads".to_owned(), threads.len());
         census
+    }
+
+    /// Counts what the process `pid` holds once that stays the same for a moment: a program that
+    /// has printed its first line may still be starting threads, and one that has answered may
+    /// still be closing.
+    ///
+    /// # Panics
+    /// As [`Census::of`], and if it does not come to rest within [`crate::PATIENCE`].
+    #[track_caller]
+    pub fn settled(pid: u32) -> Self {
+        let (mut census, mut since) = (Self::of(pid), Instant::now());
+        wait_for("a process to come to rest", || {
+            let now = Self::of(pid);
+            if now != census {
+                (census, since) = (now, Instant::now());
+            }
+            (since.elapsed() >= REST).then(|| census.clone())
+        })
     }
 
     /// Counts what this process holds, and the namespaces that it has made. Its threads are not
@@ -239,7 +260,6 @@ mod tests {
     use std::net::TcpListener;
     use std::panic::catch_unwind;
     use std::process::{Child, Command, Stdio};
-    use std::time::Instant;
 
     use crate::wait::wait_until;
 
@@ -286,7 +306,7 @@ mod tests {
     #[test]
     fn restored_means_the_same_again() {
         let mut shell = shell("read line; sleep 0.1 & wait; read line");
-        let before = Census::of(shell.id());
+        let before = Census::settled(shell.id());
         io::Write::write_all(shell.stdin.as_mut().unwrap(), b"\n").unwrap();
         before.assert_restored();
         shell.kill().unwrap();
@@ -294,9 +314,18 @@ mod tests {
     }
 
     #[test]
+    fn a_settled_census_is_not_one_on_the_way() {
+        let mut shell =
+            shell("for i in 1 2 3 4 5 6; do sleep 0.05; done; exec 9</etc/passwd; read line");
+        assert_eq!(Census::settled(shell.id()).descriptors("/etc/passwd"), 1);
+        shell.kill().unwrap();
+        shell.wait().unwrap();
+    }
+
+    #[test]
     fn spare_descriptors_are_allowed_by_kind_and_number() {
         let mut shell = shell("read line; exec 8</etc/passwd 9</etc/passwd; read line");
-        let before = Census::of(shell.id());
+        let before = Census::settled(shell.id());
         io::Write::write_all(shell.stdin.as_mut().unwrap(), b"\n").unwrap();
         wait_until("two files", || Census::of(shell.id()).descriptors("/etc/passwd") == 2);
         before.assert_restored_up_to("/etc/passwd", 2);

@@ -92,6 +92,7 @@ pub fn send_until_stuck(mut stream: &TcpStream, offset: u64) -> u64 {
         match stream.write(&block) {
             Ok(written) => sent += written as u64,
             Err(error) if error.kind() == ErrorKind::WouldBlock => break sent,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => panic!("send until stuck, after {sent} bytes: {error}"),
         }
     };

@@ -2,7 +2,8 @@
 //!
 //! A cell is the median of the rounds and, in brackets, the least and the most. A `!` marks a cell whose rounds lie so
 //! far apart that its median says little. Rounds in which other work on the machine took much CPU are left out wherever
-//! a peer has calmer ones, by the same rule for all: caches and a CPU taken away cost the relay too.
+//! a peer has calmer ones, by the same rule for all: caches and a CPU taken away cost the relay too. A `~` marks a peer
+//! that had none.
 //!
 //! Under the rows stands how the subject (the peer called `nsplice`) compares with the best of the others, for each
 //! figure by itself. "direct" has no relay in it and is never the best peer; nor is a variant of the subject, such as
@@ -26,6 +27,9 @@ const WIDE: f64 = 0.5;
 
 /// A round is disturbed when others used more than this share of one CPU.
 const DISTURBED: f64 = 0.2;
+
+/// The mark of a peer all of whose rounds were.
+const NEVER_CALM: char = '~';
 
 /// The mark of a cell that is spread so. No heading, peer or case has it.
 const MARK: char = '!';
@@ -63,7 +67,7 @@ pub fn lay_out(all: &[Measurement]) -> String {
         let _ = write!(
             text,
             "Each cell: median (least - most) of the rounds, without those in which others used more than {:.0}% of a \
-             CPU where there are such without.",
+             CPU; {NEVER_CALM} = there were only such.",
             DISTURBED * 100.0
         );
         let wide = text.matches(MARK).count();
@@ -97,7 +101,8 @@ fn lay_out_case(text: &mut String, case: &str, members: &[&Measurement]) {
         .chain(figures.iter().filter_map(|f| f.column()).map(|c| c.heading.to_owned()))
         .collect::<Vec<_>>()];
     for &peer in &peers {
-        let mut row = vec![peer.to_owned()];
+        let calm = members.iter().any(|m| m.peer == peer && is_calm(m));
+        let mut row = vec![if calm { peer.to_owned() } else { format!("{peer} {NEVER_CALM}") }];
         for &figure in &figures {
             row.push(cell(figure, &values(members, peer, figure)));
         }
@@ -116,8 +121,11 @@ fn lay_out_case(text: &mut String, case: &str, members: &[&Measurement]) {
 
 /// Is `one` calm, or is its peer never calm?
 fn counts(one: &Measurement, members: &[&Measurement]) -> bool {
-    let calm = |m: &Measurement| m.figures.get(&Figure::OthersBusy).is_none_or(|&o| o <= DISTURBED);
-    calm(one) || !members.iter().any(|m| m.peer == one.peer && calm(m))
+    is_calm(one) || !members.iter().any(|m| m.peer == one.peer && is_calm(m))
+}
+
+fn is_calm(one: &Measurement) -> bool {
+    one.figures.get(&Figure::OthersBusy).is_none_or(|&others| others <= DISTURBED)
 }
 
 fn values(members: &[&Measurement], peer: &str, figure: Figure) -> Vec<f64> {
@@ -249,7 +257,7 @@ mod tests {
         let text = lay_out(&all);
         let row = |peer| text.lines().find(|l| l.contains(peer)).expect("a row");
         assert!(row("mixed").contains("10.0 "), "{text}");
-        assert!(row("unlucky").contains("3.0 "), "{text}");
+        assert!(row("unlucky ~").contains("3.0 "), "{text}");
     }
 
     #[test]
