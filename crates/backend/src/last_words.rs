@@ -74,6 +74,7 @@ impl LastWords {
             "Too many open files",
             "Cannot allocate memory",
             "temporarily unavailable",
+            "Cannot assign requested address",
         ]) {
             OpenClass::Exhausted
         } else {

@@ -148,7 +148,7 @@ fn check(forward: &ForwardConfig, others: &[&ForwardConfig]) -> Result<(), Strin
 
 /// Whether `destination` is certain to be who listens on `address`: a plain dial to the same port
 /// of this machine's own loopback.
-fn leads_to(destination: &Destination, address: SocketAddr) -> bool {
+pub(crate) fn leads_to(destination: &Destination, address: SocketAddr) -> bool {
     let Target::Tcp(host) = &destination.target else { return false };
     let host = match &destination.host {
         Host::Localhost => host.parse().unwrap_or_default(),

@@ -14,11 +14,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use nix::sys::signal::Signal;
-use nsplice_backend::{Destination, Plan};
+use nsplice_backend::{BackendError, Destination, Plan};
 use nsplice_relay::{Accepted, Observer, Record, Settings, Trouble};
 use slog::{error, warn, Level, Logger};
 
 use crate::bind::bind_port;
+use crate::config::leads_to;
 use crate::failure::Failure;
 use crate::journal::{in_words, is_daily_business, Journal};
 use crate::log::{Log, Style};
@@ -67,12 +68,17 @@ fn serve(request: &ForwardRequest, signals: &Signals, log: &Logger) -> Result<()
 fn plans(request: &ForwardRequest) -> Result<HashMap<u16, Rc<Plan>>, Failure> {
     let mut plans = HashMap::new();
     for remote in request.ports.iter().map(|pair| pair.remote) {
-        let host = request.opening.host.clone();
-        let destination = Destination { target: request.target.clone(), host, port: remote };
+        let destination = destination(request, remote);
         let plan = Plan::prepare(&destination, request.opening.backend, &request.opening.options)?;
         plans.insert(remote, Rc::new(plan));
     }
     Ok(plans)
+}
+
+/// What a link to the port `remote` reaches.
+fn destination(request: &ForwardRequest, remote: u16) -> Destination {
+    let (target, host) = (request.target.clone(), request.opening.host.clone());
+    Destination { target, host, port: remote }
 }
 
 /// What is served, and what to print about it.
@@ -94,6 +100,13 @@ fn ready(request: &ForwardRequest, log: &Logger) -> Result<Ready, Failure> {
             warn!(log, "{missed}");
         }
         for bound in port.bound {
+            if leads_to(&destination(request, pair.remote), bound.local) {
+                let told = format!(
+                    "{} is this forward itself; LOCAL:REMOTE listens on another port",
+                    destination(request, pair.remote)
+                );
+                return Err(BackendError::Usage(told).into());
+            }
             ready.lines.push(format!("Forwarding from {} -> {}", bound.local, pair.remote));
             let name = format!("{}:{}", bound.local.port(), pair.remote);
             match ready.services.iter_mut().find(|service| *service.name == name) {

@@ -1,0 +1,215 @@
+//! Rows 34 to 38: programs that carry a link and do not behave.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use nsplice_testkit::census::resident_memory;
+use nsplice_testkit::talk::{
+    echo, expect_eof, expect_ramp, half_close, read_exactly, read_to_eof, read_to_reset, reset,
+    send_ramp,
+};
+use nsplice_testkit::wait_until;
+
+use crate::peers::{name_of, ping};
+use crate::stage::{children_of, is_alive};
+use crate::{cases, Relay, Stage};
+
+cases! {
+    ends_before_a_byte on external;
+    ends_midway on external;
+    floods_standard_error on external;
+    closes_standard_error on external;
+    ignores_sigterm on external;
+    leaves_a_helper_that_holds_the_pipes on external;
+    closes_its_output_and_lives_on on external;
+    has_three_descriptors on external;
+    dies_with_nsplice on external;
+    template_is_filled_in on external;
+}
+
+/// Why port 9: it goes nowhere but into the template.
+const PORT: u16 = 9;
+
+fn carried<'a>(stage: &'a Stage, command: &str) -> Relay<'a> {
+    assert!(!command.contains('"'), "the configuration has it in double quotes");
+    stage.daemon(PORT).option(&format!("command = \"{command}\"")).start()
+}
+
+/// A shell script as a command.
+fn script(text: &str) -> String {
+    format!("sh -c '{text}'")
+}
+
+fn ends_before_a_byte(stage: &Stage) {
+    let table = [
+        ("exit 1", "child-failed", "exit status 1"),
+        ("echo out of cheese >&2; exit 3", "child-failed", "exit status 3: out of cheese"),
+        ("kill -9 $$", "child-failed", "killed by signal 9 (SIGKILL)"),
+        ("kill -TERM $$", "child-failed", "killed by signal 15 (SIGTERM)"),
+        ("exit 127", "tool-missing", "exit status 127"),
+    ];
+    for (text, outcome, words) in table {
+        let relay = carried(stage, &script(text));
+        relay.connect_refused();
+        let end = relay.expect_only_end(outcome);
+        assert!(end.detail.ends_with(words), "{end:?}");
+        relay.finish();
+    }
+    // One that ends well has said all there is to say: nothing.
+    let relay = carried(stage, "true");
+    let client = relay.connect();
+    expect_eof(&client);
+    relay.expect_end(name_of(&client), "clean");
+    relay.finish();
+}
+
+fn ends_midway(stage: &Stage) {
+    let table = [
+        ("printf some; exit 1", "child-failed-midway", "exit status 1"),
+        ("printf some; kill -9 $$", "child-failed-midway", "killed by signal 9 (SIGKILL)"),
+        ("printf some; read x; exit 4", "child-failed-midway", "exit status 4"),
+        ("printf some; exit 0", "clean", ""),
+    ];
+    for (text, outcome, words) in table {
+        let relay = carried(stage, &script(text));
+        let mut client = relay.connect();
+        assert_eq!(read_exactly(&client, 4), b"some");
+        if text.contains("read") {
+            client.write_all(b"x\n").unwrap();
+        }
+        if outcome == "clean" {
+            assert_eq!(read_to_eof(&client), b"");
+        } else {
+            assert_eq!(read_to_reset(&client), b"");
+        }
+        let end = relay.expect_end(name_of(&client), outcome);
+        assert!(end.detail.ends_with(words), "{end:?}");
+        assert_eq!(end.down, 4);
+        relay.finish();
+    }
+}
+
+/// Nobody reads it all, and nobody waits for it.
+fn floods_standard_error(stage: &Stage) {
+    const LEN: u64 = 8 << 20;
+    let relay = carried(stage, &script("while :; do echo noise; done >&2 & exec cat"));
+    let memory = resident_memory(relay.pid());
+    let client = relay.connect();
+    std::thread::scope(|scope| {
+        scope.spawn(|| send_ramp(&client, 0, LEN));
+        expect_ramp(&client, 0, LEN);
+    });
+    let grown = resident_memory(relay.pid()).saturating_sub(memory);
+    assert!(grown < 8 << 20, "{grown} bytes more than before");
+    let name = name_of(&client);
+    half_close(&client);
+    expect_eof(&client);
+    relay.expect_end(name, "clean");
+    relay.finish();
+}
+
+fn closes_standard_error(stage: &Stage) {
+    let relay = carried(stage, &script("printf half >&2; exec 2>&-; cat; exit 5"));
+    let client = relay.connect();
+    ping(&client);
+    half_close(&client);
+    assert_eq!(read_to_reset(&client), b"");
+    let end = relay.expect_end(name_of(&client), "child-failed-midway");
+    assert!(end.detail.ends_with("exit status 5: half"), "{end:?}");
+    relay.finish();
+}
+
+fn ignores_sigterm(stage: &Stage) {
+    let text = "trap : TERM; echo ready; while :; do sleep 1000 <&- >&- 2>&-; done";
+    let relay = carried(stage, &script(text));
+    let client = relay.connect();
+    let name = name_of(&client);
+    assert_eq!(read_exactly(&client, 6), b"ready\n");
+    let children = children_of(relay.pid());
+    assert_eq!(children.len(), 1);
+    let start = Instant::now();
+    reset(client);
+    relay.expect_end(name, "reset-by-downstream");
+    assert!(!is_alive(children[0]));
+    let waited = start.elapsed();
+    assert!(waited >= Duration::from_millis(900), "it got {waited:?} and not a second");
+    relay.finish();
+}
+
+/// The program ends and leaves a process behind that has its standard input and output.
+fn leaves_a_helper_that_holds_the_pipes(stage: &Stage) {
+    let relay = carried(stage, &script("sleep 1000 & echo $!"));
+    let client = relay.connect();
+    let told = read_to_eof(&client);
+    let helper: u32 = String::from_utf8(told).unwrap().trim().parse().unwrap();
+    relay.expect_end(name_of(&client), "clean");
+    wait_until("the helper to be gone", || !is_alive(helper));
+    relay.finish();
+}
+
+/// A FIN, not an end: what the client sends still arrives.
+fn closes_its_output_and_lives_on(stage: &Stage) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("heard").display().to_string();
+    let relay = carried(stage, &script(&format!("printf bye; exec >&-; cat >{file}")));
+    let client = relay.connect();
+    assert_eq!(read_to_eof(&client), b"bye");
+    send_ramp(&client, 0, 300_000);
+    half_close(&client);
+    let end = relay.expect_end(name_of(&client), "clean");
+    assert_eq!((end.up, end.down), (300_000, 3));
+    assert_eq!(std::fs::read(file).unwrap(), nsplice_testkit::ramp::bytes(300_000));
+    relay.finish();
+}
+
+fn has_three_descriptors(stage: &Stage) {
+    let relay = carried(stage, "ls -l /proc/self/fd");
+    // One that is alive has descriptors of its own, which are nobody else's.
+    let clients: [TcpStream; 3] = [(); 3].map(|()| relay.connect());
+    for client in &clients {
+        let listed = String::from_utf8(read_to_eof(client)).unwrap();
+        let open = listed.lines().filter_map(|line| line.split_once(" -> "));
+        let (numbers, kinds): (Vec<_>, Vec<_>) =
+            open.map(|(left, right)| (left.rsplit(' ').next().unwrap(), right)).unzip();
+        assert_eq!(numbers, ["0", "1", "2", "3"], "{listed}");
+        assert!(kinds[..3].iter().all(|kind| kind.starts_with("pipe:")), "{listed}");
+        assert!(kinds[3].starts_with("/proc/"), "the listing itself: {listed}");
+    }
+    relay.finish();
+}
+
+fn dies_with_nsplice(stage: &Stage) {
+    let server = stage.serve(crate::peers::echo_to_any_end);
+    let mut relay = stage.daemon(server.port()).start();
+    let clients = [relay.connect(), relay.connect()];
+    clients.iter().for_each(ping);
+    let children = children_of(relay.pid());
+    assert_eq!(children.len(), 2);
+    relay.signal(Signal::SIGKILL);
+    relay.program_mut().wait();
+    wait_until("the children to be gone", || !children.iter().any(|child| is_alive(*child)));
+    server.join();
+}
+
+fn template_is_filled_in(stage: &Stage) {
+    let server = stage.serve(echo);
+    let pid = stage.container().pid();
+    let relay = carried(stage, "echo {pid} {netns} {address} {port} {{}}");
+    let client = relay.connect();
+    let told = String::from_utf8(read_to_eof(&client)).unwrap();
+    assert_eq!(told, format!("{pid} /proc/{pid}/ns/net localhost {PORT} {{}}\n"));
+    relay.finish();
+
+    let command = "nsenter --net={netns} socat -T 60 - TCP:{address}:{port}";
+    let option = format!("command = '{command}'");
+    let relay = stage.daemon(server.port()).option(&option).start();
+    let client = relay.connect();
+    ping(&client);
+    half_close(&client);
+    expect_eof(&client);
+    relay.expect_end(name_of(&client), "clean");
+    assert_eq!(server.join(), [1]);
+    relay.finish();
+}

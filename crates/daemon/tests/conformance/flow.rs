@@ -1,0 +1,252 @@
+//! Rows 8 to 12: bytes come through whole and in order, however they are sent and read, and nothing
+//! is done when nothing can be done.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::thread::{scope, sleep};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use nsplice_testkit::census::{cpu_time, resident_memory};
+use nsplice_testkit::talk::{
+    expect_eof, expect_ramp, half_close, ramp_sink, read_exactly, read_to_eof, send_ramp,
+    send_until_stuck,
+};
+use nsplice_testkit::{ramp, Gate};
+
+use crate::peers::{echo_to_any_end, name_of, ping, read_to_any_end};
+use crate::{cases, Difference, Relay, Stage};
+
+cases! {
+    slow_reader_down on setns no_splice external dial;
+    slow_reader_up on setns no_splice external dial;
+    nobody_reads_until_the_idle_timeout on setns no_splice external dial;
+    idle_timeout_spares_who_moves on setns external;
+    dribble_without_stalls on setns no_splice external dial;
+    dribble_behind_a_heap on setns no_splice external dial;
+    ramp_of_64_mib_each_way_at_once on setns no_splice external dial;
+    ramp_through_stops_and_continues on setns no_splice external;
+    server_speaks_first on setns no_splice external dial;
+}
+
+const MIB: u64 = 1 << 20;
+
+/// How long a relay that has nothing to do is watched.
+const WATCHED: Duration = Duration::from_secs(1);
+
+/// Asserts that the relay does nothing and holds little while nothing can be moved.
+#[track_caller]
+fn expect_rest(relay: &Relay<'_>, memory_before: u64) {
+    let before = cpu_time(relay.pid());
+    sleep(WATCHED);
+    let used = cpu_time(relay.pid()) - before;
+    assert!(used <= WATCHED / 20, "{used:?} of processor time in {WATCHED:?}");
+    let grown = resident_memory(relay.pid()).saturating_sub(memory_before);
+    assert!(grown < 8 * MIB, "{grown} bytes more than before the link");
+}
+
+fn slow_reader_down(stage: &Stage) {
+    let stuck = Arc::new(Gate::new());
+    let server = stage.serve({
+        let stuck = stuck.clone();
+        move |stream| {
+            let sent = send_until_stuck(&stream, 0);
+            stuck.open();
+            send_ramp(&stream, sent, 4 * MIB);
+            sent + 4 * MIB
+        }
+    });
+    let relay = stage.daemon(server.port()).start();
+    let memory = resident_memory(relay.pid());
+    let client = relay.connect_narrow();
+    stuck.wait();
+    expect_rest(&relay, memory);
+    let got = ramp_sink(client.try_clone().unwrap());
+    assert_eq!(server.join(), [got]);
+    half_close(&client);
+    let end = relay.expect_end(name_of(&client), "clean");
+    assert_eq!(end.down, got);
+    relay.finish();
+}
+
+fn slow_reader_up(stage: &Stage) {
+    let stuck = Arc::new(Gate::new());
+    let server = stage.serve({
+        let stuck = stuck.clone();
+        move |stream| {
+            stuck.wait();
+            ramp_sink(stream)
+        }
+    });
+    let relay = stage.daemon(server.port()).start();
+    let memory = resident_memory(relay.pid());
+    let client = relay.connect();
+    let sent = send_until_stuck(&client, 0);
+    expect_rest(&relay, memory);
+    stuck.open();
+    send_ramp(&client, sent, 4 * MIB);
+    half_close(&client);
+    expect_eof(&client);
+    assert_eq!(server.join(), [sent + 4 * MIB]);
+    let end = relay.expect_end(name_of(&client), "clean");
+    assert_eq!(end.up, sent + 4 * MIB);
+    relay.finish();
+}
+
+fn nobody_reads_until_the_idle_timeout(stage: &Stage) {
+    let over = Arc::new(Gate::new());
+    let server = stage.serve({
+        let over = over.clone();
+        move |stream| {
+            let sent = send_until_stuck(&stream, 0);
+            over.wait();
+            (sent, read_to_any_end(&stream).1)
+        }
+    });
+    let relay = stage.daemon(server.port()).option("idle_timeout = '2s'").start();
+    let memory = resident_memory(relay.pid());
+    let client = relay.connect();
+    let sent = send_until_stuck(&client, 0);
+    expect_rest(&relay, memory);
+    let end = relay.expect_end(name_of(&client), "idle-timeout");
+    over.open();
+    let (bytes, was_reset) = read_to_any_end(&client);
+    ramp::verify(0, &bytes).unwrap();
+    assert!(was_reset, "the client got a FIN after {} bytes", bytes.len());
+    let (sent_down, server_was_reset) = server.join()[0];
+    assert!(server_was_reset || stage.differs(Difference::ResetMayBecomeFin));
+    assert!(end.up < sent && end.down < sent_down, "{end:?}");
+    relay.finish();
+}
+
+fn idle_timeout_spares_who_moves(stage: &Stage) {
+    let server = stage.serve(echo_to_any_end);
+    let relay = stage.daemon(server.port()).option("idle_timeout = '1s'").start();
+    let client = relay.connect();
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(2) {
+        ping(&client);
+        sleep(Duration::from_millis(100));
+    }
+    let end = relay.expect_end(name_of(&client), "idle-timeout");
+    assert!(end.duration_ms > 2000, "{end:?}");
+    server.join();
+    relay.finish();
+}
+
+/// Write, write, read: where Nagle's algorithm meets delayed ACKs, each round takes 40 ms.
+fn dribble_without_stalls(stage: &Stage) {
+    const ROUNDS: u32 = 50;
+    let server = stage.serve(|mut stream| {
+        stream.set_nodelay(true).unwrap();
+        for _ in 0..ROUNDS {
+            assert_eq!(read_exactly(&stream, 2), b"ab");
+            stream.write_all(b"c").unwrap();
+            stream.write_all(b"d").unwrap();
+        }
+        read_to_eof(&stream)
+    });
+    let relay = stage.daemon(server.port()).start();
+    let client = relay.connect();
+    client.set_nodelay(true).unwrap();
+    let mut rounds: Vec<Duration> = (0..ROUNDS).map(|_| round(&client)).collect();
+    rounds.sort();
+    let median = rounds[rounds.len() / 2];
+    assert!(median < Duration::from_millis(20), "{median:?}");
+    half_close(&client);
+    expect_eof(&client);
+    assert_eq!(server.join(), [b""]);
+    relay.finish();
+}
+
+fn round(mut client: &TcpStream) -> Duration {
+    let start = Instant::now();
+    client.write_all(b"a").unwrap();
+    client.write_all(b"b").unwrap();
+    assert_eq!(read_exactly(client, 2), b"cd");
+    start.elapsed()
+}
+
+/// Single bytes behind all that the relay and the kernel hold.
+fn dribble_behind_a_heap(stage: &Stage) {
+    const DRIBBLE: u64 = 3000;
+    let stuck = Arc::new(Gate::new());
+    let server = stage.serve({
+        let stuck = stuck.clone();
+        move |stream| {
+            stream.set_nodelay(true).unwrap();
+            let sent = send_until_stuck(&stream, 0);
+            stuck.open();
+            for offset in sent..sent + DRIBBLE {
+                send_ramp(&stream, offset, 1);
+            }
+            sent + DRIBBLE
+        }
+    });
+    let relay = stage.daemon(server.port()).start();
+    let client = relay.connect_narrow();
+    stuck.wait();
+    let got = ramp_sink(client.try_clone().unwrap());
+    assert_eq!(server.join(), [got]);
+    half_close(&client);
+    relay.expect_end(name_of(&client), "clean");
+    relay.finish();
+}
+
+fn ramp_of_64_mib_each_way_at_once(stage: &Stage) {
+    both_ways(stage, 64 * MIB, |_| {});
+}
+
+/// The relay is stopped and continued while bytes are on their way.
+fn ramp_through_stops_and_continues(stage: &Stage) {
+    both_ways(stage, 16 * MIB, |relay| {
+        for _ in 0..10 {
+            relay.signal(Signal::SIGSTOP);
+            sleep(Duration::from_millis(10));
+            relay.signal(Signal::SIGCONT);
+            sleep(Duration::from_millis(10));
+        }
+    });
+}
+
+/// Sends `len` bytes of the ramp each way at once, while `meanwhile` happens.
+fn both_ways(stage: &Stage, len: u64, meanwhile: impl FnOnce(&Relay<'_>)) {
+    let server = stage.serve(move |stream| {
+        scope(|scope| {
+            scope.spawn(|| send_ramp(&stream, 0, len));
+            expect_ramp(&stream, 0, len);
+        });
+        half_close(&stream);
+        read_to_eof(&stream)
+    });
+    let relay = stage.daemon(server.port()).start();
+    let client = relay.connect();
+    scope(|scope| {
+        scope.spawn(|| send_ramp(&client, 0, len));
+        scope.spawn(|| expect_ramp(&client, 0, len));
+        meanwhile(&relay);
+    });
+    half_close(&client);
+    expect_eof(&client);
+    let end = relay.expect_end(name_of(&client), "clean");
+    assert_eq!((end.up, end.down), (len, len));
+    assert_eq!(server.join(), [b""]);
+    relay.finish();
+}
+
+fn server_speaks_first(stage: &Stage) {
+    let server = stage.serve(|mut stream| {
+        stream.write_all(b"220 ready").unwrap();
+        read_to_eof(&stream)
+    });
+    let relay = stage.daemon(server.port()).start();
+    let client = relay.connect();
+    assert_eq!(read_exactly(&client, 9), b"220 ready");
+    half_close(&client);
+    expect_eof(&client);
+    let end = relay.expect_end(name_of(&client), "clean");
+    assert_eq!((end.up, end.down), (0, 9));
+    assert_eq!(server.join(), [b""]);
+    relay.finish();
+}

@@ -1,0 +1,143 @@
+//! Rows 20, 25, 39 and 49: what happens at the limits of descriptors, links, processes and readers.
+
+use std::fs;
+use std::io::{pipe, Write};
+use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
+
+use nix::fcntl::{fcntl, FcntlArg, OFlag};
+use nix::sys::signal::Signal;
+use nsplice_testkit::census::cpu_time;
+use nsplice_testkit::skip::require_tool;
+use nsplice_testkit::talk::{echo, read_exactly};
+use nsplice_testkit::wait_until;
+
+use crate::peers::{echo_to_any_end, free_port, hang_up, name_of, ping};
+use crate::relay::Leash;
+use crate::{cases, Relay, Stage};
+
+cases! {
+    out_of_descriptors on setns no_splice external dial;
+    out_of_descriptors_between_two_of_a_link on setns external;
+    max_links on setns external;
+    out_of_processes on external;
+    a_log_that_nobody_reads on setns external;
+}
+
+fn out_of_descriptors(stage: &Stage) {
+    pause_and_resume(stage, 6);
+}
+
+/// A client has been accepted when there is none left for its upstream: that is what the reserve
+/// is for.
+fn out_of_descriptors_between_two_of_a_link(stage: &Stage) {
+    pause_and_resume(stage, 5);
+}
+
+/// Leaves `spare` descriptors to the relay and expects it to serve all clients in the end.
+fn pause_and_resume(stage: &Stage, spare: usize) {
+    const CLIENTS: usize = 12;
+    let server = stage.serve(echo);
+    let relay = stage.daemon(server.port()).start();
+    limit_descriptors(&relay, spare);
+    let clients: Vec<_> = (0..CLIENTS).map(|_| relay.connect()).collect();
+    for mut client in &clients {
+        client.write_all(b"?").unwrap();
+    }
+    relay.program().expect_stderr("accepting has stopped");
+    let before = cpu_time(relay.pid());
+    sleep(Duration::from_millis(500));
+    let used = cpu_time(relay.pid()) - before;
+    assert!(used <= Duration::from_millis(100), "{used:?} of processor time while it paused");
+    assert!(server.accepted() < CLIENTS);
+
+    for client in &clients {
+        assert_eq!(read_exactly(client, 1), b"?");
+        hang_up(client);
+        relay.expect_end(name_of(client), "clean");
+    }
+    relay.program().expect_stderr("accepting goes on");
+    assert_eq!(server.join(), [1; CLIENTS]);
+    relay.finish();
+}
+
+/// Leaves `spare` descriptors to a relay. The limit is one of their numbers, which may have gaps.
+fn limit_descriptors(relay: &Relay<'_>, spare: usize) {
+    let pid = relay.pid().to_string();
+    let is_free = |number: &usize| fs::read_link(format!("/proc/{pid}/fd/{number}")).is_err();
+    let last = (0..).filter(is_free).nth(spare - 1).unwrap();
+    let limit = format!("--nofile={0}:{0}", last + 1);
+    let status = Command::new("prlimit").args(["--pid", &pid, &limit]).status().unwrap();
+    assert!(status.success());
+}
+
+fn max_links(stage: &Stage) {
+    const PLACES: usize = 10;
+    let server = stage.serve(echo);
+    let relay = stage.daemon(server.port()).option("max_links = 10").start();
+    let mut clients: Vec<_> = (0..PLACES).map(|_| relay.connect()).collect();
+    clients.iter().for_each(ping);
+    for _ in PLACES..50 {
+        relay.connect_refused();
+    }
+    relay.program().expect_stderr("a client was refused: max_links is reached");
+    assert_eq!(server.accepted(), PLACES);
+    clients.iter().for_each(ping);
+    let first = clients.remove(0);
+    hang_up(&first);
+    relay.expect_end(name_of(&first), "clean");
+    let next = relay.connect();
+    ping(&next);
+    relay.connect_refused();
+    clients.iter().chain([&next]).for_each(hang_up);
+    assert_eq!(relay.expect_ends(PLACES + 1).len(), PLACES + 1);
+    server.join();
+    relay.finish();
+}
+
+fn out_of_processes(stage: &Stage) {
+    if require_tool("out_of_processes", "strace").is_none() {
+        return;
+    }
+    let server = stage.serve(echo);
+    // Threads are made by clone3, programs by the others. Every fork but the third fails.
+    let inject = "inject=clone,fork,vfork:error=EAGAIN:when=1..2";
+    let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", inject];
+    let relay = stage.daemon(server.port()).under(&strace).start();
+    relay.connect_refused();
+    let end = relay.expect_only_end("exhausted");
+    assert!(end.detail.starts_with("cannot start "), "{end:?}");
+    let client = relay.connect();
+    ping(&client);
+    hang_up(&client);
+    relay.expect_end(name_of(&client), "clean");
+    assert_eq!(server.join(), [1]);
+    relay.finish();
+}
+
+/// Standard error is a full pipe: lines are lost, links are not.
+fn a_log_that_nobody_reads(stage: &Stage) {
+    const LINKS: usize = 200;
+    let server = stage.serve(echo_to_any_end);
+    let port = free_port(stage.node());
+    let daemon = stage.daemon(server.port()).listen(&format!("127.0.0.1:{port}"));
+    let (mut command, _directory) = daemon.global("log = 'debug'").command();
+    let (_reader, writer) = pipe().unwrap();
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    while (&writer).write(&[b'.'; 4096]).is_ok() {}
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+    let mut child = stage.node().spawn(command.stderr(writer)).unwrap();
+    let _leash = Leash(child.id());
+    let address = ([127, 0, 0, 1], port).into();
+    let listens = || stage.node().inside(|| std::net::TcpStream::connect(address).is_ok());
+    wait_until("the daemon to listen", listens);
+    for _ in 0..LINKS {
+        let client = stage.connect(address);
+        ping(&client);
+        hang_up(&client);
+    }
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, Signal::SIGTERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

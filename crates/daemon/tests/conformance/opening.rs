@@ -1,0 +1,210 @@
+//! Rows 13 to 19: what becomes of a client while its upstream is being opened, and when it cannot be.
+
+use std::fs;
+use std::io::Write;
+use std::time::Duration;
+
+use nsplice_testkit::talk::{echo, expect_eof, expect_reset, half_close, reset, sink};
+use nsplice_testkit::{wait_until, Census, Server};
+
+use crate::peers::{echo_to_any_end, hang_up, name_of, ping, Full};
+use crate::stage::children_of;
+use crate::{cases, Daemon, Difference, Relay, Stage};
+
+cases! {
+    clients_that_say_nothing on setns no_splice external dial;
+    client_gone_while_opening on setns external dial;
+    client_with_a_fin_while_opening on setns no_splice external dial;
+    refused on setns no_splice external dial;
+    refused_is_one_clear_line on setns external dial;
+    connect_timeout on setns external dial;
+    unreachable on setns external;
+    unreachable_by_dial on dial;
+    localhost_only_on_ipv6 on setns no_splice external;
+    out_of_local_ports on setns no_splice external;
+}
+
+/// Half of the clients close at once, the other half reset: a port scan.
+fn clients_that_say_nothing(stage: &Stage) {
+    const EACH: usize = 20;
+    let server = stage.serve(echo_to_any_end);
+    let relay = stage.daemon(server.port()).start();
+    for _ in 0..EACH {
+        drop(relay.connect());
+        reset(relay.connect());
+    }
+    // One that resets at once may be gone before it is accepted, or while its upstream is opened.
+    let count = |outcome: &str| relay.ends().iter().filter(|end| end.outcome == outcome).count();
+    wait_until("the ends of those who close", || count("clean") == EACH);
+    relay.expect_restored();
+    let ends = relay.ends();
+    let others = count("reset-by-downstream") + count("cancelled");
+    assert_eq!(EACH + others, ends.len(), "{ends:?}");
+    assert!(ends.iter().all(|end| (end.up, end.down) == (0, 0)));
+    assert!(server.join().len() <= 2 * EACH);
+    relay.finish();
+}
+
+fn client_gone_while_opening(stage: &Stage) {
+    let full = Full::new(stage.container());
+    let relay = stage.daemon(full.port()).start();
+    let client = relay.connect();
+    let name = name_of(&client);
+    if stage.backend.has_child() {
+        wait_until("a child", || !children_of(relay.pid()).is_empty());
+    } else {
+        let sockets = relay.baseline().descriptors("socket");
+        let now = || Census::of(relay.pid()).descriptors("socket");
+        wait_until("a socket that connects", || now() == sockets + 2);
+    }
+    reset(client);
+    let early = stage.differs(Difference::OpensEarly);
+    let end = relay.expect_end(name, if early { "reset-by-downstream" } else { "cancelled" });
+    assert_eq!(end.open_us.is_some(), early);
+    // The child is gone: the census says so.
+    relay.finish();
+}
+
+/// A FIN before the upstream is open is no reason to give up: it is passed on in its turn.
+fn client_with_a_fin_while_opening(stage: &Stage) {
+    let full = Full::new(stage.container());
+    let relay = stage.daemon(full.port()).start();
+    let mut client = relay.connect();
+    client.write_all(b"last words").unwrap();
+    half_close(&client);
+    // The kernel tries again a second after its first try.
+    let server = full.serve(sink);
+    expect_eof(&client);
+    relay.expect_end(name_of(&client), "clean");
+    assert_eq!(server.join(), [b"last words"]);
+    relay.finish();
+}
+
+/// A port that nobody listens on: the namespace has none but those of the case.
+const CLOSED: u16 = 9;
+
+fn refused(stage: &Stage) {
+    let relay = stage.daemon(CLOSED).start();
+    for _ in 0..3 {
+        relay.connect_refused();
+    }
+    for end in relay.expect_ends(3) {
+        assert_eq!(end.outcome, "refused", "{end:?}");
+        assert!(end.detail.contains("Connection refused"), "{end:?}");
+        assert_eq!((end.up, end.down), (0, 0));
+        assert_eq!(end.open_us.is_some(), stage.differs(Difference::OpensEarly));
+    }
+    relay.finish();
+}
+
+fn refused_is_one_clear_line(stage: &Stage) {
+    let relay = Relay::forward(stage, CLOSED, "");
+    relay.connect_refused();
+    let (local, target) = (relay.address().port(), stage.target());
+    let line = relay.program().expect_stderr("an error occurred");
+    let start = format!(
+        "error: an error occurred forwarding {local} -> {CLOSED}: \
+         error forwarding port {CLOSED} to {target}: "
+    );
+    assert!(line.starts_with(&start) && line.contains("Connection refused"), "{line}");
+    let program = relay.finish();
+    assert_eq!(program.stderr(), [line]);
+}
+
+fn connect_timeout(stage: &Stage) {
+    let full = Full::new(stage.container());
+    let relay = stage.daemon(full.port()).option("connect_timeout = '700ms'").start();
+    let client = relay.connect();
+    if stage.differs(Difference::OpensEarly) {
+        std::thread::sleep(Duration::from_millis(1500));
+        assert_eq!(relay.ends().len(), 0, "it is for socat to give up");
+        reset(client);
+        relay.expect_only_end("reset-by-downstream");
+    } else {
+        expect_reset(&client);
+        let end = relay.expect_end(name_of(&client), "connect-timeout");
+        assert!((700..3000).contains(&end.duration_ms), "{end:?}");
+        assert_eq!(end.open_us, None);
+    }
+    relay.finish();
+}
+
+/// Routes, an address behind each, the class, and the kernel's words.
+const NOWHERE: [(&str, &str, &str, &str); 4] = [
+    ("", "10.78.0.1", "unreachable", "Network is unreachable"),
+    ("unreachable", "10.78.1.1", "unreachable", "No route to host"),
+    ("prohibit", "10.78.2.1", "denied", "Permission denied"),
+    ("blackhole", "10.78.3.1", "unreachable", "Invalid argument"),
+];
+
+fn unreachable(stage: &Stage) {
+    lead_nowhere(stage, |stage, address| stage.daemon(80).option(&format!("to = '{address}'")));
+}
+
+fn unreachable_by_dial(stage: &Stage) {
+    lead_nowhere(stage, |stage, address| stage.daemon(80).target(format!("tcp/{address}")));
+}
+
+fn lead_nowhere(stage: &Stage, daemon: impl for<'a> Fn(&'a Stage, &str) -> Daemon<'a>) {
+    for (route, address, class, words) in NOWHERE {
+        if !route.is_empty() {
+            stage.container().run("ip", ["route", "add", route, address]);
+        }
+        let relay = daemon(stage, address).start();
+        relay.connect_refused();
+        let is_vague = route == "blackhole" && stage.differs(Difference::VagueWordsAreAFailure);
+        let end = relay.expect_only_end(if is_vague { "child-failed" } else { class });
+        assert!(end.detail.contains(words), "{end:?}");
+        assert!(end.duration_ms < 2000, "{end:?}");
+        relay.finish();
+    }
+}
+
+fn localhost_only_on_ipv6(stage: &Stage) {
+    let server = Server::in_namespace(stage.container(), "[::1]:0", echo);
+    let relay = stage.daemon(server.port()).start();
+    if stage.differs(Difference::OnlyIpv4) {
+        relay.connect_refused();
+        relay.expect_only_end("refused");
+        assert_eq!(server.accepted(), 0);
+    } else {
+        let client = relay.connect();
+        ping(&client);
+        hang_up(&client);
+        relay.expect_end(name_of(&client), "clean");
+        assert_eq!(server.join(), [1]);
+    }
+    relay.finish();
+}
+
+fn out_of_local_ports(stage: &Stage) {
+    const PORTS: usize = 4;
+    let server = stage.serve(echo_to_any_end);
+    let allow = |range: &str| {
+        let path = "/proc/sys/net/ipv4/ip_local_port_range";
+        stage.container().inside(|| fs::write(path, range)).unwrap();
+    };
+    allow("20000 20003");
+    let relay = stage.daemon(server.port()).start();
+    let mut clients: Vec<_> = (0..PORTS).map(|_| relay.connect()).collect();
+    clients.iter().for_each(ping);
+    for _ in 0..3 {
+        relay.connect_refused();
+    }
+    for end in relay.expect_ends(3) {
+        assert_eq!(end.outcome, "exhausted", "{end:?}");
+        assert!(end.detail.contains("Cannot assign requested address"), "{end:?}");
+    }
+    // A reset frees its port at once; after a FIN it rests for a minute in TIME_WAIT.
+    clients.drain(..).for_each(reset);
+    if stage.differs(Difference::ResetMayBecomeFin) {
+        allow("20000 20007");
+    }
+    wait_until("the links to end", || relay.ends().len() == 3 + PORTS);
+    relay.expect_restored();
+    let client = relay.connect();
+    ping(&client);
+    reset(client);
+    server.join();
+    relay.finish();
+}

@@ -1,0 +1,112 @@
+//! Promises of the design that are about more than one link.
+
+use std::net::TcpStream;
+use std::thread::scope;
+
+use nsplice_testkit::talk::{echo, reset, send_until_stuck};
+use nsplice_testkit::{wait_until, Census};
+
+use crate::peers::{echo_to_any_end, hang_up, name_of, ping};
+use crate::{cases, Relay, Stage};
+
+cases! {
+    one_bad_link_never_harms_another on setns no_splice external dial;
+    idle_links_cost_two_sockets on setns no_splice dial;
+    the_books_balance on setns no_splice external dial;
+}
+
+/// While some clients reset, flood without reading, and say nothing, others are served as ever.
+fn one_bad_link_never_harms_another(stage: &Stage) {
+    const ROUNDS: usize = 20;
+    let server = stage.serve(echo_to_any_end);
+    let relay = stage.daemon(server.port()).start();
+    let good = relay.connect();
+    ping(&good);
+    let silent = relay.connect();
+    let stuck = relay.connect_narrow();
+    scope(|scope| {
+        // It sends and never reads what comes back.
+        scope.spawn(|| send_until_stuck(&stuck, 0));
+        scope.spawn(|| resets(&relay, ROUNDS));
+        for _ in 0..ROUNDS {
+            ping(&good);
+            let other = relay.connect();
+            ping(&other);
+            hang_up(&other);
+            relay.expect_end(name_of(&other), "clean");
+        }
+    });
+    // The stuck one still is, and it makes no difference.
+    ping(&good);
+    ping(&silent);
+    for client in [&good, &silent] {
+        hang_up(client);
+        relay.expect_end(name_of(client), "clean");
+    }
+    let name = name_of(&stuck);
+    reset(stuck);
+    relay.expect_end(name, "reset-by-downstream");
+    server.join();
+    relay.finish();
+}
+
+fn resets(relay: &Relay<'_>, count: usize) {
+    for _ in 0..count {
+        let client = relay.connect();
+        ping(&client);
+        reset(client);
+    }
+}
+
+fn idle_links_cost_two_sockets(stage: &Stage) {
+    const LINKS: usize = 100;
+    let server = stage.serve(echo);
+    let relay = stage.daemon(server.port()).start();
+    let clients: Vec<TcpStream> = (0..LINKS).map(|_| relay.connect()).collect();
+    clients.iter().for_each(ping);
+    let before = relay.baseline();
+    let now = Census::of(relay.pid());
+    assert_eq!(now.descriptors("socket"), before.descriptors("socket") + 2 * LINKS);
+    for kind in ["pipe", "net", "/dev/null", "anon_inode:[eventpoll]", "anon_inode:[eventfd]"] {
+        assert_eq!(now.descriptors(kind), before.descriptors(kind), "{kind}");
+    }
+    assert_eq!(now.children(), 0);
+    clients.iter().for_each(hang_up);
+    assert_eq!(server.join(), [1; LINKS]);
+    relay.finish();
+}
+
+/// What clients and servers have counted is what the log says, and every link ends once.
+fn the_books_balance(stage: &Stage) {
+    const CLIENTS: usize = 15;
+    let server = stage.serve(echo_to_any_end);
+    let relay = stage.daemon(server.port()).option("idle_timeout = '3s'").start();
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| relay.connect()).collect();
+    for (index, client) in clients.iter().enumerate() {
+        (0..=index).for_each(|_| ping(client));
+    }
+    let names: Vec<_> = clients.iter().map(name_of).collect();
+    // A third each ends well, is reset, and is left to the idle timeout.
+    let idle = clients.split_off(CLIENTS / 3 * 2);
+    let resetting = clients.split_off(CLIENTS / 3);
+    clients.iter().for_each(hang_up);
+    resetting.into_iter().for_each(reset);
+    wait_until("all links to end", || relay.ends().len() >= CLIENTS);
+    drop(idle);
+    relay.expect_restored();
+
+    let mut ends = relay.ends();
+    assert_eq!(ends.len(), CLIENTS, "each link ends once");
+    ends.sort_by_key(|end| names.iter().position(|name| *name == end.client));
+    let third = CLIENTS / 3;
+    let outcomes = ["clean", "reset-by-downstream", "idle-timeout"];
+    for (index, end) in ends.iter().enumerate() {
+        assert_eq!(end.client, names[index]);
+        assert_eq!(end.outcome, outcomes[index / third], "{end:?}");
+        let moved = index as u64 + 1;
+        assert_eq!((end.up, end.down), (moved, moved), "{end:?}");
+        assert!(end.open_us.is_some_and(|time| time <= 1000 * (end.duration_ms + 1)));
+    }
+    assert_eq!(server.join().len(), CLIENTS);
+    relay.finish();
+}

@@ -1,0 +1,147 @@
+//! Row 33 and the command line of the external backend: which programs are run, by which words.
+
+use std::fs;
+use std::os::unix::fs::{symlink, PermissionsExt};
+use std::path::Path;
+
+use nsplice_testkit::skip::require_tool;
+use nsplice_testkit::talk::echo;
+use tempfile::TempDir;
+
+use crate::daemon::wrapped;
+use crate::peers::{hang_up, name_of, ping};
+use crate::{cases, end_of, nsplice, quiet, Stage};
+
+cases! {
+    words_are_the_kubelets on external;
+    missing_tools_are_told_in_the_kubelets_words on external;
+    tools_that_go_away_later_are_a_class on external;
+    tools_are_not_looked_for_twice on external;
+    tools_are_not_needed on setns no_splice dial;
+}
+
+/// The execve calls of the real program, as strace saw them.
+fn words_are_the_kubelets(stage: &Stage) {
+    const NAME: &str = "words_are_the_kubelets";
+    if require_tool(NAME, "strace").is_none() {
+        return;
+    }
+    let [nsenter, socat] = tools(NAME);
+    let server = stage.serve(echo);
+    let (pid, port) = (stage.container().pid(), server.port());
+    let directory = tempfile::tempdir().unwrap();
+    let trace = directory.path().join("trace").display().to_string();
+    let strace = ["strace", "-f", "-qq", "-s", "999", "-e", "trace=execve", "-o", &trace];
+    let mut command = wrapped(
+        &strace.map(str::to_owned),
+        &nsplice(&format!("connect {} {port}", stage.target_words())),
+    );
+    let end = stage.node().inside(|| end_of(&mut command));
+    assert_eq!((end.code, end.stderr.as_str()), (0, ""));
+    let trace = fs::read_to_string(trace).unwrap();
+    let calls: Vec<_> = trace
+        .lines()
+        .filter_map(|line| line.split_once("execve(")?.1.split_once(", 0x"))
+        .map(|(words, _)| words)
+        .collect();
+    let expected = [
+        format!(
+            r#""{nsenter}", ["{nsenter}", "-t", "{pid}", "-n", "{socat}", "-", "TCP4:localhost:{port}"]"#
+        ),
+        format!(r#""{socat}", ["{socat}", "-", "TCP4:localhost:{port}"]"#),
+    ];
+    assert_eq!(calls[1..], expected, "{trace}");
+}
+
+/// The absolute paths of nsenter and socat.
+fn tools(name: &str) -> [String; 2] {
+    ["nsenter", "socat"].map(|tool| require_tool(name, tool).unwrap().display().to_string())
+}
+
+/// A directory with links to those of nsenter and socat that are `wanted`.
+fn path_with(wanted: &[&str]) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for tool in wanted {
+        let real = require_tool("path_with", tool).unwrap();
+        symlink(real, directory.path().join(tool)).unwrap();
+    }
+    directory
+}
+
+fn missing_tools_are_told_in_the_kubelets_words(stage: &Stage) {
+    let told = |path: &Path, command: &str| {
+        let line = format!("{command} {} 80", stage.target_words());
+        end_of(nsplice(&line).env("PATH", path))
+    };
+    let no_socat = || quiet(6, "error: unable to do port forwarding: socat not found.\n");
+    let no_nsenter = || quiet(6, "error: unable to do port forwarding: nsenter not found.\n");
+    for command in ["forward", "connect"] {
+        assert_eq!(told(path_with(&[]).path(), command), no_socat());
+        assert_eq!(told(path_with(&["nsenter"]).path(), command), no_socat());
+        assert_eq!(told(path_with(&["socat"]).path(), command), no_nsenter());
+
+        let path = path_with(&["nsenter"]);
+        fs::write(path.path().join("socat"), "#!/bin/sh\n").unwrap();
+        assert_eq!(told(path.path(), command), no_socat(), "it is not executable");
+    }
+    let (mut command, _directory) = stage.daemon(80).path("/nonexistent").command();
+    let end = end_of(&mut command);
+    assert_eq!(end.code, 6, "{end:?}");
+    assert!(end.stderr.contains("unable to do port forwarding: socat not found."), "{end:?}");
+}
+
+fn tools_that_go_away_later_are_a_class(stage: &Stage) {
+    let server = stage.serve(echo);
+    for gone in ["socat", "nsenter"] {
+        let path = path_with(&["nsenter", "socat"]);
+        let relay = stage.daemon(server.port()).path(&path.path().display().to_string()).start();
+        let client = relay.connect();
+        ping(&client);
+        let tool = path.path().join(gone);
+        fs::remove_file(&tool).unwrap();
+        relay.connect_refused();
+        let end = relay.expect_only_end("tool-missing");
+        assert!(end.detail.contains(gone), "{end:?}");
+
+        // Something else in its place, which cannot be run.
+        fs::write(&tool, "no program").unwrap();
+        fs::set_permissions(&tool, fs::Permissions::from_mode(0o600)).unwrap();
+        relay.connect_refused();
+        let end = relay.expect_ends(2).remove(1);
+        assert!(["denied", "tool-missing"].contains(&end.outcome.as_str()), "{end:?}");
+
+        ping(&client);
+        hang_up(&client);
+        relay.expect_end(name_of(&client), "clean");
+        relay.finish();
+    }
+    assert_eq!(server.join(), [2, 2]);
+}
+
+/// What comes to be earlier in PATH is not run.
+fn tools_are_not_looked_for_twice(stage: &Stage) {
+    let server = stage.serve(echo);
+    let (first, second) = (path_with(&[]), path_with(&["nsenter", "socat"]));
+    let path = format!("{}:{}", first.path().display(), second.path().display());
+    let relay = stage.daemon(server.port()).path(&path).start();
+    for tool in ["nsenter", "socat"] {
+        symlink("/bin/false", first.path().join(tool)).unwrap();
+    }
+    let client = relay.connect();
+    ping(&client);
+    hang_up(&client);
+    relay.expect_end(name_of(&client), "clean");
+    assert_eq!(server.join(), [1]);
+    relay.finish();
+}
+
+fn tools_are_not_needed(stage: &Stage) {
+    let server = stage.serve(echo);
+    let relay = stage.daemon(server.port()).path("/nonexistent").start();
+    let client = relay.connect();
+    ping(&client);
+    hang_up(&client);
+    relay.expect_end(name_of(&client), "clean");
+    assert_eq!(server.join(), [1]);
+    relay.finish();
+}
