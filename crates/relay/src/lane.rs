@@ -228,7 +228,7 @@ impl Lane {
         }
         match step.source {
             Source::More => {}
-            Source::Short => source.set_readable(source.ended()),
+            Source::Short => source.set_readable(source.something_behind()),
             Source::Dry => source.set_readable(false),
             Source::Ended => self.phase = Phase::Draining,
             Source::Failed(_) => {}

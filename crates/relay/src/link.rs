@@ -154,7 +154,7 @@ impl Link {
         let next = match self.stage {
             Stage::Opening { .. } => self.open_further(tools),
             Stage::Relaying => self.relay(tools),
-            Stage::Closing { outcome, .. } => self.close_further(outcome),
+            Stage::Closing { .. } => self.close_further(),
         };
         match next {
             Next::Wait if busy => Next::Again,

@@ -16,7 +16,7 @@ pub(crate) struct Readiness(u8);
 impl Readiness {
     const READABLE: u8 = 1;
     const WRITABLE: u8 = 2;
-    const ENDED: u8 = 4;
+    const BEHIND: u8 = 4;
     const ERROR: u8 = 8;
 
     /// A stream that has just been connected: the send queue is empty.
@@ -33,10 +33,10 @@ impl Readiness {
     /// A stream that has become connected with this event.
     pub(crate) fn of_wake(wake: Wake) -> Self {
         let mut ready = Self::of_connected();
-        // A wake does not tell bytes from the end of them, so there may be both.
+        // A wake does not tell bytes from what may be behind them, so there may be both.
         if wake.readable || wake.error {
             ready.set_readable(true);
-            ready.set_ended();
+            ready.set_something_behind();
         }
         ready.set(Self::ERROR, wake.error);
         ready
@@ -47,8 +47,8 @@ impl Readiness {
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             self.0 |= Self::READABLE;
         }
-        if event.is_read_closed() || event.is_error() {
-            self.set_ended();
+        if event.is_read_closed() || event.is_error() || event.is_priority() {
+            self.set_something_behind();
         }
     }
 
@@ -71,9 +71,9 @@ impl Readiness {
         self.0 & Self::WRITABLE != 0
     }
 
-    /// The kernel has announced the end of the source.
-    pub(crate) fn ended(self) -> bool {
-        self.0 & Self::ENDED != 0
+    /// The kernel has announced something behind the bytes in the queue.
+    pub(crate) fn something_behind(self) -> bool {
+        self.0 & Self::BEHIND != 0
     }
 
     /// The kernel has announced that the sink takes nothing any more.
@@ -85,10 +85,11 @@ impl Readiness {
         self.set(Self::READABLE, readable);
     }
 
-    /// EPOLLRDHUP, or an error: the end is in the queue. A short read is then no sign of an empty
-    /// queue, because the end itself is still to be read.
-    pub(crate) fn set_ended(&mut self) {
-        self.set(Self::ENDED, true);
+    /// EPOLLRDHUP or EPOLLERR: the end is behind the bytes in the queue. EPOLLPRI: urgent data is
+    /// among them, at which recv(2) stops once. Either way a short read is no sign of an empty
+    /// queue; only EAGAIN is, from now on.
+    pub(crate) fn set_something_behind(&mut self) {
+        self.set(Self::BEHIND, true);
     }
 
     pub(crate) fn set_writable(&mut self, writable: bool) {

@@ -19,7 +19,7 @@ use mio::{Interest, Registry, Token};
 /// What a registered descriptor is watched for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Watched {
-    /// Bytes and the end of them.
+    /// Bytes, urgent ones (EPOLLPRI), and the end of them.
     #[default]
     Reads,
     /// And room for bytes.
@@ -29,8 +29,8 @@ pub(crate) enum Watched {
 impl Watched {
     fn interest(self) -> Interest {
         match self {
-            Self::Reads => Interest::READABLE,
-            Self::Both => Interest::READABLE | Interest::WRITABLE,
+            Self::Reads => Interest::READABLE | Interest::PRIORITY,
+            Self::Both => Interest::READABLE | Interest::PRIORITY | Interest::WRITABLE,
         }
     }
 }

@@ -55,14 +55,7 @@ impl Census {
     /// As [`Census::of`], and if it does not come to rest within [`crate::PATIENCE`].
     #[track_caller]
     pub fn settled(pid: u32) -> Self {
-        let (mut census, mut since) = (Self::of(pid), Instant::now());
-        wait_for("a process to come to rest", || {
-            let now = Self::of(pid);
-            if now != census {
-                (census, since) = (now, Instant::now());
-            }
-            (since.elapsed() >= REST).then(|| census.clone())
-        })
+        at_rest(|| Self::of(pid))
     }
 
     /// Counts what this process holds, and the namespaces that it has made. Its threads are not
@@ -142,6 +135,19 @@ impl Census {
     fn add(&mut self, what: String, count: usize) {
         *self.counts.entry(what).or_default() += count;
     }
+}
+
+/// Looks until what it sees has been the same for a while.
+#[track_caller]
+fn at_rest(mut look: impl FnMut() -> Census) -> Census {
+    let (mut census, mut since) = (look(), Instant::now());
+    wait_for("a process to come to rest", || {
+        let now = look();
+        if now != census {
+            (census, since) = (now, Instant::now());
+        }
+        (since.elapsed() >= REST).then(|| census.clone())
+    })
 }
 
 const CHILD: &str = "child ";
@@ -315,11 +321,15 @@ mod tests {
 
     #[test]
     fn a_settled_census_is_not_one_on_the_way() {
-        let mut shell =
-            shell("for i in 1 2 3 4 5 6; do sleep 0.05; done; exec 9</etc/passwd; read line");
-        assert_eq!(Census::settled(shell.id()).descriptors("/etc/passwd"), 1);
-        shell.kill().unwrap();
-        shell.wait().unwrap();
+        let mut looks = 0;
+        let settled = at_rest(|| {
+            looks += 1;
+            let mut census = Census { pid: 0, counts: BTreeMap::new() };
+            census.add("threads".to_owned(), looks.min(9));
+            census
+        });
+        assert_eq!(settled.counts["threads"], 9);
+        assert!(looks > 9);
     }
 
     #[test]

@@ -147,12 +147,12 @@ impl Scene {
             Deed::End => {
                 world.ended = true;
                 self.source.set_readable(true);
-                self.source.set_ended();
+                self.source.set_something_behind();
             }
             Deed::ResetSource => {
                 world.source_reset = true;
                 self.source.set_readable(true);
-                self.source.set_ended();
+                self.source.set_something_behind();
             }
             Deed::ResetSink => {
                 world.sink_reset = true;

@@ -127,10 +127,14 @@ impl Link {
         }
     }
 
-    pub(super) fn close_further(&self, outcome: Outcome) -> Next {
-        match self.watch.as_ref() {
-            Some(watch) if watch.verdict().is_none() => Next::Wait,
-            _ => Next::End(outcome),
-        }
+    /// Ends the link once its child has ended. A child that was served to the end and not pushed
+    /// may still say that it failed.
+    pub(super) fn close_further(&mut self) -> Next {
+        let Stage::Closing { outcome, push } = self.stage else { return Next::Wait };
+        let Some(verdict) = self.watch.as_ref().and_then(|watch| watch.verdict()).cloned() else {
+            return Next::Wait;
+        };
+        let unpushed = matches!(push, Some((_, Push::Terminate)));
+        Next::End(if unpushed { self.judge(verdict) } else { outcome })
     }
 }

@@ -101,6 +101,11 @@ impl Link {
 
     /// Passes the FIN of an ended lane on, or ends the link if this was the last thing to do.
     fn settle(&mut self, from: Side, tools: &Toolbox<'_>) -> Option<Outcome> {
+        if from == Side::Upstream && self.phase(from) == Phase::Done {
+            // Its output had ended before; now the child has, and there is nobody to speak to.
+            let verdict = self.watch.as_ref().and_then(|watch| watch.verdict()).cloned();
+            return verdict.map(|verdict| self.judge(verdict));
+        }
         if self.phase(from) != Phase::Ended {
             return None;
         }
@@ -130,7 +135,7 @@ impl Link {
     }
 
     /// The outcome of a link whose child has ended and whose output is delivered.
-    fn judge(&mut self, verdict: Verdict) -> Outcome {
+    pub(super) fn judge(&mut self, verdict: Verdict) -> Outcome {
         match verdict {
             Verdict::Success if self.pending(Side::Downstream) == 0 => Outcome::Clean,
             Verdict::Success => Outcome::Reset(Side::Upstream),
@@ -159,7 +164,9 @@ impl Link {
                 self.halves[Side::Downstream as usize].lane.iter_mut().for_each(Lane::die);
                 continue;
             }
-            let meets_it = half.lane.as_ref().is_some_and(Lane::reads) && !half.channel.is_pair();
+            let room = self.halves[side.other() as usize].ready.writable();
+            let reads = half.lane.as_ref().is_some_and(Lane::reads) && room;
+            let meets_it = reads && !half.channel.is_pair();
             // Once a pair's sink is closed by us, its error is of no interest.
             if !meets_it && half.channel.sink().is_some() {
                 return Some(Outcome::Reset(side));

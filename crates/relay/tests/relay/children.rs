@@ -1,0 +1,314 @@
+//! Links whose upstream is a child: how its end, its words and its stubbornness show.
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use nsplice_relay::{Limits, OpenClass, Outcome, Settings, Side};
+use nsplice_testkit::talk::{
+    expect_eof, expect_ramp, expect_reset, half_close, read_exactly, read_to_eof, read_to_reset,
+    reset, send_ramp, send_until_stuck,
+};
+use nsplice_testkit::{connect, wait_until};
+
+use crate::bench::{knock, listening, ANY_PORT};
+use crate::openers::forward;
+use crate::running::{Ended, Running};
+use crate::scene::{at_once, in_both_modes};
+use crate::shell::{script, Deeds};
+
+/// A loop in front of a script.
+struct Stage {
+    relay: Running,
+    address: SocketAddr,
+    deeds: Deeds,
+}
+
+impl Stage {
+    fn new(settings: Settings, text: &'static str) -> Self {
+        let (opener, deeds) = script(text);
+        let mut address = ANY_PORT;
+        let relay = Running::start(settings, |relay| address = listening(relay, forward(opener)));
+        Self { relay, address, deeds }
+    }
+
+    fn client(&self) -> TcpStream {
+        connect(self.address)
+    }
+
+    #[track_caller]
+    fn only_end(self) -> Ended {
+        let ended = self.relay.only_end();
+        self.relay.close();
+        wait_until("the child to be collected", || self.deeds.all().last() == Some(&"drop"));
+        ended
+    }
+
+    /// The same, and checks what had to be done to the child.
+    #[track_caller]
+    fn end_with(self, deeds: &[&str]) -> Ended {
+        let done = self.deeds.clone();
+        let ended = self.only_end();
+        assert_eq!(done.all(), [deeds, &["drop"]].concat());
+        ended
+    }
+}
+
+#[test]
+fn a_ramp_through_a_child_is_exact_and_its_end_is_a_fin() {
+    const BYTES: u64 = 24 << 20;
+    in_both_modes(|settings| {
+        let stage = Stage::new(settings, "exec cat");
+        let client = stage.client();
+        let send = || {
+            send_ramp(&client, 0, BYTES);
+            half_close(&client);
+        };
+        at_once(send, || {
+            expect_ramp(&client, 0, BYTES);
+            expect_eof(&client);
+        });
+        let ended = stage.end_with(&[]);
+        assert_eq!(ended.outcome, Outcome::Clean);
+        assert_eq!((ended.up.written, ended.down.written), (BYTES, BYTES));
+    });
+}
+
+#[test]
+fn a_late_reply_of_a_child_is_waited_for() {
+    in_both_modes(|settings| {
+        let stage = Stage::new(settings, "cat >/dev/null; sleep 2; echo late");
+        let client = stage.client();
+        half_close(&client);
+        assert_eq!(read_to_eof(&client), b"late\n");
+        assert_eq!(stage.end_with(&[]).outcome, Outcome::Clean);
+    });
+}
+
+#[test]
+fn a_child_that_exits_well_ends_the_link_with_a_fin() {
+    in_both_modes(|settings| {
+        let stage = Stage::new(settings, "echo bye");
+        let client = stage.client();
+        assert_eq!(read_to_eof(&client), b"bye\n");
+        assert_eq!(stage.end_with(&[]).outcome, Outcome::Clean);
+    });
+}
+
+#[test]
+fn a_child_that_fails_before_any_byte_was_never_open() {
+    in_both_modes(|settings| {
+        let stage = Stage::new(settings, "echo no such port >&2; exit 1");
+        expect_reset(&knock(stage.address));
+        let ended = stage.end_with(&[]);
+        assert_eq!(ended.outcome, Outcome::OpenFailed(OpenClass::ChildFailed));
+        assert_eq!(ended.detail.as_deref(), Some("exit status 1: no such port"));
+    });
+}
+
+#[test]
+fn a_child_that_fails_midway_resets_after_its_bytes() {
+    in_both_modes(|settings| {
+        for (text, detail) in [
+            ("read line; echo some; echo broke >&2; exit 3", "exit status 3: broke"),
+            ("read line; echo some; kill -KILL $$", "signal 9: "),
+        ] {
+            let stage = Stage::new(settings.clone(), text);
+            let client = stage.client();
+            (&client).write_all(b"go\n").expect("speak");
+            assert_eq!(read_to_reset(&client), b"some\n");
+            let ended = stage.end_with(&[]);
+            assert_eq!(ended.outcome, Outcome::ChildFailed);
+            assert_eq!(ended.detail.as_deref(), Some(detail));
+        }
+    });
+}
+
+#[test]
+fn a_child_that_closes_its_output_and_lives_on_is_half_closed() {
+    in_both_modes(|settings| {
+        for (last_word, outcome) in [("late", Outcome::Clean), ("wrong", Outcome::ChildFailed)] {
+            let text = "echo early; exec >&-; read line; [ \"$line\" = late ]";
+            let stage = Stage::new(settings.clone(), text);
+            let client = stage.client();
+            assert_eq!(read_to_eof(&client), b"early\n");
+            (&client).write_all(last_word.as_bytes()).expect("speak after the end");
+            (&client).write_all(b"\n").expect("speak after the end");
+            half_close(&client);
+            assert_eq!(stage.end_with(&[]).outcome, outcome);
+        }
+    });
+}
+
+#[test]
+fn a_child_that_ends_after_its_output_ends_the_link() {
+    in_both_modes(|settings| {
+        for speaks in [false, true] {
+            let stage = Stage::new(settings.clone(), "echo early; exec >&-; sleep 1.5; exit 0");
+            let client = stage.client();
+            assert_eq!(read_to_eof(&client), b"early\n");
+            if speaks {
+                send_ramp(&client, 0, 1000);
+            }
+            // The client would go on for ever; the child does not.
+            assert_eq!(stage.end_with(&[]).outcome, Outcome::Clean);
+        }
+    });
+}
+
+#[test]
+fn a_child_that_stops_reading_may_still_speak() {
+    in_both_modes(|settings| {
+        let stage = Stage::new(settings, "read line; exec <&-; echo deaf; sleep 1; echo late");
+        let client = stage.client();
+        (&client).write_all(b"go\n").expect("speak");
+        assert_eq!(read_exactly(&client, 5), b"deaf\n");
+        assert_eq!(read_to_eof(&client), b"late\n");
+        assert_eq!(stage.end_with(&[]).outcome, Outcome::Clean);
+    });
+}
+
+#[test]
+fn a_reset_client_ends_the_child() {
+    in_both_modes(|settings| {
+        let stage = Stage::new(settings, "echo up; exec sleep 1000");
+        let client = stage.client();
+        assert_eq!(read_exactly(&client, 3), b"up\n");
+        reset(client);
+        // The census tells that it was collected.
+        assert_eq!(stage.end_with(&["terminate"]).outcome, Outcome::Reset(Side::Downstream));
+    });
+}
+
+#[test]
+fn a_child_that_ignores_the_request_to_end_is_killed() {
+    in_both_modes(|settings| {
+        let stage = Stage::new(settings, "trap '' TERM; echo up; sleep 1000");
+        let client = stage.client();
+        assert_eq!(read_exactly(&client, 3), b"up\n");
+        reset(client);
+        let ended = stage.end_with(&["terminate", "kill"]);
+        assert_eq!(ended.outcome, Outcome::Reset(Side::Downstream));
+    });
+}
+
+#[test]
+fn stop_waits_until_the_children_are_collected() {
+    in_both_modes(|settings| {
+        let stage = Stage::new(settings, "trap '' TERM; echo up; sleep 1000");
+        let clients = [stage.client(), stage.client()];
+        for client in &clients {
+            assert_eq!(read_exactly(client, 3), b"up\n");
+        }
+        stage.relay.handle.stop().expect("tell the loop to stop");
+        clients.iter().for_each(expect_reset);
+        stage.relay.wait_returned();
+        let deeds = stage.deeds.all();
+        let count = |deed| deeds.iter().filter(|each| **each == deed).count();
+        assert_eq!((count("terminate"), count("kill"), count("drop")), (2, 2, 2));
+        assert_eq!(stage.relay.close().ended_as(Outcome::Stopped), 2);
+    });
+}
+
+#[test]
+fn a_grandchild_that_holds_the_output_does_not_hold_the_link() {
+    in_both_modes(|settings| {
+        let stage = Stage::new(settings, "sleep 1000 & echo hi; exit 0");
+        let client = stage.client();
+        assert_eq!(read_to_eof(&client), b"hi\n");
+        assert_eq!(stage.end_with(&["kill"]).outcome, Outcome::Clean);
+    });
+}
+
+#[test]
+fn a_flood_of_diagnostics_blocks_nobody() {
+    in_both_modes(|settings| {
+        // 20 MB, far more than a pipe: the child can only go on if they are read.
+        let stage = Stage::new(settings, "head -c 20000000 /dev/zero >&2; exec cat");
+        let client = stage.client();
+        (&client).write_all(b"echo").expect("speak");
+        assert_eq!(read_exactly(&client, 4), b"echo");
+        half_close(&client);
+        expect_eof(&client);
+        assert_eq!(stage.end_with(&[]).outcome, Outcome::Clean);
+    });
+}
+
+#[test]
+fn an_endless_flood_of_diagnostics_does_not_starve_other_links() {
+    in_both_modes(|settings| {
+        let stage = Stage::new(settings, "yes >&2 & exec cat");
+        let clients = [stage.client(), stage.client()];
+        for _ in 0..20 {
+            for client in &clients {
+                send_ramp(client, 0, 1000);
+                expect_ramp(client, 0, 1000);
+            }
+        }
+        clients.into_iter().for_each(reset);
+        stage.relay.ended(2);
+        stage.relay.close();
+    });
+}
+
+#[test]
+fn a_child_that_closes_its_diagnostics_costs_no_cpu() {
+    in_both_modes(|settings| {
+        let stage = Stage::new(settings, "exec 2>&-; exec cat");
+        let client = stage.client();
+        send_ramp(&client, 0, 100);
+        expect_ramp(&client, 0, 100);
+        stage.relay.assert_at_rest(Duration::from_millis(400));
+        half_close(&client);
+        expect_eof(&client);
+        assert_eq!(stage.end_with(&[]).outcome, Outcome::Clean);
+    });
+}
+
+#[test]
+fn a_child_that_does_not_read_stalls_only_its_client() {
+    in_both_modes(|settings| {
+        let stage = Stage::new(settings, "sleep 1000");
+        let client = stage.client();
+        assert!(send_until_stuck(&client, 0) > 0);
+        stage.relay.assert_at_rest(Duration::from_millis(400));
+        reset(client);
+        assert_eq!(stage.end_with(&["terminate"]).outcome, Outcome::Reset(Side::Downstream));
+    });
+}
+
+#[test]
+fn a_slow_client_of_a_child_that_has_exited_gets_everything() {
+    const BYTES: usize = 8_000_000;
+    in_both_modes(|settings| {
+        let stage = Stage::new(settings, "head -c 8000000 /dev/zero");
+        let client = nsplice_testkit::peer::connect_with_receive_buffer(stage.address, Some(4096));
+        let mut seen = 0;
+        // Longer than the grace that a child's end is given.
+        for _ in 0..3 {
+            std::thread::sleep(Duration::from_millis(600));
+            seen += read_exactly(&client, 100_000).len();
+        }
+        seen += read_to_eof(&client).len();
+        assert_eq!(seen, BYTES);
+        assert_eq!(stage.end_with(&[]).outcome, Outcome::Clean);
+    });
+}
+
+#[test]
+fn an_idle_child_is_ended_with_its_link() {
+    in_both_modes(|settings| {
+        let (opener, deeds) = script("exec cat");
+        let idle_timeout = Some(Duration::from_millis(300));
+        let limits = Limits { idle_timeout, ..Limits::default() };
+        let mut address = ANY_PORT;
+        let relay = Running::start(settings, |relay| {
+            let forward = nsplice_relay::Forward { limits, ..forward(opener) };
+            address = listening(relay, forward);
+        });
+        let client = connect(address);
+        expect_reset(&client);
+        let ended = Stage { relay, address, deeds }.only_end();
+        assert_eq!(ended.outcome, Outcome::Expired(nsplice_relay::Limit::Idle));
+    });
+}

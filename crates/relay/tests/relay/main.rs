@@ -1,0 +1,25 @@
+//! The relay core, driven from outside: real sockets, pipes, files and children on one side of the
+//! public interface, a loop that runs on a thread of its own (or in a process of its own, where
+//! limits, stops or faults would hurt the test) on the other.
+//!
+//! One binary with a module for each theme. A test runs inside a [`scene`], which keeps the others
+//! out and takes the census before and after, so each test also shows that descriptors and children
+//! return to where they were; ending a [`running::Running`] loop checks its books. What should not
+//! depend on how bytes are moved is played twice at once, with and without splice(2).
+
+mod bench;
+mod openers;
+mod process;
+mod running;
+mod scene;
+mod shell;
+
+mod bytes;
+mod children;
+mod faults;
+mod half_close;
+mod handover;
+mod limits;
+mod pressure;
+mod resets;
+mod shortage;
