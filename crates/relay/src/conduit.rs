@@ -18,9 +18,8 @@ use nix::errno::Errno;
 use nix::poll::PollFlags;
 
 use crate::end::{End, Kind};
-use crate::lane::{Mover, Sink, Source, Step};
-use crate::pace::Means;
 use crate::pipe::{Pipe, PipePool};
+use crate::step::{Means, Mover, Sink, Source, Step};
 
 /// What a lane has between its ends.
 #[derive(Debug, Default)]

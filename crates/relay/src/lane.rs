@@ -21,65 +21,9 @@
 use nix::errno::Errno;
 
 use crate::observer::Traffic;
-use crate::pace::{Means, Pace};
+use crate::pace::Pace;
 use crate::readiness::Readiness;
-
-/// Does the system calls for a lane.
-pub(crate) trait Mover {
-    /// Moves bytes from the source towards the sink. What the sink does not take stays pending.
-    /// Called only when nothing is pending.
-    fn carry(&mut self, means: Means) -> Step;
-
-    /// Moves pending bytes to the sink.
-    fn flush(&mut self) -> Step;
-}
-
-/// What one call of a mover did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Step {
-    /// Bytes taken from the source.
-    pub(crate) read: usize,
-    /// Bytes given to the sink.
-    pub(crate) written: usize,
-    /// What the source said last.
-    pub(crate) source: Source,
-    /// What the sink said last.
-    pub(crate) sink: Sink,
-    /// splice(2) was refused for these descriptors; the step did what it could by copying.
-    pub(crate) refused: Option<Errno>,
-}
-
-/// What a source said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// There may be more.
-    More,
-    /// A short read: nothing more is queued, unless the end is.
-    Short,
-    /// EAGAIN.
-    Dry,
-    /// The end of the stream.
-    Ended,
-    /// An error.
-    Failed(Errno),
-}
-
-/// What a sink said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sink {
-    /// It took all that it was given.
-    Taking,
-    /// It took less, or nothing: wait for writability.
-    Full,
-    /// An error.
-    Failed(Errno),
-}
-
-impl Step {
-    /// Nothing moved and nothing was said.
-    pub(crate) const NOTHING: Self =
-        Self { read: 0, written: 0, source: Source::More, sink: Sink::Taking, refused: None };
-}
+use crate::step::{Mover, Sink, Source, Step};
 
 /// The life of a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -24,6 +24,7 @@ mod readiness;
 mod relay;
 mod reserve;
 mod settings;
+mod step;
 mod table;
 mod toolbox;
 mod watch;

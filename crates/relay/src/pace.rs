@@ -11,18 +11,7 @@
 //! believed when recv(2) says so: after a splice that did not fill its pipe, and after each EAGAIN,
 //! the next step is a copy.
 
-use crate::lane::Step;
-
-/// How a mover is to move bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Means {
-    /// read or recv, then write or send.
-    Copy,
-    /// splice(2) through a pipe of the pool.
-    Pipe,
-    /// splice(2) from one end straight to the other, one of them being a pipe itself.
-    Direct,
-}
+use crate::step::{Means, Step};
 
 /// The gait of a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

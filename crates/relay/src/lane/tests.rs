@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::pace::COPY_BUFFER;
+use crate::step::Means;
 
 /// What the world around a lane may do.
 #[derive(Debug, Clone)]
