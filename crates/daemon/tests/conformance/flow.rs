@@ -104,7 +104,7 @@ fn nobody_reads_until_the_idle_timeout(stage: &Stage) {
             (sent, read_to_any_end(&stream).1)
         }
     });
-    let relay = stage.daemon(server.port()).option("idle_timeout = '2s'").start();
+    let relay = stage.daemon(server.port()).option("idle_timeout = '8s'").start();
     let memory = resident_memory(relay.pid());
     let client = relay.connect();
     let sent = send_until_stuck(&client, 0);
@@ -122,10 +122,10 @@ fn nobody_reads_until_the_idle_timeout(stage: &Stage) {
 
 fn idle_timeout_spares_who_moves(stage: &Stage) {
     let server = stage.serve(echo_to_any_end);
-    let relay = stage.daemon(server.port()).option("idle_timeout = '1s'").start();
+    let relay = stage.daemon(server.port()).option("idle_timeout = '3s'").start();
     let client = relay.connect();
     let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(2) {
+    while start.elapsed() < Duration::from_secs(5) {
         ping(&client);
         sleep(Duration::from_millis(100));
     }
