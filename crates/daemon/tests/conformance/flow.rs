@@ -130,7 +130,7 @@ fn idle_timeout_spares_who_moves(stage: &Stage) {
         sleep(Duration::from_millis(100));
     }
     let end = relay.expect_end(name_of(&client), "idle-timeout");
-    assert!(end.duration_ms > 2000, "{end:?}");
+    assert!(end.duration_ms > 5000, "{end:?}");
     server.join();
     relay.finish();
 }
