@@ -69,6 +69,8 @@ impl Link {
                 // A slow reader is still being served.
                 watch.grace = Some(now + GRACE);
             } else {
+                // What is pending still has all the time that the client takes.
+                watch.grace = None;
                 watch.child.kill();
                 half.lane.iter_mut().for_each(Lane::end_source);
             }
