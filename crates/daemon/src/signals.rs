@@ -5,8 +5,8 @@
 //! (signalfd(2)). No code runs in signal context, and a signal can be neither lost nor handled
 //! twice. The other signals keep the effect they had.
 //!
-//! A program started from here inherits the mask, unless whoever starts it clears it: std's
-//! `Command` does.
+//! A program started from here inherits the mask, unless whoever starts it clears it: the backend
+//! does.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};

@@ -108,9 +108,11 @@ impl LaneMover<'_> {
 
     fn splice_through(&mut self, pipe: Pipe) -> Step {
         match self.source.splice_to(entry(&pipe), ALL) {
+            // splice(2) also says 0 when urgent data, or a want of memory, stands before a FIN that
+            // has come already: only recv(2) is believed.
             Ok(0) => {
                 self.pool.give_back(pipe);
-                Step { source: Source::Ended, ..Step::NOTHING }
+                self.copy()
             }
             Ok(read) => Step { read, ..self.drain(pipe, read) },
             // The pipe was empty, so it is the source that is dry, or urgent data heads its queue:
@@ -139,7 +141,11 @@ impl LaneMover<'_> {
             }
             Ok(written) => {
                 *self.conduit = Conduit::Pipe { pipe, pending: pending - written };
-                Step { written, sink: Sink::Full, ..Step::NOTHING }
+                // A file that takes less is not full for now, and no event would tell that it has
+                // room again: the next call tells why.
+                let full = self.sink.kind.is_socket() || written == 0;
+                let sink = if full { Sink::Full } else { Sink::Taking };
+                Step { written, sink, ..Step::NOTHING }
             }
             Err(Errno::EAGAIN) => {
                 *self.conduit = Conduit::Pipe { pipe, pending };
@@ -175,6 +181,7 @@ impl LaneMover<'_> {
 
     fn splice_direct(&mut self) -> Step {
         match self.source.splice_to(self.sink, ALL) {
+            Ok(0) if self.source.kind.is_socket() => self.copy(),
             Ok(0) => Step { source: Source::Ended, ..Step::NOTHING },
             Ok(moved) => Step { read: moved, written: moved, ..Step::NOTHING },
             Err(Errno::EAGAIN) => self.which_end_blocks(),

@@ -60,8 +60,7 @@ impl Budget {
     /// may move anyway.
     pub(crate) const TURN: Self = Self { steps: 4, bytes: 256 * 1024 };
 
-    /// For a last attempt: everything that moves without blocking. It ends, because a peer that has
-    /// reset sends nothing new.
+    /// For a last attempt: everything that moves without blocking.
     pub(crate) const LAST: Self = Self { steps: u32::MAX, bytes: usize::MAX };
 
     fn spent(self) -> bool {
@@ -113,7 +112,9 @@ impl Lane {
 
     /// The sink takes nothing any more.
     pub(crate) fn die(&mut self) {
-        self.phase = Phase::Dead;
+        if self.phase != Phase::Done {
+            self.phase = Phase::Dead;
+        }
     }
 
     /// The source counts as ended although it has not said so.

@@ -35,16 +35,17 @@ impl Default for Keepalive {
 }
 
 impl Keepalive {
-    /// Sets the probes on `socket`, and the same total as its TCP_USER_TIMEOUT, so that a peer that
-    /// vanishes while bytes are on their way to it is found just as soon (keep-alive probes are not
-    /// sent while data is unacknowledged; tcp(7)).
+    /// Sets the probes on `socket`.
+    ///
+    /// TCP_USER_TIMEOUT is left alone: Linux (`tcp_probe_timer`) applies it to a peer that answers
+    /// every probe of its closed window, too, and would end a reader that only pauses. A peer that
+    /// vanishes while bytes are on their way to it is found by `tcp_retries2`, in about 15 minutes.
     pub fn apply(&self, socket: SockRef<'_>) -> io::Result<()> {
         let probing = TcpKeepalive::new()
             .with_time(self.idle)
             .with_interval(self.interval)
             .with_retries(self.probes);
-        socket.set_tcp_keepalive(&probing)?;
-        socket.set_tcp_user_timeout(Some(self.idle + self.interval * self.probes))
+        socket.set_tcp_keepalive(&probing)
     }
 }
 

@@ -7,8 +7,8 @@
 //!
 //! Two kernel facts shape the rules. `linear_to_page` copies small packets into fresh pages on
 //! their way into a pipe, so splicing messages saves nothing. And splice(2) answers EAGAIN for ever
-//! while urgent data heads the queue (`tcp_read_sock` stops at it), so a dry source is only ever
-//! believed when recv(2) says so: after a splice that did not fill its pipe, and after each EAGAIN,
+//! while urgent data heads the queue (`tcp_read_sock` stops at it), so a dry source, like the
+//! end of one, is only ever believed when recv(2) says so: after a splice that did not fill its pipe, and after each EAGAIN,
 //! the next step is a copy.
 
 use crate::step::{Means, Step};

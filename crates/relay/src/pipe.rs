@@ -35,7 +35,7 @@ pub(crate) struct PipePool {
     alive: usize,
     limit: usize,
     size: usize,
-    /// Size that the kernel grants without asking for more, once it has refused to grow a pipe.
+    /// Whether larger pipes are asked for; not any more once the kernel has refused.
     grow: bool,
 }
 

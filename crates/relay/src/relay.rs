@@ -348,16 +348,13 @@ impl Relay {
     /// Ends every link that is not ending already.
     fn end_all(&mut self, outcome: Outcome) {
         for key in self.links.keys() {
-            self.with_link(
-                key,
-                |link, _, _| {
-                    if link.is_closing() {
-                        Next::Wait
-                    } else {
-                        Next::End(outcome)
-                    }
-                },
-            );
+            self.with_link(key, |link, _, tools| {
+                if link.is_closing() {
+                    link.hurry(tools.now)
+                } else {
+                    Next::End(outcome)
+                }
+            });
         }
     }
 

@@ -37,6 +37,12 @@ impl Reserve {
         self.held.clear();
     }
 
+    /// Fills the reserve, and makes sure that accept(2) would find a descriptor, too.
+    pub(crate) fn refill_with_one_to_spare(&mut self) -> io::Result<()> {
+        self.refill()?;
+        File::open("/dev/null").map(drop)
+    }
+
     /// Gets back what was let go of, or as much as there is.
     pub(crate) fn refill(&mut self) -> io::Result<()> {
         while !self.is_full() {

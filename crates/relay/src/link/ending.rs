@@ -96,6 +96,7 @@ impl Link {
     /// Closes both sides in the way that `outcome` calls for. False if the link must stay until
     /// its child has been collected.
     pub(crate) fn close(&mut self, outcome: Outcome, tools: &mut Toolbox<'_>) -> bool {
+        let handed_over = self.client.is_none();
         for side in [Side::Downstream, Side::Upstream] {
             // A side to which everything has been delivered, FIN included, must not lose it again
             // because the other side has reset since.
@@ -104,7 +105,12 @@ impl Link {
             let ended = self.phase(side) != Phase::Flowing;
             let half = &mut self.halves[side as usize];
             half.conduit.discard(tools.pool);
-            let channel = std::mem::take(&mut half.channel);
+            let mut channel = std::mem::take(&mut half.channel);
+            // A descriptor that was handed over may be held by others: closing ours is no FIN. One
+            // that was reset meanwhile needs none.
+            if handed_over && outcome == Outcome::Clean && side == Side::Downstream {
+                let _ = channel.finish();
+            }
             match outcome {
                 // With its end read, closing is all there is to do.
                 Outcome::Clean if ended => drop(channel),
@@ -127,6 +133,15 @@ impl Link {
             }
             _ => true,
         }
+    }
+
+    /// Cuts the farewell of a child short.
+    pub(crate) fn hurry(&mut self, now: Instant) -> Next {
+        if let Stage::Closing { push: push @ Some((_, Push::Terminate)), .. } = &mut self.stage {
+            self.watch.iter_mut().for_each(|watch| watch.child.terminate());
+            *push = Some((now + GRACE, Push::Kill));
+        }
+        Next::Wait
     }
 
     /// Ends the link once its child has ended. A child that was served to the end and not pushed

@@ -7,7 +7,7 @@ use mio::Registry;
 use nix::errno::Errno;
 
 use crate::channel::Channel;
-use crate::open::{Attempt, Child, OpenError, Progress, Upstream, Wake};
+use crate::open::{describe, Attempt, Child, OpenClass, OpenError, Progress, Upstream, Wake};
 use crate::outcome::{Outcome, Side};
 use crate::readiness::Readiness;
 use crate::table::Port;
@@ -22,7 +22,11 @@ impl Link {
     pub(crate) fn start(&mut self, tools: &mut Toolbox<'_>) -> Next {
         match self.watch_downstream(tools.registry) {
             Ok(()) => self.open_further(tools),
-            Err(error) => self.refuse(OpenError::from_io("cannot wait for the downstream", &error)),
+            // Not `Exhausted`: a second try takes this step for done.
+            Err(error) => self.refuse(OpenError::new(
+                OpenClass::Other,
+                format!("cannot wait for the downstream: {}", describe(&error)),
+            )),
         }
     }
 

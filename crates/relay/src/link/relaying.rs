@@ -103,7 +103,10 @@ impl Link {
     fn settle(&mut self, from: Side, tools: &Toolbox<'_>) -> Option<Outcome> {
         if from == Side::Upstream && self.phase(from) == Phase::Done {
             // Its output had ended before; now the child has, and there is nobody to speak to.
-            let verdict = self.watch.as_ref().and_then(|watch| watch.verdict()).cloned();
+            let verdict = self.watch.as_ref()?.verdict().cloned();
+            // A child that neither reads nor writes any more has no use for a connection.
+            let deaf = self.phase(Side::Downstream) == Phase::Dead;
+            let verdict = verdict.or_else(|| deaf.then_some(Verdict::Success));
             return verdict.map(|verdict| self.judge(verdict));
         }
         if self.phase(from) != Phase::Ended {

@@ -108,7 +108,7 @@ impl Relay {
     /// Accepts again if the reserve can be filled.
     pub(super) fn try_to_resume(&mut self) {
         let Gate::Paused { since, .. } = self.gate else { return };
-        if self.reserve.refill().is_err() {
+        if self.reserve.refill_with_one_to_spare().is_err() {
             return;
         }
         self.gate = Gate::Open;
@@ -120,8 +120,10 @@ impl Relay {
     }
 
     /// Closes the listeners, after taking in the clients whose handshake is complete: closing with
-    /// them in the queue would reset them.
+    /// them in the queue would reset them. This is the one moment at which a long queue holds the
+    /// links up, because closing at once is promised, too.
     pub(super) fn close_acceptors(&mut self) {
+        self.try_to_resume();
         for index in 0..self.acceptors.len() {
             self.acceptors[index].ready = true;
             self.accept_from(index, BACKLOG);

@@ -10,9 +10,8 @@ use nsplice_testkit::talk::{
 };
 use nsplice_testkit::wait_until;
 
-use crate::bench::Bench;
-use crate::openers::connecting;
-use crate::openers::forward;
+use crate::bench::{listening, Bench};
+use crate::openers::{connecting, forward, leashed, Then};
 use crate::running::Running;
 use crate::scene::{at_once, in_both_modes, scene};
 
@@ -172,6 +171,34 @@ fn urgent_data_stalls_nothing() {
 }
 
 #[test]
+fn urgent_data_before_a_fin_is_not_the_end() {
+    in_both_modes(|settings| {
+        let listener = nsplice_testkit::listen("127.0.0.1:0");
+        let target = listener.local_addr().expect("a listener has an address");
+        let (opener, leash) = leashed(Then::Connects(target));
+        let mut address = target;
+        let relay = Running::start(settings, |relay| address = listening(relay, forward(opener)));
+        let client = nsplice_testkit::connect(address);
+        // All of it is queued before the first byte is taken. 3 MiB would not fit, 300 kB are
+        // enough for the lane to splice when it comes to the mark.
+        const BEFORE: u64 = 300_000;
+        send_ramp(&client, 0, BEFORE);
+        send_out_of_band(&client, 0xff);
+        send_ramp(&client, BEFORE, 1000);
+        drop(client);
+        wait_until("the link", || relay.accepted() == 1);
+        leash.release();
+        let (server, _) = listener.accept().expect("accept");
+        let server = nsplice_testkit::peer::patient(server);
+        expect_ramp(&server, 0, BEFORE + 1000);
+        expect_eof(&server);
+        drop(server);
+        assert_eq!(relay.only_end().outcome, Outcome::Clean);
+        relay.close();
+    });
+}
+
+#[test]
 fn without_pipes_everything_is_copied() {
     scene(|| {
         let bench = Bench::new(Settings { max_pipes: 0, ..Settings::default() });
@@ -187,7 +214,7 @@ fn a_relay_behind_a_relay_changes_nothing() {
         let inner = Bench::new(settings.clone());
         let mut address = inner.address;
         let outer = Running::start(settings, |relay| {
-            address = crate::bench::listening(relay, forward(connecting(inner.address)));
+            address = listening(relay, forward(connecting(inner.address)));
         });
         let client = nsplice_testkit::connect(address);
         let server = inner.server();
