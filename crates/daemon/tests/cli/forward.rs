@@ -11,7 +11,7 @@ use nsplice_testkit::talk::{echo, expect_reset};
 use nsplice_testkit::{connect, listen, Program, Server};
 
 use crate::binary::{end_of, nsplice, quiet};
-use crate::{closed_port, send};
+use crate::{closed_port, send, Killed};
 
 /// Connects and asserts that the answer is RST, however early it comes.
 #[track_caller]
@@ -133,8 +133,10 @@ fn a_flood_of_failures_is_told_in_a_few_lines() {
 fn a_standard_output_that_nobody_reads_stops_no_link() {
     let server = Server::start(listen("127.0.0.1:0"), echo);
     let line = format!("forward tcp/127.0.0.1 :{} --address 127.0.0.1", server.port());
-    let mut child = nsplice(&line).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut stdout = child.stdout.take().unwrap();
+    let mut command = nsplice(&line);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = Killed(child);
+    let mut stdout = child.0.stdout.take().unwrap();
     let mut first = Vec::new();
     while first.last() != Some(&b'\n') {
         let mut byte = [0];
@@ -144,13 +146,13 @@ fn a_standard_output_that_nobody_reads_stops_no_link() {
     let text = String::from_utf8(first).unwrap();
     let local = text.split(' ').nth(2).unwrap().parse().unwrap();
     // A line of each is more than 64 KiB of pipe and a queue of 1024 lines hold.
-    for _ in 0..5000 {
+    for _ in 0..3600 {
         let client = connect(local);
         client.shutdown(Shutdown::Write).unwrap();
         assert_eq!((&client).read(&mut [0; 1]).unwrap(), 0);
     }
-    send(Signal::SIGTERM, &child);
-    assert_eq!(child.wait().unwrap().code(), Some(0), "not even at its end");
+    send(Signal::SIGTERM, &child.0);
+    assert_eq!(child.0.wait().unwrap().code(), Some(0), "not even at its end");
 }
 
 #[test]
@@ -163,7 +165,7 @@ fn a_standard_error_that_nobody_reads_stops_no_link() {
     while (&writer).write(&[b'.'; 4096]).is_ok() {}
     fcntl(&writer, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
     let (stdout, printed) = pipe().unwrap();
-    let mut child = nsplice(&line).stdout(printed).stderr(writer).spawn().unwrap();
+    let mut child = Killed(nsplice(&line).stdout(printed).stderr(writer).spawn().unwrap());
     let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
     let first = lines.next().unwrap();
     let local: SocketAddr = first.split(' ').nth(2).unwrap().parse().unwrap();
@@ -174,7 +176,7 @@ fn a_standard_error_that_nobody_reads_stops_no_link() {
         client.shutdown(Shutdown::Write).unwrap();
         assert_eq!((&client).read(&mut [0; 1]).unwrap(), 0);
     }
-    send(Signal::SIGTERM, &child);
-    assert_eq!(child.wait().unwrap().code(), Some(0), "not even at its end");
+    send(Signal::SIGTERM, &child.0);
+    assert_eq!(child.0.wait().unwrap().code(), Some(0), "not even at its end");
     assert_eq!(reading.join().unwrap(), LINKS);
 }

@@ -23,6 +23,17 @@ fn send(signal: Signal, child: &Child) {
     kill(Pid::from_raw(pid), signal).expect("a child can be signalled");
 }
 
+/// A child that does not outlive its test, however that ends.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // Both fail if it has been waited for, and then there is nothing left to do.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A port of 127.0.0.1 that nobody listens on, as long as the socket is alive: it is bound, and
 /// connecting to a bound socket that does not listen is refused.
 fn closed_port() -> (Socket, u16) {
