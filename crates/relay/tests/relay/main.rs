@@ -23,3 +23,4 @@ mod limits;
 mod pressure;
 mod resets;
 mod shortage;
+mod vanishing;
