@@ -30,7 +30,7 @@ impl Opener for Connect {
         "connect"
     }
 
-    fn open(&mut self) -> Box<dyn Attempt> {
+    fn open(&mut self, _downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt> {
         Box::new(Connecting { target: self.0, socket: None })
     }
 }
@@ -108,6 +108,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         opener: Box::new(Connect(target)),
         limits: Limits::default(),
         places: Arc::new(Places::unlimited()),
+        manners: Arc::default(),
     };
     relay.add_forward(forward, vec![listen(listen_on, ListenOptions::default())?])?;
     relay.run()?;

@@ -18,6 +18,7 @@ use socket2::SockRef;
 use std::os::fd::AsRawFd;
 
 use crate::end::{End, Kind};
+use crate::manners::Finish;
 
 /// One side of a link.
 #[derive(Debug, Default)]
@@ -76,14 +77,19 @@ impl Channel {
         }
     }
 
-    /// Says "no more": shuts the sending half of a socket down, closes the sink of a pair.
-    pub(crate) fn finish(&mut self) -> nix::Result<()> {
+    /// Says "no more": shuts a socket down, closes the sink of a pair.
+    pub(crate) fn finish(&mut self, how: Finish) -> nix::Result<()> {
+        let how = match how {
+            Finish::Shut => Shutdown::Write,
+            Finish::ShutBoth => Shutdown::Both,
+            Finish::Nothing => return Ok(()),
+        };
         match self {
             Self::Closed => Ok(()),
-            Self::Stream(socket, _) => shutdown(socket.as_raw_fd(), Shutdown::Write),
+            Self::Stream(socket, _) => shutdown(socket.as_raw_fd(), how),
             Self::Pair(pair) => match pair.sink.take() {
                 // Closing is not enough for a socket that someone else holds, too.
-                Some((fd, kind)) if kind.is_socket() => shutdown(fd.as_raw_fd(), Shutdown::Write),
+                Some((fd, kind)) if kind.is_socket() => shutdown(fd.as_raw_fd(), how),
                 _ => Ok(()),
             },
         }

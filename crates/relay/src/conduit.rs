@@ -18,6 +18,8 @@ use nix::errno::Errno;
 use nix::poll::PollFlags;
 
 use crate::end::{End, Kind};
+use crate::filter::{Filter, Pass};
+use crate::manners::Ends;
 use crate::pipe::{Pipe, PipePool};
 use crate::step::{Means, Mover, Sink, Source, Step};
 
@@ -47,6 +49,10 @@ impl Conduit {
 pub(crate) struct LaneMover<'a> {
     pub(crate) source: End<'a>,
     pub(crate) sink: End<'a>,
+    /// Whether the end of the source is believed.
+    pub(crate) ends: Ends,
+    /// What is done to the bytes; only ever there for a lane that copies.
+    pub(crate) filter: Option<&'a mut (dyn Filter + 'static)>,
     pub(crate) conduit: &'a mut Conduit,
     pub(crate) buffer: &'a mut [u8],
     pub(crate) pool: &'a mut PipePool,
@@ -68,7 +74,10 @@ impl Mover for LaneMover<'_> {
             },
         };
         *self.refusal = step.refused.or(*self.refusal);
-        step
+        match step.source {
+            Source::Ended if self.ends == Ends::Ignored => Step { source: Source::Dry, ..step },
+            _ => step,
+        }
     }
 
     fn flush(&mut self) -> Step {
@@ -90,20 +99,24 @@ impl Mover for LaneMover<'_> {
 
 impl LaneMover<'_> {
     fn copy(&mut self) -> Step {
-        let read = match self.source.read(self.buffer) {
+        let most = self.filter.as_ref().map_or(usize::MAX, |filter| filter.block().max(1));
+        let most = most.min(self.buffer.len());
+        let read = match self.source.read(&mut self.buffer[..most]) {
             Ok(0) => return Step { source: Source::Ended, ..Step::NOTHING },
             Ok(read) => read,
             Err(errno) => return Step { source: failure(errno), ..Step::NOTHING },
         };
         // Only a socket's short read means that its queue is empty; a terminal gives lines, a pipe
         // whatever was written at once.
-        let short = read < self.buffer.len() && self.source.kind.is_socket();
+        let short = read < most && self.source.kind.is_socket();
         let source = if short { Source::Short } else { Source::More };
-        let (written, sink) = offer(self.sink, &self.buffer[..read]);
-        if written < read {
-            *self.conduit = Conduit::Spill { bytes: self.buffer[written..read].to_vec(), sent: 0 };
+        if let Some(filter) = self.filter.as_deref_mut() {
+            let mut given = Vec::with_capacity(read);
+            let pass = filter.pass(&self.buffer[..read], &mut given);
+            let source = if pass == Pass::End { Source::Ended } else { source };
+            return give(self.sink, &given, self.conduit, source);
         }
-        Step { read, written, source, sink, refused: None }
+        give(self.sink, &self.buffer[..read], self.conduit, source)
     }
 
     fn splice_through(&mut self, pipe: Pipe) -> Step {
@@ -141,10 +154,10 @@ impl LaneMover<'_> {
             }
             Ok(written) => {
                 *self.conduit = Conduit::Pipe { pipe, pending: pending - written };
-                // A file that takes less is not full for now, and no event would tell that it has
-                // room again: the next call tells why.
-                let full = self.sink.kind.is_socket() || written == 0;
-                let sink = if full { Sink::Full } else { Sink::Taking };
+                // Taking less is no sign of fullness: a signal ends a splice(2) early (any signal,
+                // SIGCONT too), a file has its own reasons. No event would tell of room that is
+                // there, so only the next call's EAGAIN is believed.
+                let sink = if written == 0 { Sink::Full } else { Sink::Taking };
                 Step { written, sink, ..Step::NOTHING }
             }
             Err(Errno::EAGAIN) => {
@@ -207,6 +220,15 @@ impl LaneMover<'_> {
             (false, false) => Step { source: Source::Dry, sink: Sink::Full, ..Step::NOTHING },
         }
     }
+}
+
+/// Gives `bytes` to `sink` and puts aside what it does not take; `source` is what the source said.
+fn give(sink: End<'_>, bytes: &[u8], conduit: &mut Conduit, source: Source) -> Step {
+    let (written, sink) = if bytes.is_empty() { (0, Sink::Taking) } else { offer(sink, bytes) };
+    if written < bytes.len() {
+        *conduit = Conduit::Spill { bytes: bytes[written..].to_vec(), sent: 0 };
+    }
+    Step { read: bytes.len(), written, source, sink, refused: None }
 }
 
 /// Gives `bytes` to `sink`: how many it took, and what it said.

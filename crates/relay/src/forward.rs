@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::manners::Manners;
 use crate::open::Opener;
 
 /// Time until an upstream must be open, unless the forward says otherwise.
@@ -40,6 +41,8 @@ pub struct Forward {
     pub limits: Limits,
     /// How many links may be alive at once; shared between the loops that serve the forward.
     pub places: Arc<Places>,
+    /// What its links do otherwise than the relay usually does.
+    pub manners: Arc<Manners>,
 }
 
 /// The places for links that a forward has, shared by all loops that serve it.
@@ -68,6 +71,11 @@ impl Places {
             return false;
         }
         true
+    }
+
+    /// Whether there is a place; another loop may take it first.
+    pub(crate) fn is_free(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) < self.limit
     }
 
     /// Gives a place back.

@@ -5,16 +5,20 @@
 //! nothing of namespaces, names or programs.
 
 mod acceptor;
+mod attendant;
 mod channel;
 mod conduit;
 mod control;
 mod counters;
 mod deadlines;
+mod downstream;
 mod end;
+mod filter;
 mod forward;
 mod lane;
 mod link;
 mod listen;
+mod manners;
 mod observer;
 pub mod open;
 mod outcome;
@@ -30,12 +34,19 @@ mod toolbox;
 mod watch;
 mod watched;
 
+pub use acceptor::is_of_client;
+pub use attendant::{Attendant, Order};
 pub use control::Handle;
 pub use counters::{Counters, Totals};
+pub use downstream::Downstream;
+pub use filter::{Filter, Pass};
 pub use forward::{Forward, Limits, Places, DEFAULT_CONNECT_TIMEOUT};
-pub use listen::{listen, Keepalive, ListenOptions, BACKLOG};
-pub use observer::{Accepted, Observer, Record, Silent, Traffic, Trouble};
-pub use open::{Attempt, Child, OpenClass, OpenError, Opener, Progress, Upstream, Verdict, Wake};
+pub use listen::{listen, Keepalive, ListenOptions, Listener, BACKLOG};
+pub use manners::{Endings, Ends, Filters, Finish, Lanes, Manners, WhenFull};
+pub use observer::{Accepted, Joined, Observer, Record, Silent, Traffic, Trouble, Work};
+pub use open::{
+    Attempt, Child, Hold, OpenClass, OpenError, Opener, Progress, Upstream, Verdict, Wake,
+};
 pub use outcome::{Limit, Outcome, Side};
-pub use relay::{Downstream, Relay, RelayError};
+pub use relay::{Relay, RelayError};
 pub use settings::{Settings, DEFAULT_MAX_PIPES, DEFAULT_PIPE_SIZE};

@@ -13,13 +13,17 @@
 //! with a [`Next`].
 
 use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::channel::Channel;
 use crate::conduit::Conduit;
+use crate::filter::Filter;
 use crate::lane::{Lane, Phase};
-use crate::observer::Traffic;
-use crate::open::{Attempt, Wake};
+use crate::manners::{Endings, Manners};
+use crate::observer::{Joined, Traffic, Work};
+use crate::open::{Attempt, Hold, Wake};
 use crate::outcome::{Outcome, Side};
 use crate::readiness::Readiness;
 use crate::table::{Key, Port};
@@ -65,6 +69,8 @@ struct Half {
     watched: Watched,
     lane: Option<Lane>,
     conduit: Conduit,
+    /// What is done to the bytes of the lane.
+    filter: Option<Box<dyn Filter>>,
 }
 
 /// One relayed connection.
@@ -82,12 +88,21 @@ pub(crate) struct Link {
     /// setns opens within a turn.
     pub(crate) accepted_at: Instant,
     pub(crate) open_time: Option<Duration>,
+    /// The descriptors of both sides as they were when bytes began to flow.
+    pub(crate) joined: Option<Joined>,
     pub(crate) detail: Option<String>,
+    /// What was being done when a side failed.
+    pub(crate) work: Option<Work>,
+    manners: Arc<Manners>,
     active_at: Instant,
+    /// When to look again although nothing has happened.
+    recheck: Option<Instant>,
     stage: Stage,
     /// Indexed by [`Side`].
     halves: [Half; 2],
     watch: Option<Box<Watch>>,
+    /// Kept for the upstream until the link is buried.
+    holds: Vec<Box<dyn Hold>>,
 }
 
 impl Link {
@@ -95,6 +110,7 @@ impl Link {
     pub(crate) fn new(
         key: Key,
         forward: usize,
+        manners: Arc<Manners>,
         downstream: Channel,
         client: Option<SocketAddr>,
         attempt: Box<dyn Attempt>,
@@ -110,12 +126,22 @@ impl Link {
             queued: false,
             accepted_at: now,
             open_time: None,
+            joined: None,
             detail: None,
+            work: None,
+            manners,
             active_at: now,
+            recheck: None,
             stage: Stage::Opening { attempt, wake: Wake::START, registered: false },
             halves: [downstream, Half::default()],
             watch: None,
+            holds: Vec::new(),
         }
+    }
+
+    /// The descriptor that the client's bytes come from.
+    pub(crate) fn downstream(&self) -> Option<BorrowedFd<'_>> {
+        self.halves[Side::Downstream as usize].channel.source().map(|end| end.fd)
     }
 
     /// Takes in an event of one of the link's descriptors.
@@ -165,6 +191,21 @@ impl Link {
     /// The outcome has been decided and only the child is waited for.
     pub(crate) fn is_closing(&self) -> bool {
         matches!(self.stage, Stage::Closing { .. })
+    }
+
+    /// The descriptors of both sides.
+    fn join(&self) -> Option<Joined> {
+        let of = |side: Side| {
+            let channel = &self.halves[side as usize].channel;
+            let source = channel.source()?.fd.as_raw_fd();
+            Some((source, channel.sink().map_or(source, |sink| sink.fd.as_raw_fd())))
+        };
+        let (down, up) = (of(Side::Downstream)?, of(Side::Upstream)?);
+        Some(Joined { sources: [down.0, up.0], sinks: [down.1, up.1] })
+    }
+
+    fn is_gentle(&self) -> bool {
+        self.manners.endings == Endings::Gentle
     }
 
     fn is_half_closed(&self) -> bool {

@@ -7,6 +7,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
@@ -57,6 +58,22 @@ pub struct ListenOptions {
     pub reuse_port: bool,
     /// Keep-alive of the accepted sockets.
     pub keepalive: Keepalive,
+}
+
+/// A listening stream socket of any family that a loop can accept from.
+#[derive(Debug)]
+pub struct Listener(pub(crate) OwnedFd);
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self(listener.into())
+    }
+}
+
+impl From<OwnedFd> for Listener {
+    fn from(listener: OwnedFd) -> Self {
+        Self(listener)
+    }
 }
 
 /// Binds and listens on `address`; port 0 lets the kernel choose.

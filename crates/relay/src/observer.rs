@@ -7,9 +7,10 @@
 use std::fmt::Debug;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::RawFd;
 use std::time::Duration;
 
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Side};
 
 /// Told what happens in one loop.
 pub trait Observer: Debug + Send {
@@ -18,10 +19,35 @@ pub trait Observer: Debug + Send {
         let _ = link;
     }
 
+    /// The upstream of a link is open and bytes begin to flow.
+    fn relaying(&mut self, link: &Joined) {
+        let _ = link;
+    }
+
+    /// A side of a link has reset, and that counts as the end of what it sends (see
+    /// [`crate::Endings::Gentle`]).
+    fn side_reset(&mut self, link: &Joined, side: Side, error: &io::Error) {
+        let _ = (link, side, error);
+    }
+
+    /// A side of a link has ended what it sends, and everything before that has been delivered.
+    fn side_ended(&mut self, link: &Joined, side: Side) {
+        let _ = (link, side);
+    }
+
     /// A link has ended; each accepted link ends exactly once.
     fn ended(&mut self, record: &Record<'_>) {
         let _ = record;
     }
+
+    /// A report was ordered (see [`crate::Order::Report`]): what one of the links that are alive has
+    /// carried so far.
+    fn carrying(&mut self, up: Traffic, down: Traffic) {
+        let _ = (up, down);
+    }
+
+    /// All links that are alive have been reported.
+    fn reported(&mut self) {}
 
     /// Something got in the way. A peer can cause some of these as often as it likes, so whoever
     /// logs them limits their rate.
@@ -35,6 +61,16 @@ pub trait Observer: Debug + Send {
 pub struct Silent;
 
 impl Observer for Silent {}
+
+/// The descriptors of a link that relays: what each side is read from and written to. Indexed by
+/// [`Side`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Joined {
+    /// What each side is read from.
+    pub sources: [RawFd; 2],
+    /// What each side is written to.
+    pub sinks: [RawFd; 2],
+}
 
 /// A link that has just been accepted.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +96,10 @@ pub struct Record<'a> {
     pub outcome: Outcome,
     /// Why, where there is more to say than the outcome.
     pub detail: Option<&'a str>,
+    /// What was being done when a side failed; `None` if none did.
+    pub work: Option<Work>,
+    /// What the two sides were; `None` if the upstream was never open.
+    pub joined: Option<Joined>,
     /// Bytes from downstream to upstream.
     pub up: Traffic,
     /// Bytes from upstream to downstream.
@@ -68,6 +108,15 @@ pub struct Record<'a> {
     pub open_time: Option<Duration>,
     /// From accept to the end.
     pub duration: Duration,
+}
+
+/// What is done with a side of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Bytes are taken from it.
+    Read,
+    /// Bytes are given to it, or it is told that there are no more.
+    Write,
 }
 
 /// The bytes of one lane.

@@ -23,9 +23,17 @@ pub trait Opener: fmt::Debug + Send {
     /// The backend's name as the log and the counters print it: `setns`, `external`, `dial`.
     fn backend(&self) -> &'static str;
 
-    /// Begins to open one upstream. Failures are told by the attempt, at its first
+    /// Begins to open one upstream, for the client behind `downstream` where there is one (its
+    /// addresses can be asked for). Failures are told by the attempt, at its first
     /// [`Attempt::advance`].
-    fn open(&mut self) -> Box<dyn Attempt>;
+    fn open(&mut self, downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt>;
+
+    /// Whether a client that has just been accepted may have a link. One that may not is closed at
+    /// once and counts nowhere.
+    fn admits(&mut self, client: BorrowedFd<'_>) -> bool {
+        let _ = client;
+        true
+    }
 }
 
 /// One upstream on its way to being open.
@@ -75,6 +83,20 @@ pub enum Progress {
 pub enum Upstream {
     /// A connected stream socket, non-blocking and close-on-exec.
     Stream(OwnedFd),
+    /// Two descriptors: pipes, sockets, files or terminals. Closing the sink is its FIN.
+    Pair {
+        /// Where bytes come from.
+        source: OwnedFd,
+        /// Where bytes go to.
+        sink: OwnedFd,
+    },
+    /// An upstream and something that must live as long as its link.
+    Held {
+        /// The upstream itself.
+        upstream: Box<Self>,
+        /// Dropped when the link has ended and both its sides are closed.
+        hold: Box<dyn Hold>,
+    },
     /// A child program that carries the connection on its standard input and output. Both
     /// descriptors are our ends of pipes, non-blocking and close-on-exec.
     Piped {
@@ -86,6 +108,9 @@ pub enum Upstream {
         child: Box<dyn Child>,
     },
 }
+
+/// What lives as long as a link: dropping it cleans up after the upstream.
+pub trait Hold: fmt::Debug + Send {}
 
 /// A program behind an upstream.
 ///
@@ -236,8 +261,10 @@ impl OpenError {
 
 /// The system's words for an error, without the number that [`io::Error`] appends.
 pub fn describe(error: &io::Error) -> String {
-    match error.raw_os_error() {
-        Some(code) => Errno::from_raw(code).desc().to_owned(),
-        None => error.to_string(),
+    // The C library's words (strerror(3)), which are those that people search for; nix has its own.
+    let words = error.to_string();
+    match words.rfind(" (os error ") {
+        Some(end) if error.raw_os_error().is_some() => words[..end].to_owned(),
+        _ => words,
     }
 }

@@ -9,23 +9,24 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::TcpListener;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::mpsc::{channel, Receiver};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Waker};
 use nix::errno::Errno;
 
 use crate::acceptor::{Acceptor, Gate, PAUSE_TICK};
-use crate::channel::Channel;
+use crate::attendant::Attendant;
 use crate::control::{Command, Handle};
 use crate::counters::Counters;
 use crate::deadlines::Deadlines;
-use crate::end::Kind;
+use crate::downstream::Downstream;
 use crate::forward::Forward;
 use crate::link::{Link, Next};
+use crate::listen::Listener;
 use crate::observer::{Observer, Record, Trouble};
 use crate::outcome::{Limit, Outcome, Side};
 use crate::pace::COPY_BUFFER;
@@ -35,7 +36,15 @@ use crate::settings::Settings;
 use crate::table::{Key, Table};
 use crate::toolbox::Toolbox;
 
+use self::attending::ATTENDANTS;
+
 mod accepting;
+mod attending;
+
+/// What is allocated for the copy buffer. From this size on malloc(3) hands out fresh pages, which
+/// cost nothing until they are touched; a smaller block it would clear, and a process for a single
+/// connection would pay for 64 KiB to move a line.
+const BUFFER_ALLOCATED: usize = 2 * COPY_BUFFER;
 
 /// Number of the waker among the loop's own sources; the listeners follow.
 const WAKER: usize = 0;
@@ -62,20 +71,6 @@ impl RelayError {
     }
 }
 
-/// A downstream that is handed over instead of accepted.
-#[derive(Debug)]
-pub enum Downstream {
-    /// A stream socket, both ways.
-    Socket(OwnedFd),
-    /// Two descriptors: pipes, sockets, files or terminals. Closing the sink is its FIN.
-    Pair {
-        /// Where bytes come from.
-        source: OwnedFd,
-        /// Where bytes go to.
-        sink: OwnedFd,
-    },
-}
-
 /// One event loop with its listeners and links.
 #[derive(Debug)]
 pub struct Relay {
@@ -85,6 +80,7 @@ pub struct Relay {
     counters: Arc<Counters>,
     forwards: Vec<Forward>,
     acceptors: Vec<Acceptor>,
+    attendants: Vec<Box<dyn Attendant>>,
     gate: Gate,
     reserve: Reserve,
     links: Table<Link>,
@@ -102,7 +98,7 @@ impl Relay {
     /// A loop with nothing to do yet.
     ///
     /// # Errors
-    /// When epoll, eventfd or the reserve of descriptors cannot be had.
+    /// When epoll or eventfd cannot be had.
     pub fn new(
         settings: Settings,
         observer: Box<dyn Observer>,
@@ -110,7 +106,6 @@ impl Relay {
         let poll = Poll::new().map_err(RelayError::when("create an epoll instance"))?;
         let waker = Waker::new(poll.registry(), Key::own_token(WAKER))
             .map_err(RelayError::when("create the waker of the loop"))?;
-        let reserve = Reserve::new().map_err(RelayError::when("reserve descriptors"))?;
         let (sender, commands) = channel();
         let counters = Arc::new(Counters::default());
         let handle = Handle { sender, waker: Arc::new(waker), counters: Arc::clone(&counters) };
@@ -121,13 +116,14 @@ impl Relay {
             counters,
             forwards: Vec::new(),
             acceptors: Vec::new(),
+            attendants: Vec::new(),
             gate: Gate::Open,
-            reserve,
+            reserve: Reserve::default(),
             links: Table::new(),
             ready: VecDeque::new(),
             deadlines: Deadlines::default(),
             drain_until: None,
-            buffer: vec![0; COPY_BUFFER].into_boxed_slice(),
+            buffer: vec![0; BUFFER_ALLOCATED].into_boxed_slice(),
             pool: PipePool::new(settings.max_pipes, settings.pipe_size),
             splice: settings.splice,
             refusal: None,
@@ -136,29 +132,30 @@ impl Relay {
         Ok((relay, handle))
     }
 
-    /// Adds a forward and the sockets it listens on (made by [`crate::listen()`]).
+    /// Adds a forward and the sockets it listens on (made by [`crate::listen()`], or by others).
+    /// Answers its number.
     ///
     /// # Errors
-    /// When a listener cannot be registered.
+    /// When a listener cannot be registered, or the reserve of descriptors cannot be had.
     pub fn add_forward(
         &mut self,
         forward: Forward,
-        listeners: Vec<TcpListener>,
-    ) -> Result<(), RelayError> {
+        listeners: impl IntoIterator<Item = impl Into<Listener>>,
+    ) -> Result<usize, RelayError> {
+        self.reserve.establish().map_err(RelayError::when("reserve descriptors"))?;
         let index = self.forwards.len();
         self.forwards.push(forward);
         for listener in listeners {
-            let local = listener.local_addr().map_err(RelayError::when("use the listener"))?;
-            listener.set_nonblocking(true).map_err(RelayError::when("use the listener"))?;
-            let mut socket = mio::net::TcpListener::from_std(listener);
+            let acceptor = Acceptor::new(listener.into(), index)
+                .map_err(RelayError::when("use the listener"))?;
             let token = Key::own_token(WAKER + 1 + self.acceptors.len());
             self.poll
                 .registry()
-                .register(&mut socket, token, Interest::READABLE)
+                .register(&mut SourceFd(&acceptor.as_fd().as_raw_fd()), token, Interest::READABLE)
                 .map_err(RelayError::when("wait for the listener"))?;
-            self.acceptors.push(Acceptor { socket, local, forward: index, ready: false });
+            self.acceptors.push(acceptor);
         }
-        Ok(())
+        Ok(index)
     }
 
     /// Adds one link whose downstream is at hand. The loop ends with it if it has no listeners.
@@ -170,13 +167,7 @@ impl Relay {
             what: "use the downstream",
             source: io::Error::from(error),
         };
-        let channel = match downstream {
-            Downstream::Socket(socket) => {
-                let kind = Kind::of(&socket).map_err(unusable)?;
-                Channel::Stream(socket, kind)
-            }
-            Downstream::Pair { source, sink } => Channel::pair(source, sink).map_err(unusable)?,
-        };
+        let channel = downstream.into_channel().map_err(unusable)?;
         let index = self.forwards.len();
         self.forwards.push(forward);
         self.now = Instant::now();
@@ -190,7 +181,7 @@ impl Relay {
     /// When epoll fails, which it does not for any reason that a peer can cause.
     pub fn run(&mut self) -> Result<(), RelayError> {
         let mut events = Events::with_capacity(EVENTS);
-        while !(self.acceptors.is_empty() && self.links.is_empty()) {
+        while self.has_work() {
             match self.poll.poll(&mut events, self.patience()) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -214,10 +205,15 @@ impl Relay {
         Ok(())
     }
 
+    fn has_work(&self) -> bool {
+        !self.acceptors.is_empty()
+            || !self.links.is_empty()
+            || self.attendants.iter().any(|attendant| attendant.keeps_loop())
+    }
+
     /// How long the next poll may wait.
     fn patience(&self) -> Option<Duration> {
-        let gate_open = self.gate == Gate::Open;
-        if !self.ready.is_empty() || (gate_open && self.acceptors.iter().any(|each| each.ready)) {
+        if !self.ready.is_empty() || self.acceptors.iter().any(|each| self.accepts_from(each)) {
             return Some(Duration::ZERO);
         }
         let now = Instant::now();
@@ -233,6 +229,7 @@ impl Relay {
         let Some((key, port)) = Key::of_token(event.token()) else {
             match Key::own_number(event.token()) {
                 WAKER => self.obey(),
+                number if number >= ATTENDANTS => self.call(number - ATTENDANTS),
                 number => {
                     if let Some(acceptor) = self.acceptors.get_mut(number - WAKER - 1) {
                         acceptor.ready = true;
@@ -252,16 +249,20 @@ impl Relay {
     fn obey(&mut self) {
         while let Ok(command) = self.commands.try_recv() {
             match command {
-                Command::Drain(time) => {
-                    self.drain_until = time.map(|time| self.now + time);
-                    self.close_acceptors();
-                }
-                Command::Stop => {
-                    self.acceptors.clear();
-                    self.end_all(Outcome::Stopped);
-                }
+                Command::Drain(time) => self.drain(time),
+                Command::Stop => self.stop(),
             }
         }
+    }
+
+    fn drain(&mut self, time: Option<Duration>) {
+        self.drain_until = time.map(|time| self.now + time);
+        self.close_acceptors();
+    }
+
+    fn stop(&mut self) {
+        self.acceptors.clear();
+        self.end_all(Outcome::Stopped);
     }
 
     /// Gives a link a turn and does what it then needs.
@@ -280,9 +281,10 @@ impl Relay {
         let mut tools = Toolbox {
             now: self.now,
             registry: self.poll.registry(),
-            buffer: &mut self.buffer,
+            buffer: &mut self.buffer[..COPY_BUFFER],
             pool: &mut self.pool,
             splice: self.splice,
+            observer: &mut *self.observer,
             refusal: &mut self.refusal,
         };
         let next = call(link, forward, &mut tools);
@@ -314,6 +316,8 @@ impl Relay {
             client: link.client,
             outcome,
             detail: link.detail.as_deref(),
+            work: link.work,
+            joined: link.joined,
             up,
             down,
             open_time: link.open_time,

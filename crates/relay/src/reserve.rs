@@ -5,7 +5,7 @@
 //! failed exec). If the last descriptor goes to an accepted client, that client can only be turned
 //! away. So a loop holds a few descriptors of /dev/null: when an upstream cannot be opened for
 //! want of descriptors, it lets go of them and tries again, and accepts nothing more until it has
-//! them back.
+//! them back. A loop that accepts nobody has no use for one, and does not pay for it.
 
 use std::fs::File;
 use std::io;
@@ -15,21 +15,21 @@ use std::os::fd::OwnedFd;
 const SIZE: usize = 10;
 
 /// The reserve of one loop.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Reserve {
     held: Vec<OwnedFd>,
+    size: usize,
 }
 
 impl Reserve {
-    /// A full reserve.
-    pub(crate) fn new() -> io::Result<Self> {
-        let mut reserve = Self { held: Vec::with_capacity(SIZE) };
-        reserve.refill()?;
-        Ok(reserve)
+    /// Makes it as large as it must be for a loop that accepts, and fills it.
+    pub(crate) fn establish(&mut self) -> io::Result<()> {
+        self.size = SIZE;
+        self.refill()
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.held.len() == SIZE
+        self.held.len() == self.size
     }
 
     /// Lets go of all that is held.

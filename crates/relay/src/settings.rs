@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Whether splice(2) may be used. Without it every byte is copied through the loop's buffer:
-    /// slower for bulk, but it works where another agent has put the sockets into a sockmap or a
+    /// slower for bulk, but it works where another program has put the sockets into a sockmap or a
     /// seccomp filter denies splice.
     pub splice: bool,
     /// Wished size of a pipe, in bytes. The kernel rounds it up to a power of two and may grant

@@ -50,7 +50,7 @@ pub(crate) enum Source {
 pub(crate) enum Sink {
     /// It took all that it was given.
     Taking,
-    /// It took less, or nothing: wait for writability.
+    /// It said that there is no room: wait for writability.
     Full,
     /// An error.
     Failed(Errno),

@@ -5,6 +5,7 @@ use std::time::Instant;
 use mio::Registry;
 use nix::errno::Errno;
 
+use crate::observer::Observer;
 use crate::pipe::PipePool;
 
 /// The shared things that moving bytes needs.
@@ -18,6 +19,8 @@ pub(crate) struct Toolbox<'a> {
     pub(crate) pool: &'a mut PipePool,
     /// Whether new lanes may splice.
     pub(crate) splice: bool,
+    /// Who is told what happens.
+    pub(crate) observer: &'a mut dyn Observer,
     /// Set when splice(2) was refused.
     pub(crate) refusal: &'a mut Option<Errno>,
 }

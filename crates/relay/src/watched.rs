@@ -45,6 +45,15 @@ pub(crate) fn register(
     registry.register(&mut SourceFd(&fd.as_fd().as_raw_fd()), token, watched.interest())
 }
 
+/// Stops watching a descriptor that others may hold as well. epoll(7) forgets a registration when
+/// the open file description is closed, which is not yet the case when one of several descriptors
+/// is (question 6): it would go on reporting, and stand in the way of a later descriptor with the
+/// same number.
+pub(crate) fn forget(registry: &Registry, fd: impl AsFd) {
+    // Files and some devices were never registered.
+    let _ = registry.deregister(&mut SourceFd(&fd.as_fd().as_raw_fd()));
+}
+
 /// Watches `fd`, which is registered already, for something else.
 pub(crate) fn reregister(
     registry: &Registry,

@@ -4,10 +4,13 @@ use std::time::{Duration, Instant};
 
 use crate::forward::Limits;
 use crate::lane::{Lane, Phase};
+use crate::manners::Ends;
 use crate::outcome::{Limit, Outcome, Side};
 use crate::toolbox::Toolbox;
 use crate::watch::{FAREWELL, GRACE};
+use crate::watched::forget;
 
+use super::relaying::END_TICK;
 use super::{Link, Next, Push, Stage};
 
 impl Link {
@@ -40,21 +43,53 @@ impl Link {
                 Next::Wait
             }
             Stage::Relaying => {
-                if self.grace_is_over(now) {
+                if self.grace_is_over(now) || self.recheck_is_due(now) {
                     return self.relay(tools);
                 }
+                if self.is_gentle() && self.is_blocked() {
+                    self.active_at = now;
+                }
+                let idle_timeout = self.idle_timeout(limits);
                 let silent = |limit: Option<Duration>| {
                     limit.is_some_and(|limit| self.active_at + limit <= now)
                 };
                 if self.is_half_closed() && silent(limits.linger) {
                     Next::End(Outcome::Expired(Limit::Linger))
-                } else if silent(limits.idle_timeout) {
+                } else if silent(idle_timeout) {
                     Next::End(Outcome::Expired(Limit::Idle))
                 } else {
                     Next::Wait
                 }
             }
         }
+    }
+
+    /// The idle time, unless the linger time has taken its place.
+    fn idle_timeout(&self, limits: &Limits) -> Option<Duration> {
+        limits.idle_timeout.filter(|_| !(self.is_gentle() && self.is_half_closed()))
+    }
+
+    /// Whether a lane waits for its sink.
+    fn is_blocked(&self) -> bool {
+        [Side::Downstream, Side::Upstream].iter().any(|from| {
+            let runs = matches!(self.phase(*from), Phase::Flowing | Phase::Draining);
+            runs && !self.halves[from.other() as usize].ready.writable()
+        })
+    }
+
+    /// If it is time to look again: makes every source be asked whose end is not believed.
+    fn recheck_is_due(&mut self, now: Instant) -> bool {
+        if self.recheck.is_none_or(|recheck| now < recheck) {
+            return false;
+        }
+        self.recheck = None;
+        for (half, ends) in self.halves.iter_mut().zip(self.manners.ends) {
+            if ends == Ends::Ignored {
+                half.ready.set_readable(true);
+                self.recheck = Some(now + END_TICK);
+            }
+        }
+        true
     }
 
     /// If the grace of a child is over: makes its output end, if it is the child that has ended.
@@ -85,10 +120,12 @@ impl Link {
             Stage::Closing { push, .. } => push.map(|(moment, _)| moment),
             Stage::Relaying => {
                 let linger = limits.linger.filter(|_| self.is_half_closed());
-                let silence = [linger, limits.idle_timeout].into_iter().flatten().min();
+                let idle = self.idle_timeout(limits);
+                let silence = [linger, idle].into_iter().flatten().min();
                 let grace = self.watch.as_ref().and_then(|watch| watch.grace);
                 let grace = grace.filter(|_| self.phase(Side::Upstream) != Phase::Done);
-                [silence.map(|limit| self.active_at + limit), grace].into_iter().flatten().min()
+                let silence = silence.map(|limit| self.active_at + limit);
+                [silence, grace, self.recheck].into_iter().flatten().min()
             }
         }
     }
@@ -103,15 +140,23 @@ impl Link {
             let served = self.phase(side.other()) == Phase::Done
                 || (side == Side::Downstream && outcome == Outcome::Clean);
             let ended = self.phase(side) != Phase::Flowing;
+            let gentle = self.is_gentle();
             let half = &mut self.halves[side as usize];
             half.conduit.discard(tools.pool);
             let mut channel = std::mem::take(&mut half.channel);
+            if channel.is_pair() {
+                for end in [channel.source(), channel.sink()].into_iter().flatten() {
+                    forget(tools.registry, end.fd);
+                }
+            }
             // A descriptor that was handed over may be held by others: closing ours is no FIN. One
             // that was reset meanwhile needs none.
-            if handed_over && outcome == Outcome::Clean && side == Side::Downstream {
-                let _ = channel.finish();
+            let last_fin = handed_over && outcome == Outcome::Clean && side == Side::Downstream;
+            if last_fin || gentle {
+                let _ = channel.finish(self.manners.finishes[side as usize]);
             }
             match outcome {
+                _ if gentle => channel.leave(tools.buffer),
                 // With its end read, closing is all there is to do.
                 Outcome::Clean if ended => drop(channel),
                 Outcome::Clean | Outcome::Reset(_) if served => channel.leave(tools.buffer),

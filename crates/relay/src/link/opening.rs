@@ -20,7 +20,7 @@ use super::{Half, Link, Next, Stage};
 impl Link {
     /// The first turn: begins to wait for the downstream and to open the upstream.
     pub(crate) fn start(&mut self, tools: &mut Toolbox<'_>) -> Next {
-        match self.watch_downstream(tools.registry) {
+        match self.watch_half(Side::Downstream, tools.registry) {
             Ok(()) => self.open_further(tools),
             // Not `Exhausted`: a second try takes this step for done.
             Err(error) => self.refuse(OpenError::new(
@@ -41,21 +41,25 @@ impl Link {
         self.open_further(tools)
     }
 
-    /// Registers the downstream. epoll refuses regular files and some devices (EPERM): those never
-    /// block, so they count as ready for ever.
-    fn watch_downstream(&mut self, registry: &Registry) -> io::Result<()> {
+    /// Registers a side. epoll refuses regular files and some devices (EPERM): those never block,
+    /// so they count as ready for ever.
+    fn watch_half(&mut self, side: Side, registry: &Registry) -> io::Result<()> {
         let key = self.key;
-        let Half { channel, ready, .. } = &mut self.halves[Side::Downstream as usize];
+        let [source_port, sink_port] = match side {
+            Side::Downstream => [Port::DownSource, Port::DownSink],
+            Side::Upstream => [Port::UpSource, Port::UpSink],
+        };
+        let Half { channel, ready, .. } = &mut self.halves[side as usize];
         let is_unpollable = |error: &io::Error| error.raw_os_error() == Some(Errno::EPERM as i32);
         let is_pair = channel.is_pair();
         if let Some(source) = channel.source() {
-            match register(registry, source.fd, key.token(Port::DownSource), Watched::Reads) {
+            match register(registry, source.fd, key.token(source_port), Watched::Reads) {
                 Err(error) if is_unpollable(&error) => ready.set_readable(true),
                 result => result?,
             }
         }
         if let Some(sink) = channel.sink().filter(|_| is_pair) {
-            match register(registry, sink.fd, key.token(Port::DownSink), Watched::Both) {
+            match register(registry, sink.fd, key.token(sink_port), Watched::Both) {
                 Err(error) if is_unpollable(&error) => ready.set_writable(true),
                 result => result?,
             }
@@ -89,12 +93,7 @@ impl Link {
                 None => Ok(None),
             },
             Progress::Failed(error) => return self.refuse(error),
-            Progress::Open(Upstream::Stream(socket)) => {
-                self.take_stream(socket, wake, tools.registry).map(Some)
-            }
-            Progress::Open(Upstream::Piped { input, output, child }) => {
-                self.take_pipes(input, output, child, tools.registry).map(Some)
-            }
+            Progress::Open(upstream) => self.take(upstream, wake, tools.registry).map(Some),
         };
         match result {
             Ok(None) => Next::Wait,
@@ -107,6 +106,24 @@ impl Link {
         let class = error.class;
         self.explain(error);
         Next::End(Outcome::OpenFailed(class))
+    }
+
+    /// Takes an open upstream as this link's.
+    fn take(&mut self, upstream: Upstream, wake: Wake, registry: &Registry) -> io::Result<()> {
+        match upstream {
+            Upstream::Stream(socket) => self.take_stream(socket, wake, registry),
+            Upstream::Pair { source, sink } => {
+                self.halves[Side::Upstream as usize].channel = Channel::pair(source, sink)?;
+                self.watch_half(Side::Upstream, registry)
+            }
+            Upstream::Held { upstream, hold } => {
+                self.holds.push(hold);
+                self.take(*upstream, wake, registry)
+            }
+            Upstream::Piped { input, output, child } => {
+                self.take_pipes(input, output, child, registry)
+            }
+        }
     }
 
     /// The stream may be what the attempt waited for, and then it is registered already; or the
@@ -150,8 +167,15 @@ impl Link {
         self.stage = Stage::Relaying;
         self.open_time = Some(self.accepted_at.elapsed());
         self.active_at = tools.now;
-        self.start_lane(Side::Downstream, tools.splice);
-        self.start_lane(Side::Upstream, tools.splice);
+        self.joined = self.join();
+        for from in [Side::Downstream, Side::Upstream] {
+            if self.manners.lanes.carries(from) {
+                self.start_lane(from, tools.splice);
+            }
+        }
+        if let Some(joined) = &self.joined {
+            tools.observer.relaying(joined);
+        }
         self.relay(tools)
     }
 }

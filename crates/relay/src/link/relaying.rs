@@ -1,19 +1,23 @@
 //! The second stage of a link: both lanes run, and what they find is judged.
 
 use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
 use crate::channel::{is_reset, Channel};
 use crate::conduit::LaneMover;
 use crate::lane::{Budget, Lane, Phase, Stop};
+use crate::manners::{Ends, Lanes};
+use crate::observer::Work;
 use crate::open::{describe, OpenError, Verdict};
 use crate::outcome::{Outcome, Side};
 use crate::pace::Pace;
 use crate::table::Port;
 use crate::toolbox::Toolbox;
 use crate::watch::GRACE;
-use crate::watched::{reregister, Watched};
+use crate::watched::{forget, reregister, Watched};
 
 use super::{Link, Next};
 
@@ -26,13 +30,17 @@ impl Link {
             match self.run_lane(from, tools, Budget::TURN) {
                 Stop::Waiting => {}
                 Stop::Again => again = true,
-                Stop::SourceFailed(errno) => return self.fail(from, errno),
+                Stop::SourceFailed(errno) if self.is_gentle() && is_reset(errno) => {
+                    self.take_for_end(from, errno, tools);
+                    again = true;
+                }
+                Stop::SourceFailed(errno) => return self.fail(from, Work::Read, errno),
                 // A child that does not read its input any more may still have much to say.
                 Stop::SinkFailed(_) if from == Side::Downstream && self.watch.is_some() => {}
                 Stop::SinkFailed(errno) => {
                     // What the failed side has sent before is still owed to the other one.
                     self.run_lane(from.other(), tools, Budget::LAST);
-                    return self.fail(from.other(), errno);
+                    return self.fail(from.other(), Work::Write, errno);
                 }
             }
         }
@@ -44,8 +52,18 @@ impl Link {
                 return Next::End(outcome);
             }
         }
+        if let Lanes::From { side, unacknowledged } = self.manners.lanes {
+            again |= self.throw_away(side.other(), tools);
+            if self.phase(side) == Phase::Done {
+                return self.deliver(side.other(), unacknowledged, tools.now);
+            }
+        }
         if let Some(outcome) = self.notice_errors() {
             return Next::End(outcome);
+        }
+        // Asked last, because no event may come after what has just been found.
+        if self.is_deaf() {
+            return Next::End(self.judge(Verdict::Success));
         }
         for side in [Side::Downstream, Side::Upstream] {
             if let Err(error) = self.watch_for_room(side, tools) {
@@ -58,6 +76,43 @@ impl Link {
         } else {
             Next::Wait
         }
+    }
+
+    /// A reset is the end of what `from` sends; what it has sent before is still delivered.
+    fn take_for_end(&mut self, from: Side, errno: Errno, tools: &mut Toolbox<'_>) {
+        let half = &mut self.halves[from as usize];
+        half.lane.iter_mut().for_each(Lane::end_source);
+        if let Some(joined) = &self.joined {
+            tools.observer.side_reset(joined, from, &errno.into());
+        }
+    }
+
+    /// Throws away what a side sends that nobody wants; true if there is more of it.
+    fn throw_away(&mut self, from: Side, tools: &mut Toolbox<'_>) -> bool {
+        let half = &mut self.halves[from as usize];
+        let Some(source) = half.channel.source().filter(|source| source.kind.is_socket()) else {
+            return false;
+        };
+        if half.ready.readable() {
+            let more = matches!(source.read(tools.buffer), Ok(read) if read > 0);
+            half.ready.set_readable(more);
+        }
+        half.ready.readable()
+    }
+
+    /// Ends a one-way link once its sink has everything.
+    fn deliver(
+        &mut self,
+        to: Side,
+        unacknowledged: fn(BorrowedFd<'_>) -> usize,
+        now: Instant,
+    ) -> Next {
+        let sink = self.halves[to as usize].channel.sink().filter(|sink| sink.kind.is_socket());
+        if sink.is_none_or(|sink| unacknowledged(sink.fd) == 0) {
+            return Next::End(Outcome::Clean);
+        }
+        self.recheck = Some(now + DELIVERY_TICK);
+        Next::Wait
     }
 
     /// Watches a stream for writes from the first time it has no room.
@@ -91,6 +146,8 @@ impl Link {
         let mut mover = LaneMover {
             source: source_end,
             sink: sink_end,
+            ends: self.manners.ends[from as usize],
+            filter: source.filter.as_deref_mut(),
             conduit: &mut source.conduit,
             buffer: tools.buffer,
             pool: tools.pool,
@@ -100,13 +157,10 @@ impl Link {
     }
 
     /// Passes the FIN of an ended lane on, or ends the link if this was the last thing to do.
-    fn settle(&mut self, from: Side, tools: &Toolbox<'_>) -> Option<Outcome> {
+    fn settle(&mut self, from: Side, tools: &mut Toolbox<'_>) -> Option<Outcome> {
         if from == Side::Upstream && self.phase(from) == Phase::Done {
             // Its output had ended before; now the child has, and there is nobody to speak to.
             let verdict = self.watch.as_ref()?.verdict().cloned();
-            // A child that neither reads nor writes any more has no use for a connection.
-            let deaf = self.phase(Side::Downstream) == Phase::Dead;
-            let verdict = verdict.or_else(|| deaf.then_some(Verdict::Success));
             return verdict.map(|verdict| self.judge(verdict));
         }
         if self.phase(from) != Phase::Ended {
@@ -123,18 +177,35 @@ impl Link {
                 }
             }
         }
+        if let Some(joined) = &self.joined {
+            tools.observer.side_ended(joined, from);
+        }
+        let finish = self.manners.finishes[from.other() as usize];
+        let gentle = self.is_gentle();
         let sink = &mut self.halves[from.other() as usize];
         // With the other lane done this is the last FIN, and closing the sockets sends it.
         let is_last = sink.lane.as_ref().is_some_and(|lane| lane.phase() == Phase::Done);
         if !is_last {
-            if let Err(errno) = sink.channel.finish() {
-                return Some(self.failure(from.other(), errno));
+            if let (true, Some(end)) = (sink.channel.is_pair(), sink.channel.sink()) {
+                forget(tools.registry, end.fd);
+            }
+            match sink.channel.finish(finish) {
+                // It has reset meanwhile, or nobody is there any more.
+                Err(Errno::ENOTCONN) if gentle => {}
+                Err(errno) => return Some(self.failure(from.other(), Work::Write, errno)),
+                Ok(()) => {}
             }
         }
         if let Some(lane) = self.halves[from as usize].lane.as_mut() {
             lane.fin_passed();
         }
         is_last.then_some(Outcome::Clean)
+    }
+
+    /// Whether the child neither reads nor writes any more, and so has no use for a connection.
+    fn is_deaf(&self) -> bool {
+        let (reads, writes) = (self.phase(Side::Downstream), self.phase(Side::Upstream));
+        self.watch.is_some() && reads == Phase::Dead && writes == Phase::Done
     }
 
     /// The outcome of a link whose child has ended and whose output is delivered.
@@ -162,6 +233,11 @@ impl Link {
             if !half.ready.error() {
                 continue;
             }
+            // A gentle link ends early only if nothing is left to do but to give that side more.
+            let may_speak = self.phase(side) == Phase::Flowing;
+            if self.is_gentle() && (may_speak || !half.channel.is_pair()) {
+                continue;
+            }
             if side == Side::Upstream && self.watch.is_some() {
                 // The child reads no more; what it still has to say decides.
                 self.halves[Side::Downstream as usize].lane.iter_mut().for_each(Lane::die);
@@ -178,12 +254,13 @@ impl Link {
         None
     }
 
-    fn fail(&mut self, side: Side, errno: Errno) -> Next {
-        Next::End(self.failure(side, errno))
+    fn fail(&mut self, side: Side, work: Work, errno: Errno) -> Next {
+        Next::End(self.failure(side, work, errno))
     }
 
-    fn failure(&mut self, side: Side, errno: Errno) -> Outcome {
-        self.detail = Some(errno.desc().to_owned());
+    fn failure(&mut self, side: Side, work: Work, errno: Errno) -> Outcome {
+        self.work = Some(work);
+        self.detail = Some(describe(&errno.into()));
         if is_reset(errno) {
             Outcome::Reset(side)
         } else {
@@ -209,6 +286,19 @@ impl Link {
             }
             _ => Pace::CopyOnly,
         };
-        self.halves[from as usize].lane = Some(Lane::new(pace));
+        let filter = self.manners.filters.as_ref().and_then(|filters| filters.lane(from));
+        let pace = if filter.is_some() { Pace::CopyOnly } else { pace };
+        let half = &mut self.halves[from as usize];
+        half.lane = Some(Lane::new(pace));
+        half.filter = filter;
+        if self.manners.ends[from as usize] == Ends::Ignored {
+            self.recheck = Some(self.active_at + END_TICK);
+        }
     }
 }
+
+/// How often a one-way link looks whether its sink has acknowledged everything: nothing tells.
+pub(super) const DELIVERY_TICK: Duration = Duration::from_millis(5);
+
+/// How often a source whose end is not believed is asked again.
+pub(super) const END_TICK: Duration = Duration::from_secs(1);

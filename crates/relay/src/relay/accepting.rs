@@ -2,12 +2,14 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::Instant;
 
-use crate::acceptor::{Accept, Gate, ACCEPTS_PER_TURN, PAUSE_TICK};
+use crate::acceptor::{Accept, Acceptor, Gate, ACCEPTS_PER_TURN, PAUSE_TICK};
 use crate::channel::Channel;
 use crate::link::{Link, Next};
+use crate::manners::WhenFull;
 use crate::observer::{Accepted, Trouble};
 use crate::open::OpenClass;
 use crate::outcome::Outcome;
@@ -26,17 +28,25 @@ impl Relay {
         }
     }
 
+    /// Whether there may be a client in the queue of `acceptor`, and it may come in.
+    pub(super) fn accepts_from(&self, acceptor: &Acceptor) -> bool {
+        let forward = &self.forwards[acceptor.forward];
+        let has_room = forward.manners.when_full == WhenFull::Refuse || forward.places.is_free();
+        acceptor.ready && self.gate == Gate::Open && has_room
+    }
+
     fn accept_from(&mut self, index: usize, most: usize) {
         for _ in 0..most {
-            let Some(acceptor) = self.acceptors.get_mut(index) else { return };
-            if !acceptor.ready || self.gate != Gate::Open {
+            if !self.acceptors.get(index).is_some_and(|acceptor| self.accepts_from(acceptor)) {
                 return;
             }
+            let Some(acceptor) = self.acceptors.get_mut(index) else { return };
             match acceptor.accept() {
                 Accept::Client(stream, client) => {
                     let (forward, local) = (acceptor.forward, acceptor.local);
-                    let stream = OwnedFd::from(std::net::TcpStream::from(stream));
-                    self.admit(forward, Channel::stream(stream), Some(local), Some(client));
+                    if self.forwards[forward].opener.admits(stream.as_fd()) {
+                        self.admit(forward, Channel::stream(stream), local, client);
+                    }
                 }
                 Accept::Empty => {}
                 Accept::Skip(error) => {
@@ -67,8 +77,10 @@ impl Relay {
         self.counters.link_opened();
         self.observer.accepted(&Accepted { forward: &forward.name, local, client });
         let now = Instant::now();
-        let attempt = forward.opener.open();
-        let key = self.links.insert(|key| Link::new(key, index, downstream, client, attempt, now));
+        let attempt = forward.opener.open(downstream.source().map(|end| end.fd));
+        let key = self.links.insert(|key| {
+            Link::new(key, index, Arc::clone(&forward.manners), downstream, client, attempt, now)
+        });
         let mut exhausted = false;
         self.with_link(key, |link, _, tools| {
             let next = link.start(tools);
@@ -89,7 +101,10 @@ impl Relay {
     fn open_from_reserve(&mut self, key: Key) {
         self.reserve.release();
         self.pool.shed();
-        self.with_link(key, |link, forward, tools| link.start_again(forward.opener.open(), tools));
+        self.with_link(key, |link, forward, tools| {
+            let attempt = forward.opener.open(link.downstream());
+            link.start_again(attempt, tools)
+        });
         if let Err(error) = self.reserve.refill() {
             self.pause(&error);
         }

@@ -17,7 +17,7 @@ use socket2::{Domain, Socket, Type};
 /// A forward with no limit but the default ones.
 pub(crate) fn forward(opener: Box<dyn Opener>) -> Forward {
     let (limits, places) = (Limits::default(), Arc::new(Places::unlimited()));
-    Forward { name: Arc::from("test"), opener, limits, places }
+    Forward { name: Arc::from("test"), opener, limits, places, manners: Arc::default() }
 }
 
 /// An opener that makes each attempt with the same closure.
@@ -34,7 +34,7 @@ impl<A: Attempt + 'static, F: FnMut() -> A + Send> Opener for By<F> {
         "test"
     }
 
-    fn open(&mut self) -> Box<dyn Attempt> {
+    fn open(&mut self, _downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt> {
         Box::new((self.0)())
     }
 }

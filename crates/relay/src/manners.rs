@@ -1,0 +1,102 @@
+//! What a forward does otherwise than TCP's own rules would have it.
+//!
+//! The default is the relay's promise: FIN as FIN, RST as RST, both directions, no byte touched. A
+//! program that stands in for another one (socat, say) keeps that one's manners instead.
+
+use std::fmt::Debug;
+use std::os::fd::BorrowedFd;
+
+use crate::filter::Filter;
+use crate::outcome::Side;
+
+/// The manners of a forward's links.
+#[derive(Debug, Default)]
+pub struct Manners {
+    /// How links end.
+    pub endings: Endings,
+    /// Which lanes carry bytes.
+    pub lanes: Lanes,
+    /// What happens to a client for whom there is no place.
+    pub when_full: WhenFull,
+    /// How each side is told the end of what it gets, indexed by [`Side`].
+    pub finishes: [Finish; 2],
+    /// Whether the end of what each side sends is believed, indexed by [`Side`].
+    pub ends: [Ends; 2],
+    /// What is done to the bytes.
+    pub filters: Option<Box<dyn Filters>>,
+}
+
+/// How links end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Endings {
+    /// An end is passed on as an end, an abort as an abort, and a time limit aborts.
+    #[default]
+    Faithful,
+    /// A reset counts as the end of what that side sends, and nobody is ever reset. The linger time
+    /// replaces the idle time once a side has ended, and neither runs while a sink is full.
+    Gentle,
+}
+
+/// Which lanes carry bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Lanes {
+    /// Both.
+    #[default]
+    Both,
+    /// One. What the other side sends is thrown away, so that it never stands in the way of
+    /// what it is sent; the link ends when that side has acknowledged everything.
+    From {
+        /// Where the bytes come from.
+        side: Side,
+        /// Bytes that a socket has been given and its peer has not acknowledged (SIOCOUTQ of
+        /// tcp(7)). A function because the relay makes no ioctl(2) itself.
+        unacknowledged: fn(BorrowedFd<'_>) -> usize,
+    },
+}
+
+impl Lanes {
+    pub(crate) fn carries(self, from: Side) -> bool {
+        match self {
+            Self::Both => true,
+            Self::From { side, .. } => side == from,
+        }
+    }
+}
+
+/// What happens to a client for whom there is no place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It is refused by RST, and counted.
+    #[default]
+    Refuse,
+    /// It waits in the listener's queue. Only for forwards that one loop serves.
+    Wait,
+}
+
+/// How a side is told that nothing more will come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Finish {
+    /// The sending half of a socket is shut down, the sink of a pair is closed.
+    #[default]
+    Shut,
+    /// Both halves of a socket are shut down.
+    ShutBoth,
+    /// Not at all while the link lives.
+    Nothing,
+}
+
+/// Whether the end of what a side sends is believed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Ends {
+    /// It is.
+    #[default]
+    Believed,
+    /// There may be more later: it is asked again every second, as `tail -f` does.
+    Ignored,
+}
+
+/// Makes the filters of each link.
+pub trait Filters: Debug + Send + Sync {
+    /// The filter of the lane that begins at `from`; without one it may splice.
+    fn lane(&self, from: Side) -> Option<Box<dyn Filter>>;
+}

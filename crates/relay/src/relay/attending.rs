@@ -1,0 +1,75 @@
+//! What a loop does for its attendants.
+
+use std::os::fd::AsRawFd;
+
+use mio::unix::SourceFd;
+use mio::Interest;
+
+use crate::attendant::{Attendant, Order};
+use crate::outcome::Side;
+use crate::table::Key;
+
+use super::{Relay, RelayError};
+
+/// Number of the first attendant; no loop has so many listeners.
+pub(super) const ATTENDANTS: usize = 1 << 16;
+
+impl Relay {
+    /// Lets `attendant` look after its descriptor on this loop.
+    ///
+    /// # Errors
+    /// When the descriptor cannot be registered.
+    pub fn attend(&mut self, attendant: Box<dyn Attendant>) -> Result<(), RelayError> {
+        let token = Key::own_token(ATTENDANTS + self.attendants.len());
+        self.poll
+            .registry()
+            .register(&mut SourceFd(&attendant.source().as_raw_fd()), token, Interest::READABLE)
+            .map_err(RelayError::when("wait for a descriptor"))?;
+        self.attendants.push(attendant);
+        Ok(())
+    }
+
+    /// Lets an attendant look after its descriptor, and does what it then wants.
+    pub(super) fn call(&mut self, index: usize) {
+        while let Some(attendant) = self.attendants.get_mut(index) {
+            let order = attendant.attend();
+            if matches!(order, Order::Nothing) {
+                return;
+            }
+            self.carry_out(order);
+        }
+    }
+
+    fn carry_out(&mut self, order: Order) {
+        match order {
+            Order::Nothing => {}
+            Order::Drain(time) => {
+                self.attendants.clear();
+                self.drain(time);
+            }
+            Order::DrainThen(then) => {
+                self.attendants.clear();
+                self.drain(None);
+                then(self.links.len());
+            }
+            Order::Report => {
+                for key in self.links.keys() {
+                    let Some(link) = self.links.get_mut(key) else { continue };
+                    let (up, down) = (Side::Downstream, Side::Upstream);
+                    self.observer.carrying(link.traffic(up), link.traffic(down));
+                }
+                self.observer.reported();
+            }
+            Order::Stop => {
+                self.attendants.clear();
+                self.stop();
+            }
+            Order::Admit(forward, downstream) => {
+                // What cannot even be asked for its kind is closed, and that is all there is to do.
+                if let Ok(channel) = downstream.into_channel() {
+                    self.admit(forward, channel, None, None);
+                }
+            }
+        }
+    }
+}
