@@ -198,14 +198,15 @@ fn ramp_of_64_mib_each_way_at_once(stage: &Stage) {
     both_ways(stage, 64 * MIB, |_| {});
 }
 
-/// The relay is stopped and continued while bytes are on their way.
+/// The relay is stopped and continued while bytes are on their way. Both interrupt system calls,
+/// splice(2) in the middle of what it moves; often, because it has to be hit there.
 fn ramp_through_stops_and_continues(stage: &Stage) {
-    both_ways(stage, 16 * MIB, |relay| {
-        for _ in 0..10 {
+    both_ways(stage, 64 * MIB, |relay| {
+        for _ in 0..100 {
             relay.signal(Signal::SIGSTOP);
-            sleep(Duration::from_millis(10));
+            sleep(Duration::from_millis(1));
             relay.signal(Signal::SIGCONT);
-            sleep(Duration::from_millis(10));
+            sleep(Duration::from_millis(1));
         }
     });
 }

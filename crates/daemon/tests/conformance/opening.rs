@@ -7,17 +7,19 @@ use std::time::Duration;
 use nsplice_testkit::talk::{echo, expect_eof, expect_reset, half_close, reset, sink};
 use nsplice_testkit::{wait_until, Census, Server};
 
-use crate::peers::{echo_to_any_end, hang_up, name_of, ping, Full};
+use crate::peers::{dropped_port, echo_to_any_end, hang_up, name_of, ping, Full};
 use crate::stage::children_of;
 use crate::{cases, Daemon, Difference, Relay, Stage};
 
 cases! {
     clients_that_say_nothing on setns no_splice external dial;
     client_gone_while_opening on setns external dial;
+    client_gone_while_syns_are_dropped on setns external dial;
     client_with_a_fin_while_opening on setns no_splice external dial;
     refused on setns no_splice external dial;
     refused_is_one_clear_line on setns external dial;
     connect_timeout on setns external dial;
+    connect_timeout_when_syns_are_dropped on setns external dial;
     unreachable on setns external;
     unreachable_by_dial on dial;
     localhost_only_on_ipv6 on setns no_splice external;
@@ -47,7 +49,18 @@ fn clients_that_say_nothing(stage: &Stage) {
 
 fn client_gone_while_opening(stage: &Stage) {
     let full = Full::new(stage.container());
-    let relay = stage.daemon(full.port()).start();
+    client_gone(stage, full.port());
+}
+
+fn client_gone_while_syns_are_dropped(stage: &Stage) {
+    let Some(port) = dropped_port("client_gone_while_syns_are_dropped", stage.container()) else {
+        return;
+    };
+    client_gone(stage, port);
+}
+
+fn client_gone(stage: &Stage, port: u16) {
+    let relay = stage.daemon(port).start();
     let client = relay.connect();
     let name = name_of(&client);
     if stage.backend.has_child() {
@@ -113,7 +126,19 @@ fn refused_is_one_clear_line(stage: &Stage) {
 
 fn connect_timeout(stage: &Stage) {
     let full = Full::new(stage.container());
-    let relay = stage.daemon(full.port()).option("connect_timeout = '700ms'").start();
+    times_out(stage, full.port());
+}
+
+fn connect_timeout_when_syns_are_dropped(stage: &Stage) {
+    let Some(port) = dropped_port("connect_timeout_when_syns_are_dropped", stage.container())
+    else {
+        return;
+    };
+    times_out(stage, port);
+}
+
+fn times_out(stage: &Stage, port: u16) {
+    let relay = stage.daemon(port).option("connect_timeout = '700ms'").start();
     let client = relay.connect();
     if stage.differs(Difference::OpensEarly) {
         std::thread::sleep(Duration::from_millis(1500));

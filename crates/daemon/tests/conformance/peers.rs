@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use nsplice_testkit::peer::patient;
+use nsplice_testkit::skip::require_tool;
 use nsplice_testkit::talk::{half_close, read_exactly};
 use nsplice_testkit::{Namespace, Server};
 use socket2::{Domain, Socket, Type};
@@ -79,6 +80,17 @@ impl Full {
         drop(self.listener.accept().expect("the one that fills the queue"));
         Server::start(self.listener, script)
     }
+}
+
+/// A port of `namespace` that a firewall drops everything for, SYNs too: who connects to it hears
+/// nothing. `None`, and a line, where there is no firewall to be had.
+pub(crate) fn dropped_port(test: &str, namespace: &Namespace) -> Option<u16> {
+    require_tool(test, "nft")?;
+    let port = free_port(namespace);
+    namespace.run("nft", ["add table inet cut"]);
+    namespace.run("nft", ["add chain inet cut in { type filter hook input priority 0; }"]);
+    namespace.run("nft", [format!("add rule inet cut in tcp dport {port} drop")]);
+    Some(port)
 }
 
 /// A port of the namespace's 127.0.0.1 that was free just now. Nobody else is in there.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
-use nsplice_testkit::talk::{echo, expect_reset, half_close};
+use nsplice_testkit::talk::{echo, expect_reset, half_close, read_to_eof};
 use nsplice_testkit::wait_until;
 
 use crate::peers::{echo_to_any_end, hang_up, name_of, ping, Full};
@@ -18,6 +18,7 @@ cases! {
     term_while_busy on setns no_splice external dial;
     term_while_opening on setns external dial;
     a_second_term_ends_all_at_once on setns no_splice external dial;
+    a_second_term_waits_for_no_farewell on external;
     int_and_quit_drain_as_well on setns;
     drain_takes_in_who_has_connected on setns external;
     hup_changes_nothing on setns external;
@@ -77,6 +78,23 @@ fn a_second_term_ends_all_at_once(stage: &Stage) {
     }
     relay.expect_exit();
     assert_eq!(server.join().len(), clients.len());
+}
+
+/// A child may go on for a while after a clean end, but not when all is to end at once.
+fn a_second_term_waits_for_no_farewell(stage: &Stage) {
+    // Left alone it would end within that while, by itself and badly.
+    let text = "echo up; exec >&-; cat >/dev/null; sleep 6; exit 3";
+    let command = format!("command = \"sh -c '{text}'\"");
+    let mut relay = stage.daemon(9).global("drain_timeout = '1h'").option(&command).start();
+    let client = relay.connect();
+    assert_eq!(read_to_eof(&client), b"up\n");
+    half_close(&client);
+    wait_until("nobody but the child to be left", || !relay.is_serving());
+    relay.signal(Signal::SIGTERM);
+    relay.program().expect_stderr("draining");
+    relay.signal(Signal::SIGTERM);
+    relay.expect_end(name_of(&client), "clean");
+    relay.expect_exit();
 }
 
 fn int_and_quit_drain_as_well(stage: &Stage) {

@@ -1,20 +1,20 @@
 //! Links whose upstream is a child: how its end, its words and its stubbornness show.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use nsplice_relay::{Limits, OpenClass, Outcome, Settings, Side};
+use nsplice_relay::{Handle, Limits, OpenClass, Outcome, Settings, Side};
 use nsplice_testkit::talk::{
-    expect_eof, expect_ramp, expect_reset, half_close, read_exactly, read_to_eof, read_to_reset,
-    reset, send_ramp, send_until_stuck,
+    expect_eof, expect_ramp, expect_reset, expect_reset_after_eof, half_close, read_exactly,
+    read_to_eof, read_to_reset, reset, send_ramp, send_until_stuck,
 };
-use nsplice_testkit::{connect, wait_until};
+use nsplice_testkit::{connect, wait_until, Census};
 
 use crate::bench::{knock, listening, ANY_PORT};
 use crate::openers::forward;
 use crate::running::{Ended, Running};
-use crate::scene::{at_once, in_both_modes};
+use crate::scene::{at_once, in_both_modes, scene};
 use crate::shell::{script, Deeds};
 
 /// A loop in front of a script.
@@ -169,6 +169,39 @@ fn a_child_that_stops_reading_may_still_speak() {
 }
 
 #[test]
+fn a_child_deaf_both_ways_has_no_use_for_its_link() {
+    in_both_modes(|settings| {
+        let stage = Stage::new(settings, "read line; exec <&- >&-; sleep 1000");
+        let client = stage.client();
+        (&client).write_all(b"go\n").expect("speak");
+        expect_eof(&client);
+        // Nobody will ever read this, and the client is told so.
+        (&client).write_all(b"hello?").expect("speak to nobody");
+        expect_reset_after_eof(&client);
+        assert_eq!(stage.end_with(&["terminate"]).outcome, Outcome::Clean);
+    });
+}
+
+#[test]
+fn a_child_deaf_both_ways_is_left_by_a_silent_client_too() {
+    in_both_modes(|settings| {
+        let texts = [
+            "read line; exec <&-; sleep 1; exec >&-; sleep 1000",
+            "read line; exec >&-; sleep 2; exec <&-; sleep 1000",
+        ];
+        let stages = texts.map(|text| Stage::new(settings.clone(), text));
+        let clients = stages.each_ref().map(Stage::client);
+        for mut client in &clients {
+            client.write_all(b"go\n").expect("speak");
+        }
+        clients.iter().for_each(expect_eof);
+        for stage in stages {
+            assert_eq!(stage.end_with(&["terminate"]).outcome, Outcome::Clean);
+        }
+    });
+}
+
+#[test]
 fn a_reset_client_ends_the_child() {
     in_both_modes(|settings| {
         let stage = Stage::new(settings, "echo up; exec sleep 1000");
@@ -207,6 +240,30 @@ fn stop_waits_until_the_children_are_collected() {
         let count = |deed| deeds.iter().filter(|each| **each == deed).count();
         assert_eq!((count("terminate"), count("kill"), count("drop")), (2, 2, 2));
         assert_eq!(stage.relay.close().ended_as(Outcome::Stopped), 2);
+    });
+}
+
+#[test]
+fn a_stop_and_the_end_of_a_drain_cut_the_farewell_of_a_child_short() {
+    let stop: fn(&Handle) -> io::Result<()> = Handle::stop;
+    let drain: fn(&Handle) -> io::Result<()> = |handle| handle.drain(Some(Duration::ZERO));
+    scene(|| {
+        for hurry in [stop, drain] {
+            // Left alone it would end within its farewell, by itself and badly.
+            let text = "exec >&-; cat >/dev/null; sleep 6; exit 3";
+            let stage = Stage::new(Settings::default(), text);
+            let client = stage.client();
+            expect_eof(&client);
+            let sockets = Census::own().descriptors("socket");
+            half_close(&client);
+            // The link is clean, and only the child is waited for.
+            wait_until("the end of the client's side", || {
+                Census::own().descriptors("socket") == sockets - 1
+            });
+            hurry(&stage.relay.handle).expect("tell the loop");
+            stage.relay.wait_returned();
+            assert_eq!(stage.end_with(&["terminate"]).outcome, Outcome::Clean);
+        }
     });
 }
 

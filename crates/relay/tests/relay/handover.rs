@@ -1,16 +1,19 @@
 //! Downstreams that are handed over: pipes, sockets, files, devices and terminals.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::thread::sleep;
+use std::process::Command;
+use std::thread::{self, sleep};
 use std::time::Duration;
 
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
+use nix::sched::{unshare, CloneFlags};
 use nsplice_relay::{Downstream, OpenClass, Outcome, Settings, Side};
 use nsplice_testkit::ramp::{self, Ramp, RampSink};
+use nsplice_testkit::skip::{require_root_or_userns, require_tool, skipped};
 use nsplice_testkit::talk::{
     echo, expect_eof, expect_ramp, expect_reset, half_close, ramp_sink, read_to_eof, send_ramp,
     sink,
@@ -144,6 +147,35 @@ fn sockets_are_taken_as_one_descriptor_or_two() {
     });
 }
 
+#[test]
+fn the_last_fin_is_sent_on_a_socket_that_others_hold_too() {
+    in_both_modes(|settings| {
+        for two in [false, true] {
+            let (listener, door) = (upstream(), upstream());
+            let client = connect(door.local_addr().expect("an address"));
+            let theirs = accept(&door);
+            // What whoever started us would have, after a fork for one: closing ours ends nothing.
+            let held = theirs.try_clone().expect("clone");
+            let downstream = if two {
+                pair(theirs.try_clone().expect("clone"), theirs)
+            } else {
+                Downstream::Socket(theirs.into())
+            };
+            let target = listener.local_addr().expect("an address");
+            let relay = adopt(settings.clone(), downstream, target);
+            let server = accept(&listener);
+            half_close(&client);
+            expect_eof(&server);
+            send_ramp(&server, 0, 1000);
+            drop(server);
+            expect_ramp(&client, 0, 1000);
+            expect_eof(&client);
+            drop(held);
+            assert_eq!(finish(relay).outcome, Outcome::Clean);
+        }
+    });
+}
+
 /// A file without a name.
 fn temporary_file() -> File {
     let mut options = OpenOptions::new();
@@ -235,6 +267,63 @@ fn a_full_disk_fails_the_link_and_is_told_as_such() {
         assert_eq!(ended.outcome, Outcome::Failed(Side::Downstream));
         assert_eq!((ended.down.read, ended.down.written), (1000, 0));
         assert!(ended.detail.is_some_and(|detail| detail.contains("space")));
+    });
+}
+
+/// A file on a disk of `size` bytes that is nobody else's; `None`, and a line, where there is none
+/// to be had. The disk goes with the file.
+fn file_on_a_disk_of(test: &str, size: u64) -> Option<File> {
+    if !require_root_or_userns(test) {
+        return None;
+    }
+    require_tool(test, "mount")?;
+    let mount = |args: &[&str]| {
+        let run = Command::new("mount").args(args).output().expect("run mount");
+        let said = || String::from_utf8_lossy(&run.stderr).into_owned();
+        run.status.success().then_some(()).ok_or_else(said)
+    };
+    let directory = std::env::temp_dir().display().to_string();
+    let options = format!("size={size}");
+    // Mounts belong to a thread that has left those of the process, and end with it.
+    let mounted = || {
+        unshare(CloneFlags::CLONE_NEWNS).map_err(|error| error.to_string())?;
+        mount(&["--make-rprivate", "/"])?;
+        mount(&["-t", "tmpfs", "-o", &options, "tmpfs", &directory])?;
+        Ok::<_, String>(temporary_file())
+    };
+    match thread::scope(|scope| scope.spawn(mounted).join().expect("the file")) {
+        Ok(file) => Some(file),
+        Err(error) => {
+            let help = "root on the machine, or --privileged in a container, would help";
+            skipped(test, format_args!("cannot mount a disk: {}; {help}", error.trim()));
+            None
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_fills_up_in_the_middle_of_bulk_fails_the_link() {
+    const TEST: &str = "a_disk_that_fills_up_in_the_middle_of_bulk_fails_the_link";
+    const SIZE: u64 = 8 << 20;
+    in_both_modes(|settings| {
+        let Some(file) = file_on_a_disk_of(TEST, SIZE) else { return };
+        let listener = upstream();
+        let (source, _stdin) = io::pipe().expect("a pipe");
+        let sink = reopened(&file, OpenOptions::new().write(true));
+        let target = listener.local_addr().expect("an address");
+        let relay = adopt(settings, pair(source, sink), target);
+        let server = accept(&listener);
+        // By now this is bulk: a splice takes what fits, and only the next one says why not more.
+        let told = io::copy(&mut Ramp::new(BULK), &mut &server).expect_err("a reset").kind();
+        let resets = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
+        assert!(resets.contains(&told), "expected a reset, the server was told {told:?}");
+        let ended = finish(relay);
+        assert_eq!(ended.outcome, Outcome::Failed(Side::Downstream));
+        assert!(ended.detail.is_some_and(|detail| detail.contains("space")));
+        assert_eq!(ended.down.written, SIZE);
+        let mut sink = RampSink::new();
+        io::copy(&mut reopened(&file, OpenOptions::new().read(true)), &mut sink).expect("the ramp");
+        assert_eq!(sink.count(), SIZE);
     });
 }
 

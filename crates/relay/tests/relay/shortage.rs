@@ -103,6 +103,44 @@ fn without_a_descriptor_to_spare_the_last_place_still_serves() {
     });
 }
 
+#[test]
+fn a_gate_that_one_descriptor_is_missing_for_stays_shut() {
+    const CLIENTS: usize = 40;
+    scene(|| {
+        // A link takes two: with one of two limits in a row it is accept(2) that finds none left,
+        // and the reserve is full all the while.
+        for files in [50, 51] {
+            let (server, named) = echo_server();
+            let process = RelayProcess::to(&named).files(files).start();
+            drop(named);
+            let clients: Vec<_> = (0..CLIENTS).map(|_| connect(process.address)).collect();
+            for mut client in &clients {
+                client.write_all(b"x").expect("speak from the backlog");
+            }
+            let mut served = clients.into_iter();
+            for pauses in 1..=3 {
+                wait_until("the pause", || process.lines("AcceptPaused") >= pauses);
+                // It looks several times in this while, and nobody gives it what it lacks.
+                process.assert_at_rest(Duration::from_millis(700));
+                assert_eq!(process.lines("AcceptPaused"), pauses, "with {files} descriptors");
+                assert_eq!(process.lines("AcceptResumed"), pauses - 1, "with {files} descriptors");
+                // One link less is enough for one more.
+                let client = served.next().expect("a client in a link");
+                read_exactly(&client, 1);
+                half_close_and_drop(client);
+                wait_until("accepting again", || process.lines("AcceptResumed") >= pauses);
+            }
+            for client in served {
+                assert_eq!(read_exactly(&client, 1), b"x");
+                half_close_and_drop(client);
+            }
+            process.wait_ended("clean", CLIENTS);
+            process.close();
+            assert_eq!(server.join().len(), CLIENTS);
+        }
+    });
+}
+
 /// Whether there is something to read.
 fn is_answered(client: &TcpStream) -> bool {
     client.set_nonblocking(true).expect("set O_NONBLOCK");
