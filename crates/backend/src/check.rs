@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use nix::sys::utsname::uname;
 use serde::Serialize;
 
+use nsplice_relay::open::describe;
+
 use crate::choice::Choice;
 use crate::destination::Destination;
 use crate::error::BackendError;
@@ -15,6 +17,7 @@ use crate::excursion::Home;
 use crate::limits::SystemLimits;
 use crate::namespace::Identity;
 use crate::options::Options;
+use crate::persona::{self, Persona};
 use crate::place::Place;
 use crate::plan::Plan;
 use crate::probe;
@@ -30,6 +33,8 @@ pub struct Survey {
     pub capabilities: Vec<Capability>,
     /// The programs of the external backend.
     pub tools: Vec<ToolReport>,
+    /// What the names that nsplice can be called by lead to in PATH, and `socat1`.
+    pub names: Vec<NameReport>,
     /// Limits of pipes and descriptors.
     pub limits: SystemLimits,
     /// The target, if there is one.
@@ -58,6 +63,19 @@ pub struct ToolReport {
     pub path: Option<PathBuf>,
     /// Why it cannot be used.
     pub problem: Option<String>,
+}
+
+/// One name of a program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NameReport {
+    /// The name.
+    pub name: &'static str,
+    /// Where in PATH it is; `None` if it is not there.
+    pub path: Option<PathBuf>,
+    /// What it is: `nsplice`, `socat`, `util-linux`, or `None` for what is not known.
+    pub program: Option<&'static str>,
+    /// Which version of it.
+    pub version: Option<String>,
 }
 
 /// The target.
@@ -108,6 +126,7 @@ pub fn survey(options: &Options, destination: Option<&Destination>) -> Survey {
             .unwrap_or_default(),
         capabilities: capabilities(&effective()),
         tools: tool_reports(options),
+        names: NAMES.map(name_report).into(),
         limits: SystemLimits::read(),
         target: destination.map(|destination| target_report(&destination.target, options)),
         backends: [Choice::Setns, Choice::External, Choice::Dial]
@@ -147,6 +166,17 @@ fn tool_reports(options: &Options) -> Vec<ToolReport> {
     }
 }
 
+fn name_report(name: &'static str) -> NameReport {
+    let path = tools::in_path(name);
+    let (program, version) = match path.as_deref().and_then(persona::of) {
+        Some(Persona::Nsplice) => (Some("nsplice"), None),
+        Some(Persona::Socat(version)) => (Some("socat"), Some(version)),
+        Some(Persona::UtilLinux(version)) => (Some("util-linux"), Some(version)),
+        None => (None, None),
+    };
+    NameReport { name, path, program, version }
+}
+
 fn target_report(target: &Target, options: &Options) -> TargetReport {
     let place = Place::find(target, options);
     let home = Home::here().ok();
@@ -166,9 +196,9 @@ fn general(choice: Choice, options: &Options) -> BackendReport {
             Ok(Ok(())) => None,
             Ok(Err(errno)) => Some(format!(
                 "setns(2) into our own network namespace: {}; CAP_SYS_ADMIN is needed",
-                errno.desc()
+                describe(&errno.into())
             )),
-            Err(error) => Some(nsplice_relay::open::describe(&error)),
+            Err(error) => Some(describe(&error)),
         },
         Choice::External => tool_reports(options).into_iter().find_map(|tool| tool.problem),
         Choice::Dial | Choice::Auto => None,
@@ -213,6 +243,9 @@ const CAPABILITIES: [(&str, u32, &str); 4] = [
     ("CAP_NET_ADMIN", 12, "needed by no backend"),
     ("CAP_SYS_RESOURCE", 24, "pipes beyond fs.pipe-max-size, and more open files"),
 ];
+
+/// What nsplice can be called by, and where it looks for another socat.
+const NAMES: [&str; 3] = ["socat", "nsenter", "socat1"];
 
 const CHILD_CONNECTS: &str =
     "it is the child that connects; the time is that of starting it, and it had not failed 300 ms later";

@@ -8,7 +8,7 @@
 //!   a fresh process (std sees to that), and the kernel kills it when the loop's thread is gone (see `sys.rs`).
 //! - It is signalled only while it has not been reaped, for only so long is its PID, which is also
 //!   its group's, its own. When it ends, whatever it left behind in its group ends with it:
-//!   a forgotten helper would hold the link's pipes open for ever.
+//!   a forgotten one would hold the link's pipes open for ever.
 //! - Its exit status is collected, so there are no zombies; dropping it while it runs kills it.
 
 use std::ffi::OsString;
@@ -29,6 +29,15 @@ use crate::last_words::LastWords;
 use crate::offload::offload;
 use crate::process::wait_readable;
 use crate::sys;
+
+/// Makes sure that the exit statuses of children are kept for us.
+///
+/// A process that ignores SIGCHLD has its children reaped by the kernel, statuses and all (wait(2),
+/// notes), and the disposition is inherited through execve(2): some supervisors start us so.
+pub(crate) fn keep_exit_statuses() {
+    // Refused for SIGKILL and SIGSTOP only.
+    let _ = sys::default_action(Signal::SIGCHLD);
+}
 
 /// What to run.
 #[derive(Debug)]

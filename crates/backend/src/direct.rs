@@ -82,7 +82,7 @@ impl Opener for Direct {
         self.route.backend
     }
 
-    fn open(&mut self) -> Box<dyn Attempt> {
+    fn open(&mut self, _downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt> {
         Box::new(Opening { route: Arc::clone(&self.route), stage: Stage::Fresh })
     }
 }

@@ -12,6 +12,8 @@ use std::time::Duration;
 use nix::errno::Errno;
 use serde::Deserialize;
 
+use nsplice_relay::open::describe;
+
 use crate::error::BackendError;
 use crate::http::{get, HttpError, Response};
 use crate::process::Process;
@@ -56,7 +58,7 @@ impl Docker {
                     return Err(BackendError::Failed(format!(
                         "cannot hold the process {} of docker/{name} by a pidfd: {}",
                         running.pid,
-                        errno.desc()
+                        describe(&errno.into())
                     )))
                 }
             }

@@ -15,6 +15,8 @@ use nix::errno::Errno;
 use nix::sched::{setns, CloneFlags};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use nsplice_relay::open::describe;
+
 use crate::namespace::{open_path, Identity};
 use crate::place::Located;
 
@@ -46,7 +48,7 @@ impl Home {
 
 /// Why a socket could not be made inside a namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unborn {
+pub enum Unborn {
     /// The namespace could not be entered.
     Outside(Errno),
     /// The socket could not be made there.
@@ -55,8 +57,19 @@ pub(crate) enum Unborn {
 
 /// Makes a non-blocking TCP socket in the namespace that `located` is in now.
 pub(crate) fn socket_in(located: &Located, home: &Home, domain: Domain) -> Result<Socket, Unborn> {
+    any_socket_in(located, home, domain, Type::STREAM, Some(Protocol::TCP))
+}
+
+/// Makes a non-blocking socket of any kind in the namespace that `located` is in now.
+pub(crate) fn any_socket_in(
+    located: &Located,
+    home: &Home,
+    domain: Domain,
+    kind: Type,
+    protocol: Option<Protocol>,
+) -> Result<Socket, Unborn> {
     let _excursion = begin_to(located, home).map_err(Unborn::Outside)?;
-    Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))
+    Socket::new(domain, kind.nonblocking(), protocol)
         .map_err(|error| Unborn::Inside(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))
 }
 
@@ -112,7 +125,7 @@ impl Drop for Excursion<'_> {
                 "nsplice: cannot come home to {} from another network namespace: {}; aborting, \
                  because going on would connect in the wrong place",
                 self.home.identity,
-                errno.desc(),
+                describe(&errno.into()),
             );
             std::process::abort();
         }

@@ -196,7 +196,7 @@ impl Opener for External {
         "external"
     }
 
-    fn open(&mut self) -> Box<dyn Attempt> {
+    fn open(&mut self, _downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt> {
         Box::new(Starting { recipe: Arc::clone(&self.recipe), stage: Stage::Fresh })
     }
 }

@@ -13,6 +13,7 @@
 //!
 //! `unsafe` lives in `sys.rs` alone.
 
+mod birthplace;
 mod check;
 mod child;
 mod choice;
@@ -29,6 +30,7 @@ mod limits;
 mod namespace;
 mod offload;
 mod options;
+mod persona;
 mod place;
 mod plan;
 mod probe;
@@ -39,15 +41,22 @@ mod target;
 mod template;
 mod tools;
 
+pub use birthplace::Birthplace;
 pub use check::{
-    survey, BackendReport, Capability, ConnectReport, Survey, TargetReport, ToolReport,
+    survey, BackendReport, Capability, ConnectReport, NameReport, Survey, TargetReport, ToolReport,
 };
 pub use choice::{Choice, ChoiceError};
 pub use destination::{Destination, Host, HostError};
 pub use error::{BackendError, ErrorKind};
+pub use excursion::Unborn;
 pub use limits::SystemLimits;
 pub use namespace::Identity;
+pub use offload::{offload, split, Answer, Offloaded};
 pub use options::Options;
 pub use plan::Plan;
+pub use sys::{
+    default_action, duplicate, look_up, pidfd_open, pidfd_send_signal, prepare, set_socket_option,
+    unacknowledged, Branch, LastStep, LastSteps,
+};
 pub use target::{Target, TargetError};
 pub use template::{Template, TemplateError};

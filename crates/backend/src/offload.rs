@@ -8,6 +8,9 @@
 //! Threads are started on demand, at most [`MAX_WORKERS`], and end when they have had nothing to do
 //! for [`IDLE`]. Dropping an [`Offloaded`] abandons its work: what has not begun never will, what has
 //! begun finishes for nobody.
+//!
+//! A process that splits ([`split()`]) takes its memory along, but not its threads: in the child new
+//! threads begin anew what the old ones were doing. So work is something that can be done twice.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -21,6 +24,8 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 use nix::unistd::{pipe2, write};
 
+use crate::sys::Branch;
+
 /// Answers of slow servers are waited for side by side, up to this many.
 const MAX_WORKERS: usize = 8;
 
@@ -28,14 +33,14 @@ const MAX_WORKERS: usize = 8;
 const IDLE: Duration = Duration::from_secs(3);
 
 /// Work that is under way on another thread.
-pub(crate) struct Offloaded<T> {
+pub struct Offloaded<T> {
     source: OwnedFd,
     slot: Arc<Mutex<Option<T>>>,
 }
 
 /// How far offloaded work has come.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Answer<T> {
+pub enum Answer<T> {
     /// The source will become readable.
     NotYet,
     /// Done; it can be taken once.
@@ -44,33 +49,51 @@ pub(crate) enum Answer<T> {
     Lost,
 }
 
-/// Gives `work` to the pool. Fails if there are no descriptors for the pipe or not a single thread
-/// can be had.
-pub(crate) fn offload<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
+/// Gives `work` to the pool.
+///
+/// # Errors
+/// When there are no descriptors for the pipe or not a single thread can be had.
+pub fn offload<T: Send + 'static>(
+    work: impl Fn() -> T + Send + Sync + 'static,
 ) -> io::Result<Offloaded<T>> {
     let (source, end) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
-    let bell = Bell(end);
     let slot = Arc::new(Mutex::new(None));
     let wanted = Arc::downgrade(&slot);
-    POOL.submit(Box::new(move || {
-        let _bell = bell;
+    let work = Box::new(move || {
         if let Some(slot) = wanted.upgrade() {
             let answer = work();
+            // While the pool is locked the process does not split: the child would find the slot
+            // locked for ever.
+            let _pool = lock(&POOL.state);
             *lock(&slot) = Some(answer);
         }
-    }))?;
+    });
+    POOL.submit(Arc::new(Job { work, bell: Bell(end) }))?;
     Ok(Offloaded { source, slot })
+}
+
+/// Splits this process in two, by fork(2); the child goes on with the work that
+/// is under way, too.
+///
+/// # Errors
+/// EAGAIN or ENOMEM, when the system allows no more processes.
+pub fn split() -> io::Result<Branch> {
+    let mut state = lock(&POOL.state);
+    let branch = crate::sys::split()?;
+    if branch == Branch::Child {
+        POOL.begin_anew(&mut state);
+    }
+    Ok(branch)
 }
 
 impl<T> Offloaded<T> {
     /// Becomes readable, once, when the work has ended.
-    pub(crate) fn source(&self) -> BorrowedFd<'_> {
+    pub fn source(&self) -> BorrowedFd<'_> {
         self.source.as_fd()
     }
 
     /// Takes the answer if it is there.
-    pub(crate) fn take(&self) -> Answer<T> {
+    pub fn take(&self) -> Answer<T> {
         // Asked before the slot is looked at: an answer is put there before the source says so.
         let ended = crate::process::is_readable(self.source.as_fd());
         match lock(&self.slot).take() {
@@ -87,22 +110,34 @@ impl<T> fmt::Debug for Offloaded<T> {
     }
 }
 
-/// The write end of a pipe, rung when it is dropped.
+/// The write end of a pipe.
 struct Bell(OwnedFd);
 
-impl Drop for Bell {
-    fn drop(&mut self) {
+impl Bell {
+    fn ring(&self) {
         // A byte as well as the end of the pipe, so that the source counts as readable and not only
         // as hung up. The pipe is empty: the byte fits, unless nobody listens any more.
         let _ = write(&self.0, &[0]);
     }
 }
 
-type Job = Box<dyn FnOnce() + Send>;
+struct Job {
+    work: Box<dyn Fn() + Send + Sync>,
+    /// Rung when the work has ended.
+    bell: Bell,
+}
+
+impl Job {
+    fn run(&self) {
+        // A panic has been reported by its hook; the asker learns of it by the pipe.
+        let _ = catch_unwind(AssertUnwindSafe(&self.work));
+        self.bell.ring();
+    }
+}
 
 /// One for the process: the bound on threads is worth something only if all loops share it.
 static POOL: Pool = Pool {
-    state: Mutex::new(State { queue: VecDeque::new(), workers: 0, idle: 0 }),
+    state: Mutex::new(State { queue: VecDeque::new(), running: Vec::new(), workers: 0, idle: 0 }),
     work: Condvar::new(),
 };
 
@@ -112,21 +147,20 @@ struct Pool {
 }
 
 struct State {
-    queue: VecDeque<Job>,
+    queue: VecDeque<Arc<Job>>,
+    /// What the workers are doing.
+    running: Vec<Arc<Job>>,
     workers: usize,
     idle: usize,
 }
 
 impl Pool {
-    fn submit(&'static self, job: Job) -> io::Result<()> {
+    fn submit(&'static self, job: Arc<Job>) -> io::Result<()> {
         let mut state = lock(&self.state);
         state.queue.push_back(job);
         if state.queue.len() > state.idle && state.workers < MAX_WORKERS {
-            let started = thread::Builder::new()
-                .name("nsplice-offload".to_owned())
-                .spawn(move || self.serve());
-            match started {
-                Ok(_) => state.workers += 1,
+            match self.start_worker() {
+                Ok(()) => state.workers += 1,
                 // Others will come to it; without any, nobody would.
                 Err(_) if state.workers > 0 => {}
                 Err(error) => {
@@ -139,15 +173,36 @@ impl Pool {
         Ok(())
     }
 
+    fn start_worker(&'static self) -> io::Result<()> {
+        thread::Builder::new()
+            .name("nsplice-offload".to_owned())
+            .spawn(move || self.serve())
+            .map(drop)
+    }
+
+    /// Replaces the workers, who are in another process, and has them do again what is not done.
+    fn begin_anew(&'static self, state: &mut State) {
+        (state.workers, state.idle) = (0, 0);
+        state.queue.extend(state.running.drain(..));
+        let wanted = state.queue.len().min(MAX_WORKERS);
+        while state.workers < wanted && self.start_worker().is_ok() {
+            state.workers += 1;
+        }
+        if state.workers == 0 {
+            state.queue.drain(..).for_each(|job| job.bell.ring());
+        }
+    }
+
     /// The life of a worker.
     fn serve(&self) {
         let mut state = lock(&self.state);
         loop {
             if let Some(job) = state.queue.pop_front() {
+                state.running.push(Arc::clone(&job));
                 drop(state);
-                // A panic has been reported by its hook; the asker learns of it by the pipe.
-                let _ = catch_unwind(AssertUnwindSafe(job));
+                job.run();
                 state = lock(&self.state);
+                state.running.retain(|each| !Arc::ptr_eq(each, &job));
                 continue;
             }
             state.idle += 1;
@@ -185,7 +240,8 @@ mod tests {
     #[test]
     fn the_source_becomes_readable_when_the_answer_is_there() {
         let (go, gate) = channel::<()>();
-        let offloaded = offload(move || gate.recv().map(|()| 42)).unwrap();
+        let gate = Mutex::new(gate);
+        let offloaded = offload(move || lock(&gate).recv().map(|()| 42)).unwrap();
         assert_eq!(offloaded.take(), Answer::NotYet);
         go.send(()).unwrap();
         assert_eq!(wait(&offloaded), Answer::Here(Ok(42)));
@@ -204,7 +260,8 @@ mod tests {
         let gates: Vec<_> = (0..MAX_WORKERS)
             .map(|_| {
                 let (go, gate) = channel::<()>();
-                (offload(move || gate.recv()).unwrap(), go)
+                let gate = Mutex::new(gate);
+                (offload(move || lock(&gate).recv()).unwrap(), go)
             })
             .collect();
         let (told, heard) = channel();
@@ -214,5 +271,30 @@ mod tests {
             assert_eq!(wait(&offloaded), Answer::Here(Ok(())));
         }
         assert!(heard.recv().is_err(), "its end of the channel was dropped without a word");
+    }
+
+    /// What a child of fork(2) finds: work in the hands of threads that are not there.
+    #[test]
+    fn work_of_lost_workers_is_begun_anew() {
+        let state = State { queue: VecDeque::new(), running: Vec::new(), workers: 1, idle: 1 };
+        let pool: &'static Pool =
+            Box::leak(Box::new(Pool { state: Mutex::new(state), work: Condvar::new() }));
+        let (told, heard) = channel();
+        let (source, end) = pipe2(OFlag::O_CLOEXEC).unwrap();
+        let work = Box::new(move || told.send(()).unwrap());
+        let mut state = lock(&pool.state);
+        state.running.push(Arc::new(Job { work, bell: Bell(end) }));
+        pool.begin_anew(&mut state);
+        drop(state);
+        assert!(wait_readable(source.as_fd(), PollTimeout::try_from(5000).unwrap()));
+        assert_eq!(heard.try_recv(), Ok(()));
+        wait_until_idle(pool);
+        assert!(lock(&pool.state).running.is_empty());
+    }
+
+    fn wait_until_idle(pool: &Pool) {
+        while lock(&pool.state).idle == 0 {
+            thread::yield_now();
+        }
     }
 }

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::errno::Errno;
+use nsplice_relay::open::describe;
 use nsplice_relay::{OpenClass, OpenError};
 
 use crate::docker::Docker;
@@ -148,7 +149,7 @@ impl Container {
 
 /// Why the namespace of `target` could not be entered, as a sentence.
 pub(crate) fn entry_failed(target: &Target, located: &Located, errno: Errno) -> OpenError {
-    let words = errno.desc();
+    let words = describe(&errno.into());
     let class = OpenClass::of_errno(errno);
     let detail = match (located, errno) {
         (Located::Path(path), Errno::EINVAL) => {
@@ -184,7 +185,10 @@ fn no_process(target: &Target, errno: Errno) -> BackendError {
         Errno::ENOSYS => BackendError::Failed(format!(
             "cannot hold {target}: this kernel has no pidfds, Linux 5.3 has"
         )),
-        _ => BackendError::Failed(format!("cannot hold {target} by a pidfd: {}", errno.desc())),
+        _ => BackendError::Failed(format!(
+            "cannot hold {target} by a pidfd: {}",
+            describe(&errno.into())
+        )),
     }
 }
 

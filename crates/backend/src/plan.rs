@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use nsplice_relay::{OpenClass, OpenError, Opener};
 
+use crate::child::keep_exit_statuses;
 use crate::choice::Choice;
 use crate::destination::{Destination, Host};
 use crate::direct::{Direct, Route};
@@ -20,7 +21,6 @@ use crate::external::{Carrier, External, Recipe};
 use crate::namespace::Identity;
 use crate::options::Options;
 use crate::place::{entry_failed, Located, Place, Whereabouts};
-use crate::sys;
 use crate::target::Target;
 use crate::template::Placeholder;
 use crate::tools;
@@ -193,7 +193,7 @@ fn located(destination: &Destination, place: &Place) -> Result<Located, OpenErro
 
 /// The programs for `destination`: socat is looked for first, as ever.
 fn carrier(destination: &Destination, options: &Options) -> Result<Carrier, BackendError> {
-    sys::keep_exit_statuses();
+    keep_exit_statuses();
     if let Some(template) = &options.command {
         let program = tools::program(template.program())?;
         return Ok(Carrier::Command { program, template: template.clone() });

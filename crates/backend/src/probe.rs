@@ -26,14 +26,16 @@ pub(crate) struct Connected {
 /// Connects through `opener`.
 pub(crate) fn connect(opener: &mut dyn Opener) -> Result<Connected, OpenError> {
     let begun = Instant::now();
-    let mut attempt = opener.open();
+    let mut attempt = opener.open(None);
     let mut wake = Wake::START;
     loop {
         match attempt.advance(wake) {
             Progress::Open(upstream) => {
                 let time = begun.elapsed();
                 return match upstream {
-                    Upstream::Stream(_) => Ok(Connected { time, by_child: false }),
+                    Upstream::Stream(_) | Upstream::Pair { .. } | Upstream::Held { .. } => {
+                        Ok(Connected { time, by_child: false })
+                    }
                     Upstream::Piped { input, output, child } => {
                         // Held open while the child is watched: the end of its input would end it.
                         let watched = outlive(child);

@@ -1,24 +1,32 @@
 //! The system calls that neither std nor nix offer as safe functions; the only `unsafe` of nsplice.
 //!
-//! What is here is as small as it can be: pidfd_open(2), pidfd_send_signal(2), and the few steps a
-//! child takes between fork and exec.
+//! What is here is as small as it can be: pidfds; descriptors that are known by their number only;
+//! requests on sockets by number; getaddrinfo(3) with its hints; default signal actions; fork(2) as
+//! such; and the few steps a child takes between fork and exec, be it a program that carries a link
+//! ([`confine`]) or one that a command line names ([`prepare`]).
 
 #![allow(unsafe_code)]
 
+use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{signal, SigHandler, SigSet, Signal};
-use nix::unistd::{getpid, getppid};
+use nix::unistd::{
+    chdir, chroot, fork, getpid, getppid, setgid, setgroups, setsid, setuid, write, ForkResult,
+    Gid, Pid, Uid,
+};
 
 /// A descriptor of the process `pid`, close-on-exec (Linux 5.3).
 ///
 /// ESRCH: there is no such process. EINVAL or ENOENT: `pid` is a thread of one. ENOSYS: the kernel
 /// is too old.
-pub(crate) fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
+pub fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
     // SAFETY: the call takes two integers and touches no memory of ours.
     let answer = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
     let descriptor = i32::try_from(checked(answer)?).map_err(io::Error::other)?;
@@ -26,8 +34,19 @@ pub(crate) fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
+/// A duplicate of the descriptor `number`, whoever opened it, close-on-exec. It gets the first free
+/// number that is neither below `least` nor that of a standard descriptor.
+pub fn duplicate(number: RawFd, least: RawFd) -> io::Result<OwnedFd> {
+    let least = least.max(libc::STDERR_FILENO + 1);
+    // SAFETY: the call takes integers and touches no memory of ours.
+    let answer = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, least) };
+    let descriptor = Errno::result(answer)?;
+    // SAFETY: the kernel has just made this descriptor for us; nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
 /// Sends `signal` to the process behind `pidfd` (Linux 5.1).
-pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: Signal) -> io::Result<()> {
+pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: Signal) -> io::Result<()> {
     let no_info: *const libc::siginfo_t = std::ptr::null();
     // SAFETY: a null siginfo is allowed and means what kill(2) would send.
     let answer = unsafe {
@@ -58,17 +77,7 @@ pub(crate) fn confine(command: &mut Command) {
         if getppid() != parent {
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
-        // All descriptors of ours are close-on-exec; this is for those that whoever started us left
-        // open. Kernels before 5.11 do not know the flag, and there is nothing to put in its place.
-        // SAFETY: the call takes integers and touches no memory of ours.
-        unsafe {
-            libc::syscall(
-                libc::SYS_close_range,
-                FIRST_PRIVATE_FD,
-                libc::c_uint::MAX,
-                libc::CLOSE_RANGE_CLOEXEC,
-            );
-        }
+        keep_private();
         Ok(())
     };
     // SAFETY: between fork and exec only async-signal-safe functions may be called. The closure
@@ -78,16 +87,293 @@ pub(crate) fn confine(command: &mut Command) {
     }
 }
 
-/// Makes sure that the exit statuses of children are kept for us.
+/// Makes `number` do to this process what it does by default.
 ///
-/// A process that ignores SIGCHLD has its children reaped by the kernel, statuses and all (wait(2),
-/// notes), and the disposition is inherited through execve(2): some supervisors start us so.
-pub(crate) fn keep_exit_statuses() {
-    // SAFETY: the default disposition runs no code of ours. Nothing else in this process sets one
-    // for SIGCHLD.
-    let former = unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) };
-    // Only an invalid signal number is refused.
-    debug_assert!(former.is_ok());
+/// # Errors
+/// EINVAL for SIGKILL and SIGSTOP, which always do.
+pub fn default_action(number: Signal) -> io::Result<()> {
+    // SAFETY: the default disposition runs no code of ours.
+    unsafe { signal(number, SigHandler::SigDfl) }?;
+    Ok(())
+}
+
+/// Which of the two processes goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Branch {
+    /// The process that was there before.
+    Parent {
+        /// The other one.
+        child: Pid,
+    },
+    /// Its copy, which has this thread only.
+    Child,
+}
+
+/// Splits this process in two (fork(2)): both have all descriptors and all memory, the child has
+/// only the calling thread.
+///
+/// There may be other threads, but only such as look up names or do nothing: whatever lock of ours
+/// they hold, the child must have no use for.
+///
+/// # Errors
+/// EAGAIN or ENOMEM, when the system allows no more processes.
+pub(crate) fn split() -> io::Result<Branch> {
+    // SAFETY: what makes fork dangerous is what other threads hold at that moment. Mostly there are
+    // none. The lock that threads share that look up names is held by the caller; the allocator,
+    // which they may be in, glibc makes usable in the child (fork handlers, malloc(3)).
+    Ok(match unsafe { fork() }? {
+        ForkResult::Parent { child } => Branch::Parent { child },
+        ForkResult::Child => Branch::Child,
+    })
+}
+
+/// Bytes that `socket` was given and its peer has not acknowledged yet (SIOCOUTQ, tcp(7)); 0 where
+/// that is not known.
+pub fn unacknowledged(socket: BorrowedFd<'_>) -> usize {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: TIOCOUTQ (the same number as SIOCOUTQ) writes one int, to which the pointer leads.
+    let answer = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    if answer == -1 {
+        0
+    } else {
+        usize::try_from(bytes).unwrap_or(0)
+    }
+}
+
+/// Sets the option `name` of `level` on `socket` to the bytes `value`.
+///
+/// # Errors
+/// Whatever setsockopt(2) answers.
+pub fn set_socket_option(
+    socket: BorrowedFd<'_>,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: &[u8],
+) -> Result<(), Errno> {
+    let length = libc::socklen_t::try_from(value.len()).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: the kernel reads `length` bytes, which `value` has.
+    let answer =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, value.as_ptr().cast(), length) };
+    Errno::result(answer).map(drop)
+}
+
+/// Looks up addresses of `host` (none: the wildcard addresses) and the port of `service` for TCP,
+/// in `family` and with the AI flags of `flags`. Blocks.
+///
+/// # Errors
+/// The resolver's EAI number.
+pub fn look_up(
+    host: Option<&CStr>,
+    service: Option<&CStr>,
+    family: libc::c_int,
+    flags: libc::c_int,
+) -> Result<Vec<SocketAddr>, libc::c_int> {
+    let nothing = std::ptr::null_mut();
+    let hints = libc::addrinfo {
+        ai_flags: flags,
+        ai_family: family,
+        ai_socktype: libc::SOCK_STREAM,
+        ai_protocol: libc::IPPROTO_TCP,
+        ai_addrlen: 0,
+        ai_addr: std::ptr::null_mut(),
+        ai_canonname: std::ptr::null_mut(),
+        ai_next: nothing,
+    };
+    let mut first: *mut libc::addrinfo = nothing;
+    let text = |text: Option<&CStr>| text.map_or(std::ptr::null(), CStr::as_ptr);
+    // SAFETY: both texts end with NUL or are null, `hints` is whole, and `first` is ours to be
+    // written to.
+    let answer = unsafe { libc::getaddrinfo(text(host), text(service), &hints, &mut first) };
+    if answer != 0 {
+        return Err(answer);
+    }
+    let mut found = Vec::new();
+    let mut next = first;
+    // SAFETY: the resolver made a list that ends with null.
+    while let Some(entry) = unsafe { next.as_ref() } {
+        // SAFETY: the resolver gives each entry an address of its family.
+        found.extend(unsafe { address_of(entry) });
+        next = entry.ai_next;
+    }
+    // SAFETY: the list came from getaddrinfo(3), and nothing of it is kept.
+    unsafe { libc::freeaddrinfo(first) };
+    found.dedup();
+    Ok(found)
+}
+
+/// The address of one of the resolver's entries.
+///
+/// # Safety
+/// `entry.ai_addr` must point to an address of the family `entry.ai_family`.
+unsafe fn address_of(entry: &libc::addrinfo) -> Option<SocketAddr> {
+    match entry.ai_family {
+        libc::AF_INET => {
+            // SAFETY: the caller says so; the copy needs no alignment.
+            let address = unsafe { entry.ai_addr.cast::<libc::sockaddr_in>().read_unaligned() };
+            let ip = Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr));
+            Some(SocketAddrV4::new(ip, u16::from_be(address.sin_port)).into())
+        }
+        libc::AF_INET6 => {
+            // SAFETY: the caller says so; the copy needs no alignment.
+            let address = unsafe { entry.ai_addr.cast::<libc::sockaddr_in6>().read_unaligned() };
+            let ip = Ipv6Addr::from(address.sin6_addr.s6_addr);
+            let (port, scope) = (u16::from_be(address.sin6_port), address.sin6_scope_id);
+            Some(SocketAddrV6::new(ip, port, address.sin6_flowinfo, scope).into())
+        }
+        _ => None,
+    }
+}
+
+/// What a program that a command line names is made to do between fork and exec, in this order.
+#[derive(Debug, Default)]
+pub struct LastSteps {
+    /// Becomes the leader of a session of its own.
+    pub new_session: bool,
+    /// Takes its standard input, a terminal, as the session's.
+    pub controlling_terminal: bool,
+    /// Changes its root directory, and goes there.
+    pub root: Option<CString>,
+    /// Changes its supplementary groups.
+    pub groups: Option<Vec<Gid>>,
+    /// Changes its group.
+    pub group: Option<Gid>,
+    /// Changes its user.
+    pub user: Option<Uid>,
+    /// Gets the first of each pair under the number of the second.
+    pub places: Vec<(OwnedFd, RawFd)>,
+    /// Takes one byte, a [`LastStep`]: the one that failed, or the last. Close-on-exec.
+    pub report: Option<OwnedFd>,
+}
+
+/// How far a child came in its [`LastSteps`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum LastStep {
+    /// setsid(2)
+    Session = 1,
+    /// ioctl(TIOCSCTTY)
+    Terminal = 2,
+    /// chroot(2)
+    Root = 3,
+    /// setgroups(2)
+    Groups = 4,
+    /// setgid(2)
+    Group = 5,
+    /// setuid(2)
+    User = 6,
+    /// dup2(2)
+    Place = 7,
+    /// execve(2)
+    Exec = 8,
+}
+
+impl LastStep {
+    /// The step that `byte` reports.
+    pub fn reported(byte: u8) -> Option<Self> {
+        [
+            Self::Session,
+            Self::Terminal,
+            Self::Root,
+            Self::Groups,
+            Self::Group,
+            Self::User,
+            Self::Place,
+            Self::Exec,
+        ]
+        .into_iter()
+        .find(|step| *step as u8 == byte)
+    }
+}
+
+/// Makes the program that `command` will start take `steps`, with no signal blocked or ignored and
+/// with no descriptors but its standard ones and those that are placed.
+///
+/// Unlike a confined one it outlives us.
+pub fn prepare(command: &mut Command, steps: LastSteps) {
+    let last_steps = move || {
+        SigSet::empty().thread_set_mask()?;
+        for ignored in Signal::iterator() {
+            // Two are refused, and need no change.
+            let _ = default_action(ignored);
+        }
+        let (step, result) = match steps.take() {
+            Ok(()) => (LastStep::Exec, Ok(())),
+            Err((step, errno)) => (step, Err(io::Error::from(errno))),
+        };
+        if let Some(report) = &steps.report {
+            let _ = write(report, &[step as u8]);
+        }
+        result
+    };
+    // SAFETY: between fork and exec only async-signal-safe functions may be called. The closure
+    // makes bare system calls with arguments that were prepared before, allocates nothing and takes
+    // no lock. setuid(2) and its kin are the libc's, whose locks concern other threads of a process,
+    // and a child after fork has none.
+    unsafe {
+        command.pre_exec(last_steps);
+    }
+}
+
+impl LastSteps {
+    fn take(&self) -> Result<(), (LastStep, Errno)> {
+        let at = |step| move |errno| (step, errno);
+        if self.new_session {
+            setsid().map_err(at(LastStep::Session))?;
+        }
+        if self.controlling_terminal {
+            // SAFETY: the request takes an integer and touches no memory of ours.
+            let answer = unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0) };
+            Errno::result(answer).map_err(at(LastStep::Terminal))?;
+        }
+        self.change_identity()?;
+        keep_private();
+        for (descriptor, number) in &self.places {
+            // SAFETY: this is a child between fork and exec, or a process that ends if the exec fails:
+            // no code of ours that owns the descriptor of that number will use it any more.
+            let answer = unsafe { libc::dup2(descriptor.as_raw_fd(), *number) };
+            Errno::result(answer).map_err(at(LastStep::Place))?;
+        }
+        Ok(())
+    }
+
+    /// Takes those steps that say who a process is: root directory, groups, group and user. The
+    /// process may be this one.
+    ///
+    /// # Errors
+    /// The step that failed, and why. Those before it have been taken.
+    pub fn change_identity(&self) -> Result<(), (LastStep, Errno)> {
+        let at = |step| move |errno| (step, errno);
+        if let Some(root) = &self.root {
+            chroot(root.as_c_str()).map_err(at(LastStep::Root))?;
+            chdir(c"/").map_err(at(LastStep::Root))?;
+        }
+        if let Some(groups) = &self.groups {
+            setgroups(groups).map_err(at(LastStep::Groups))?;
+        }
+        if let Some(group) = self.group {
+            setgid(group).map_err(at(LastStep::Group))?;
+        }
+        if let Some(user) = self.user {
+            setuid(user).map_err(at(LastStep::User))?;
+        }
+        Ok(())
+    }
+}
+
+/// Keeps what is open beyond the standard descriptors from a program that is about to start.
+///
+/// All descriptors of ours are close-on-exec; this is for those that whoever started us left open.
+/// Kernels before 5.11 do not know the flag, and there is nothing to put in its place.
+fn keep_private() {
+    // SAFETY: the call takes integers and touches no memory of ours.
+    unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            FIRST_PRIVATE_FD,
+            libc::c_uint::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        );
+    }
 }
 
 fn checked(answer: libc::c_long) -> io::Result<libc::c_long> {

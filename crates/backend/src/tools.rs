@@ -34,6 +34,16 @@ pub(crate) fn program(name: &str) -> Result<PathBuf, BackendError> {
     trusted(path)
 }
 
+/// Where `name` is in PATH, whatever it is.
+pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
+    which(name).ok()
+}
+
+/// Whether nobody but its owner and group can put something else in the place of `path`.
+pub(crate) fn is_trusted(path: &Path) -> bool {
+    matches!(weakness(path), Ok(None))
+}
+
 fn tool(name: &str, chosen: Option<&Path>, missing: BackendError) -> Result<PathBuf, BackendError> {
     let found = match chosen {
         None => which(name).map_err(|_| missing)?,

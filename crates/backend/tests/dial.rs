@@ -30,7 +30,7 @@ fn an_answer_on_the_loopback_is_there_without_waiting() {
     counted(|| {
         let server = Server::start(listen("127.0.0.1:0"), common::echo);
         let mut opener = opener(&to("tcp/127.0.0.1", server.port()), Choice::Dial);
-        let progress = opener.open().advance(Wake::START);
+        let progress = opener.open(None).advance(Wake::START);
         assert!(matches!(progress, Progress::Open(Upstream::Stream(_))), "{progress:?}");
     });
 }
@@ -54,7 +54,7 @@ fn a_name_is_looked_up_off_the_loop() {
     counted(|| {
         let server = Server::start(listen("127.0.0.1:0"), common::echo);
         let mut opener = opener(&to("tcp/127.1", server.port()), Choice::Auto);
-        let mut attempt = opener.open();
+        let mut attempt = opener.open(None);
         assert!(matches!(attempt.advance(Wake::START), Progress::Waiting));
         assert!(common::kind(attempt.source().unwrap()).starts_with("pipe:"));
         drop(attempt);
@@ -69,7 +69,7 @@ fn many_look_ups_share_few_threads() {
     counted(|| {
         let server = Server::start(listen("127.0.0.1:0"), common::echo);
         let mut opener = opener(&to("tcp/127.1", server.port()), Choice::Auto);
-        let mut attempts: Vec<_> = (0..100).map(|_| opener.open()).collect();
+        let mut attempts: Vec<_> = (0..100).map(|_| opener.open(None)).collect();
         for attempt in &mut attempts {
             assert!(matches!(attempt.advance(Wake::START), Progress::Waiting));
         }

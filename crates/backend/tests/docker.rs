@@ -105,7 +105,7 @@ fn a_container_is_followed_through_a_restart() {
         dockerd.pid.store(0, Ordering::SeqCst);
         namespace.remove();
         for opener in [&mut setns, &mut external] {
-            assert!(matches!(opener.open().advance(Wake::START), Progress::Waiting));
+            assert!(matches!(opener.open(None).advance(Wake::START), Progress::Waiting));
             let error = failure(opener.as_mut());
             assert_eq!(error.class, OpenClass::TargetGone);
             assert_eq!(error.detail, "docker/web: container not running (c0ffee)");
@@ -117,7 +117,7 @@ fn a_container_is_followed_through_a_restart() {
         let address = format!("127.0.0.1:{port}");
         let _server = Server::in_namespace(&namespace, &address, common::echo);
         both_work(setns.as_mut(), external.as_mut());
-        let known = setns.open().advance(Wake::START);
+        let known = setns.open(None).advance(Wake::START);
         assert!(matches!(known, Progress::Open(_)), "nobody is asked any more: {known:?}");
     });
 }

@@ -102,7 +102,7 @@ fn a_dropped_attempt_takes_its_socket_with_it() {
         let destination = Destination { host, ..to(format!("pid/{}", namespace.pid()), 80) };
         let mut opener = opener(&destination, Choice::Setns);
         let before = Census::own();
-        let mut attempt = opener.open();
+        let mut attempt = opener.open(None);
         assert!(matches!(attempt.advance(Wake::START), Progress::Waiting));
         assert!(common::kind(attempt.source().unwrap()).starts_with("socket:"));
         let nothing = Wake { readable: true, ..Wake::START };
@@ -129,7 +129,7 @@ fn routes_that_lead_nowhere_are_told_at_once() {
             let host = Host::Address(address.parse().unwrap());
             let target = format!("netns/{}", namespace.name());
             let mut opener = opener(&Destination { host, ..to(&target, 80) }, Choice::Setns);
-            let Progress::Failed(error) = opener.open().advance(Wake::START) else {
+            let Progress::Failed(error) = opener.open(None).advance(Wake::START) else {
                 panic!("{address} is waited for")
             };
             assert_eq!(error.class, class, "{error}");

@@ -60,7 +60,7 @@ pub(crate) fn commander(destination: &Destination, command: &str) -> Box<dyn Ope
 
 /// Opens one upstream as a loop would.
 pub(crate) fn open(opener: &mut dyn Opener) -> Result<Upstream, OpenError> {
-    finish(opener.open().as_mut())
+    finish(opener.open(None).as_mut())
 }
 
 /// Drives `attempt` to its end.

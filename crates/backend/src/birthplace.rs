@@ -1,0 +1,64 @@
+//! A network namespace in which sockets of any kind can be made.
+//!
+//! What the backends do for their targets (see `excursion.rs`), offered to whoever needs a socket
+//! of another kind there: one that listens, or one of the UNIX domain, whose abstract names belong
+//! to a network namespace, too.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::excursion::{any_socket_in, Home, Unborn};
+use crate::place::Located;
+use crate::process::Process;
+
+/// Where sockets are born: the namespace of a process, or the one a path leads to.
+#[derive(Debug)]
+pub struct Birthplace {
+    located: Located,
+    home: Home,
+}
+
+impl Birthplace {
+    /// The namespace of the process `pid`, wherever it is at the time, as long as it lives.
+    ///
+    /// # Errors
+    /// ESRCH when there is no such process, ENOSYS when the kernel has no pidfds.
+    pub fn of_process(pid: u32) -> io::Result<Self> {
+        let process = Arc::new(Process::find(pid)?);
+        Ok(Self { located: Located::Process(process), home: Home::here()? })
+    }
+
+    /// The namespace that `path` leads to, looked up for each socket anew.
+    ///
+    /// # Errors
+    /// When the namespace of this process itself cannot be opened.
+    pub fn of_path(path: &Path) -> io::Result<Self> {
+        Ok(Self { located: Located::Path(path.into()), home: Home::here()? })
+    }
+
+    /// Makes a non-blocking socket there.
+    ///
+    /// # Errors
+    /// Whether it was the way there that failed, or the socket.
+    pub fn socket(
+        &self,
+        domain: Domain,
+        kind: Type,
+        protocol: Option<Protocol>,
+    ) -> Result<Socket, Unborn> {
+        any_socket_in(&self.located, &self.home, domain, kind, protocol)
+    }
+}
+
+impl Unborn {
+    /// What the kernel answered.
+    pub fn errno(self) -> Errno {
+        match self {
+            Self::Outside(errno) | Self::Inside(errno) => errno,
+        }
+    }
+}
