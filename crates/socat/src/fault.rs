@@ -1,0 +1,29 @@
+//! What keeps a command line from being run, in socat's words.
+
+use std::fmt;
+
+/// A failure that is told at level E and ends with an exit status.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Fault {
+    /// The text after the level, word for word as socat prints it.
+    pub(crate) message: String,
+    /// The exit status; 1 for nearly everything.
+    pub(crate) status: u8,
+    /// Whether it is socat that knows this word and only nsplice that does not, so that handing the
+    /// command line to a real socat would help.
+    pub(crate) foreign: bool,
+}
+
+impl Fault {
+    /// A failure with exit status 1.
+    pub(crate) fn new(message: impl fmt::Display) -> Self {
+        Self { message: message.to_string(), status: 1, foreign: false }
+    }
+
+    /// What socat can do and nsplice will not.
+    pub(crate) fn not_implemented(what: impl fmt::Display) -> Self {
+        let message = format!("{what} is not implemented in nsplice (socat compatibility)");
+        Self { message, status: 1, foreign: true }
+    }
+}
