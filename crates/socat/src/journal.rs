@@ -1,0 +1,162 @@
+//! Messages in socat's format: where they go, and which are important enough.
+//!
+//! One line per write(2), `YYYY/MM/DD hh:mm:ss PROG[PID] L text`, to standard error or to a file that
+//! is appended to; or one datagram to the system's log, which puts its own time and name in front of
+//! `L text`. With `-lm` the line goes to standard error until the transfer begins, then to the
+//! system's log.
+//!
+//! A message that cannot be written is lost, and nothing else happens: whoever closed standard error
+//! did not want to read it. The process id is asked for anew each time, because a process may have
+//! been forked since.
+
+mod stamp;
+mod syslog;
+mod target;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+use nix::unistd::{gethostname, getpid};
+
+use crate::fault::Fault;
+use crate::language::Flags;
+
+pub(crate) use stamp::Stamp;
+pub(crate) use syslog::Facility;
+pub(crate) use target::write_whole;
+
+use target::Target;
+
+/// How important a message is; the letter is what is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    /// D
+    Debug,
+    /// I
+    Info,
+    /// N
+    Notice,
+    /// W
+    Warning,
+    /// E
+    Error,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Debug => "D",
+            Self::Info => "I",
+            Self::Notice => "N",
+            Self::Warning => "W",
+            Self::Error => "E",
+        })
+    }
+}
+
+/// Takes messages. Clones write to the same place.
+#[derive(Debug, Clone)]
+pub(crate) struct Journal {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    target: Target,
+    level: Level,
+    stamp: Stamp,
+    /// In front of the program's name, if that is wanted.
+    host: Option<String>,
+    program: String,
+    failed: AtomicBool,
+}
+
+impl Journal {
+    /// The journal that `flags` ask for. `program` is the word by which this program was called.
+    pub(crate) fn new(flags: &Flags, program: &str) -> Result<Self, Fault> {
+        let target = Target::new(&flags.log_target)?;
+        Ok(Self::with(Shared::new(target, flags, program)))
+    }
+
+    /// A journal on standard error for what goes wrong before there can be the one that is asked for.
+    pub(crate) fn early(flags: &Flags, program: &str) -> Self {
+        Self::with(Shared::new(Target::Stderr, flags, program))
+    }
+
+    fn with(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Tells `message` if `level` is important enough.
+    pub(crate) fn tell(&self, level: Level, message: impl fmt::Display) {
+        let shared = &self.shared;
+        if level >= Level::Error {
+            shared.failed.store(true, Ordering::Relaxed);
+        }
+        if self.wants(level) {
+            shared.target.tell(level, &shared.program, &message, || shared.line(level, &message));
+        }
+    }
+
+    /// Whether a message of this level would be told: for those that are costly to make.
+    pub(crate) fn wants(&self, level: Level) -> bool {
+        level >= self.shared.level
+    }
+
+    /// Whether an error has ever been told.
+    pub(crate) fn failed(&self) -> bool {
+        self.shared.failed.load(Ordering::Relaxed)
+    }
+
+    /// The transfer begins, or the first client has come: where `-lm` turns to the system's log.
+    pub(crate) fn switch_to_syslog(&self) {
+        self.shared.target.switch_to_syslog();
+    }
+}
+
+impl Shared {
+    fn new(target: Target, flags: &Flags, program: &str) -> Self {
+        let name = flags.log_name.clone();
+        Self {
+            target,
+            level: flags.level,
+            stamp: if flags.microseconds { Stamp::Microseconds } else { Stamp::Seconds },
+            host: flags.log_host.then(host),
+            program: name.unwrap_or_else(|| base_name(program).to_owned()),
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    fn line(&self, level: Level, message: &dyn fmt::Display) -> String {
+        let Self { stamp, program, .. } = self;
+        let now = stamp.now();
+        let pid = getpid();
+        let host = self.host.as_ref().map(|host| format!("{host} ")).unwrap_or_default();
+        format!("{now} {host}{program}[{pid}] {level} {message}\n")
+    }
+}
+
+/// The host's name as socat finds it: the shell's, if it is exported, else the system's.
+fn host() -> String {
+    let host = std::env::var_os("HOSTNAME").or_else(|| gethostname().ok());
+    host.map(OsString::into_string).and_then(Result::ok).unwrap_or_default()
+}
+
+/// What comes after the last slash, be it nothing.
+fn base_name(program: &str) -> &str {
+    program.rsplit('/').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+impl Journal {
+    /// A journal of all levels in the file `path`, for tests.
+    pub(crate) fn at(path: &std::path::Path) -> Self {
+        let flags = Flags { level: Level::Debug, ..Flags::default() };
+        Self::with(Shared::new(Target::file(path).unwrap(), &flags, "socat"))
+    }
+}
+
+#[cfg(test)]
+mod tests;
