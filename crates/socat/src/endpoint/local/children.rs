@@ -1,0 +1,259 @@
+//! The children of this process: programs of EXEC and SYSTEM, from their start until they are
+//! reaped.
+//!
+//! A child serves a link until the link ends, and is then terminated, left alone or waited for,
+//! depending on what it is ([`AtEnd`]). Either way it is ours to reap. There is one register for the
+//! process, as there is one set of children; all of its pidfds are in one epoll, so that a single
+//! descriptor ([`source`]) becomes readable when a child has ended, and whoever waits for that calls
+//! [`reap`]. Every start of a child and every end of a link reaps as well.
+//!
+//! The first process of a PID namespace (socat as a container's entry point) inherits the orphans of
+//! its children. Nothing tells of their end, so they are collected along with the children.
+//!
+//! A child that ends badly *while it serves* is a failure, told in socat's words and remembered
+//! ([`has_failed`]). After that nobody is interested.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use nix::errno::Errno;
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+use nix::sys::signal::Signal;
+use nix::sys::wait::{waitid, Id, WaitPidFlag, WaitStatus};
+use nsplice_backend::{pidfd_open, pidfd_send_signal};
+use nsplice_relay::{Hold, OpenError};
+
+use crate::journal::{Journal, Level};
+
+use super::{failed, refused};
+
+/// What happens to a child when its link has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AtEnd {
+    /// It gets SIGTERM: EXEC.
+    Terminate,
+    /// It goes on: the shell of SYSTEM.
+    Leave,
+    /// It goes on, and the process should not end before it: a child that is only written to.
+    Await,
+}
+
+/// A child that has just been started.
+#[derive(Debug, Clone)]
+pub(super) struct Newborn {
+    pub(super) pid: u32,
+    /// The shell command, of SYSTEM.
+    pub(super) shell: Option<String>,
+    pub(super) at_end: AtEnd,
+    /// Signals that are passed on to it.
+    pub(super) passed_on: Vec<Signal>,
+    pub(super) journal: Journal,
+}
+
+/// Registers a child; dropping what is answered is the end of its link.
+pub(super) fn adopt(newborn: Newborn) -> Result<Box<dyn Hold>, OpenError> {
+    let mut register = lock();
+    register.reap();
+    let pid = newborn.pid;
+    register.add(newborn)?;
+    Ok(Box::new(Serving(pid)))
+}
+
+/// A descriptor that becomes readable when a child has ended.
+pub(crate) fn source() -> Result<OwnedFd, OpenError> {
+    lock().epoll()?.0.try_clone().map_err(|error| failed("epoll_create1()", &error))
+}
+
+/// Collects the children that have ended, and tells of those that have failed.
+pub(crate) fn reap() {
+    let mut register = lock();
+    register.reap();
+    if std::process::id() == 1 {
+        register.reap_orphans();
+    }
+}
+
+/// Whether a child has failed while it served a link.
+pub(crate) fn has_failed() -> bool {
+    lock().has_failed
+}
+
+/// Whether there is a child that the process should not end before.
+pub(crate) fn is_awaiting() -> bool {
+    lock().children.iter().any(|child| child.stage == Stage::Awaited)
+}
+
+/// Sends `signal` to the children that asked for it (`sigint`, `sighup`, `sigquit`).
+pub(crate) fn pass_on(signal: Signal) {
+    for child in &lock().children {
+        if child.newborn.passed_on.contains(&signal) {
+            child.signal(signal);
+        }
+    }
+}
+
+/// A link that a child serves.
+#[derive(Debug)]
+struct Serving(u32);
+
+impl Hold for Serving {}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        reap();
+        lock().release(self.0);
+    }
+}
+
+#[derive(Debug)]
+struct Register {
+    /// Made with the first child.
+    epoll: Option<Epoll>,
+    children: Vec<Child>,
+    has_failed: bool,
+}
+
+#[derive(Debug)]
+struct Child {
+    newborn: Newborn,
+    pidfd: OwnedFd,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Serving,
+    Awaited,
+    Released,
+}
+
+static REGISTER: Mutex<Register> =
+    Mutex::new(Register { epoll: None, children: Vec::new(), has_failed: false });
+
+fn lock() -> MutexGuard<'static, Register> {
+    REGISTER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Register {
+    fn epoll(&mut self) -> Result<&Epoll, OpenError> {
+        if self.epoll.is_none() {
+            let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)
+                .map_err(|errno| refused("epoll_create1()", errno))?;
+            self.epoll = Some(epoll);
+        }
+        self.epoll.as_ref().ok_or_else(|| refused("epoll_create1()", Errno::EMFILE))
+    }
+
+    fn add(&mut self, newborn: Newborn) -> Result<(), OpenError> {
+        let pid = i32::try_from(newborn.pid).unwrap_or_default();
+        let pidfd =
+            pidfd_open(pid).map_err(|error| failed(format_args!("pidfd_open({pid})"), &error))?;
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, u64::from(newborn.pid));
+        self.epoll()?
+            .add(&pidfd, event)
+            .map_err(|errno| refused(format_args!("epoll_ctl({pid})"), errno))?;
+        self.children.push(Child { newborn, pidfd, stage: Stage::Serving });
+        Ok(())
+    }
+
+    fn reap(&mut self) {
+        let mut has_failed = self.has_failed;
+        self.children.retain(|child| match child.collected() {
+            Some(status) => {
+                has_failed |= child.stage != Stage::Released && child.tell(status);
+                false
+            }
+            None => true,
+        });
+        self.has_failed = has_failed;
+    }
+
+    /// Collects those who have ended and are none of ours. Only to be called when every child of
+    /// ours is in the register.
+    fn reap_orphans(&self) {
+        let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
+        while let Ok(status) = waitid(Id::All, ended | WaitPidFlag::WNOWAIT) {
+            let Some(pid) = status.pid() else { return };
+            // The next call would find a child of ours again; its own pidfd tells of it.
+            let is_ours = |child: &Child| i64::from(child.newborn.pid) == i64::from(pid.as_raw());
+            if self.children.iter().any(is_ours) || waitid(Id::Pid(pid), ended).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn release(&mut self, pid: u32) {
+        let Some(child) = self.children.iter_mut().find(|child| child.newborn.pid == pid) else {
+            return;
+        };
+        child.stage = Stage::Released;
+        match child.newborn.at_end {
+            AtEnd::Terminate => child.signal(Signal::SIGTERM),
+            AtEnd::Leave => {}
+            AtEnd::Await => child.stage = Stage::Awaited,
+        }
+    }
+}
+
+impl Child {
+    /// The exit status, if it has ended: then it is no zombie any more.
+    ///
+    /// A process that has split off from the one that started the child has no status to collect
+    /// (ECHILD), but still a link to end: there the pidfd alone says whether the child has ended.
+    fn collected(&self) -> Option<Result<WaitStatus, Errno>> {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
+        match waitid(Id::PIDFd(self.pidfd.as_fd()), flags) {
+            Ok(WaitStatus::StillAlive) | Err(Errno::EINTR) => None,
+            Err(Errno::ECHILD) if !self.has_ended() => None,
+            status => Some(status),
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        let mut fds = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+    }
+
+    /// Tells how it ended, and answers whether that is a failure. socat runs the shell of SYSTEM
+    /// from a child of its own, which turns death by a signal into exit status 0.
+    fn tell(&self, status: Result<WaitStatus, Errno>) -> bool {
+        let Newborn { pid, shell, journal, .. } = &self.newborn;
+        journal.tell(Level::Notice, "childdied(): handling signal 17");
+        let returned = |status: i32| {
+            if let Some(command) = shell {
+                journal.tell(
+                    Level::Warning,
+                    format_args!("system(\"{command}\") returned with status {status}"),
+                );
+            }
+        };
+        match status {
+            Ok(WaitStatus::Exited(_, code)) if code != 0 => {
+                returned(code << u8::BITS);
+                let message = format_args!("waitpid(): child {pid} exited with status {code}");
+                journal.tell(Level::Error, message);
+                true
+            }
+            Ok(WaitStatus::Signaled(_, signal, _)) => {
+                returned(signal as i32);
+                if shell.is_none() {
+                    let number = signal as i32;
+                    let message = format_args!("waitpid(): child {pid} exited on signal {number}");
+                    journal.tell(Level::Error, message);
+                }
+                shell.is_none()
+            }
+            _ => false,
+        }
+    }
+
+    /// A child that has ended meanwhile gets nothing.
+    fn signal(&self, signal: Signal) {
+        if let Err(error) = pidfd_send_signal(self.pidfd.as_fd(), signal) {
+            let (pid, number) = (self.newborn.pid, signal as i32);
+            let failure = failed(format_args!("kill({pid}, {number})"), &error);
+            self.newborn.journal.tell(Level::Info, failure);
+        }
+    }
+}

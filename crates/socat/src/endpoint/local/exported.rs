@@ -1,0 +1,26 @@
+//! The variables that programs find in their environment.
+//!
+//! All begin with the program's name in capitals. The addresses are those of the client's
+//! connection; a client that is not a socket has none.
+
+use std::ffi::OsString;
+use std::os::fd::BorrowedFd;
+
+use crate::endpoint::name::exported;
+
+/// The version whose behaviour is offered.
+const VERSION: &str = "1.7.4.4";
+
+/// Names and values for a link with the client behind `downstream`.
+pub(crate) fn variables(
+    prefix: &str,
+    downstream: Option<BorrowedFd<'_>>,
+) -> Vec<(String, OsString)> {
+    // socat gives each link a process and tells its number and its parent's; here they are one.
+    let process = OsString::from(std::process::id().to_string());
+    [("VERSION", VERSION.into()), ("PID", process.clone()), ("PPID", process)]
+        .into_iter()
+        .chain(downstream.map(exported).unwrap_or_default())
+        .map(|(suffix, value)| (format!("{prefix}_{suffix}"), value))
+        .collect()
+}

@@ -1,0 +1,131 @@
+//! STDIO, STDIN, STDOUT, STDERR and FD: descriptors that were there when the program was started.
+//!
+//! They are not ours alone. O_NONBLOCK belongs to the open file description (open(2)), so it is
+//! never set on them; the relay asks poll(2) or uses MSG_DONTWAIT instead. Each link gets duplicates
+//! of its own, so that its end closes nothing that the next link, or the process, still needs.
+//!
+//! Whether a descriptor is open in the right direction is not looked at: that is told by the first
+//! read or write, as socat does. A standard descriptor that was closed at start is /dev/null, which
+//! Rust's runtime opens in its place: an end of file at once.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
+
+use nsplice_backend::duplicate;
+use nsplice_relay::{Attempt, OpenError, Opener, Upstream};
+
+use crate::endpoint::settings::apply_all;
+use crate::endpoint::Context;
+use crate::fault::Fault;
+use crate::journal::{Journal, Level};
+use crate::language::{Address, Keyword};
+
+use super::adjustments::Adjustments;
+use super::terminal::Settings;
+use super::waiting::Waiting;
+use super::{answered, failed, held, pair, Way};
+
+/// The opener of inherited descriptors.
+pub(super) fn opener(
+    address: &Address,
+    way: Way,
+    context: &Context,
+) -> Result<Box<dyn Opener>, Fault> {
+    let (read, write, name) = match address.keyword {
+        Keyword::Stdio => match way {
+            Way::Both => (0, 1, None),
+            Way::Read => (0, 0, Some("stdin".to_owned())),
+            Way::Write => (1, 1, Some("stdout".to_owned())),
+        },
+        Keyword::Stdin => (0, 0, Some("stdin".to_owned())),
+        Keyword::Stdout => (1, 1, Some("stdout".to_owned())),
+        Keyword::Stderr => (2, 2, Some("stderr".to_owned())),
+        _ => {
+            let number = descriptor_number(address)?;
+            (number, number, Some(format!("file descriptor {number}")))
+        }
+    };
+    let notice = name.map_or_else(
+        || "reading from and writing to stdio".to_owned(),
+        |name| format!("using {name} for {}", way.purpose()),
+    );
+    Ok(Box::new(Inherited(Arc::new(Plan {
+        source: inherited(read)?,
+        sink: inherited(write)?,
+        numbers: [read, write],
+        address: address.clone(),
+        adjustments: Adjustments::of(address)?,
+        terminal: Settings::of(address),
+        way,
+        notice,
+        journal: context.journal.clone(),
+    }))))
+}
+
+fn descriptor_number(address: &Address) -> Result<RawFd, Fault> {
+    let text = address.parameters.first().map(|text| text.to_string_lossy()).unwrap_or_default();
+    let (digits, radix) = match text.as_ref() {
+        hexadecimal if hexadecimal.starts_with("0x") => (&hexadecimal[2..], 16),
+        octal if octal.len() > 1 && octal.starts_with('0') => (&octal[1..], 8),
+        decimal => (decimal, 10),
+    };
+    RawFd::from_str_radix(digits, radix)
+        .ok()
+        .filter(|number| *number >= 0)
+        .ok_or_else(|| Fault::new(format_args!("error in FD number \"{text}\"")))
+}
+
+/// Our own duplicate, taken before anything else is opened: nothing of ours can have that number.
+fn inherited(number: RawFd) -> Result<OwnedFd, Fault> {
+    duplicate(number, 0).map_err(|error| {
+        Fault::new(failed(format_args!("fcntl({number}, F_SETFD, FD_CLOEXEC)"), &error))
+    })
+}
+
+#[derive(Debug)]
+struct Inherited(Arc<Plan>);
+
+impl Opener for Inherited {
+    fn backend(&self) -> &'static str {
+        "stdio"
+    }
+
+    fn open(&mut self, _downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt> {
+        if self.0.adjustments.waits() {
+            let plan = Arc::clone(&self.0);
+            return Waiting::start(move || plan.open());
+        }
+        answered(self.0.open())
+    }
+}
+
+#[derive(Debug)]
+struct Plan {
+    source: OwnedFd,
+    sink: OwnedFd,
+    /// Their numbers, for messages.
+    numbers: [RawFd; 2],
+    /// Its options may be those of sockets.
+    address: Address,
+    adjustments: Adjustments,
+    terminal: Settings,
+    way: Way,
+    notice: String,
+    journal: Journal,
+}
+
+impl Plan {
+    fn open(&self) -> Result<Upstream, OpenError> {
+        self.journal.tell(Level::Notice, &self.notice);
+        let (source, sink) = (self.source.as_fd(), self.sink.as_fd());
+        let [read, write] = self.numbers;
+        let ends = [(source, read), (sink, write)];
+        let ends = if read == write { &ends[..1] } else { &ends[..] };
+        for (descriptor, number) in ends {
+            apply_all(*descriptor, *number, &self.address)?;
+            self.adjustments.make(*descriptor, *number)?;
+        }
+        let modes = self.terminal.apply(ends)?;
+        Ok(held(pair(source, sink, self.way)?, modes))
+    }
+}

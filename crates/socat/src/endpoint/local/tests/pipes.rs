@@ -1,0 +1,69 @@
+//! Pipes, with names and without.
+
+use std::fs;
+use std::os::unix::fs::FileTypeExt;
+use std::thread;
+
+use tempfile::tempdir;
+
+use super::*;
+
+#[test]
+fn an_unnamed_pipe_is_an_echo() {
+    let echo = Address { parameters: Vec::new(), ..address(Keyword::Pipe, "") };
+    let mut link = opened(&echo, Way::Both);
+    link.write("once");
+    link.finish();
+    assert_eq!(link.rest(), "once");
+}
+
+#[test]
+fn a_named_pipe_is_made_and_removed() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("fifo");
+    let named = address(Keyword::Pipe, &path);
+    let mut link = opened(&named, Way::Both);
+    assert_eq!(link.holds.len(), 1);
+    assert!(fs::metadata(&path).unwrap().file_type().is_fifo());
+    link.write("back");
+    link.expect("back");
+    drop(link);
+    assert!(!path.exists());
+    drop(opened(&with(named.clone(), Opt::UnlinkClose, Value::Flag(false)), Way::Both));
+    assert!(path.exists());
+    drop(opened(&named, Way::Both));
+    assert!(path.exists(), "what was there before stays");
+    assert_eq!(
+        refused(&address(Keyword::Pipe, "/nowhere/at/all"), Way::Both),
+        "mkfifo(/nowhere/at/all, 438): No such file or directory"
+    );
+}
+
+#[test]
+fn one_end_of_a_named_pipe_waits_for_the_other() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("fifo");
+    let named = address(Keyword::Pipe, &path);
+    drop(opened(&with(named.clone(), Opt::UnlinkClose, Value::Flag(false)), Way::Both));
+
+    let mut writer = opener(&named, Way::Write, &context()).unwrap();
+    let mut attempt = writer.open(None);
+    assert!(matches!(attempt.advance(Wake::START), Progress::Waiting));
+    assert!(matches!(attempt.advance(Wake::START), Progress::Pending));
+    let reader = thread::spawn({
+        let path = path.clone();
+        move || fs::read_to_string(path).unwrap()
+    });
+    let source = attempt.source().unwrap();
+    poll(&mut [PollFd::new(source, PollFlags::POLLIN)], PollTimeout::NONE).unwrap();
+    let Progress::Open(upstream) = attempt.advance(Wake::START) else { panic!("still waiting") };
+    Link::of(upstream).write("through");
+    assert_eq!(reader.join().unwrap(), "through", "dropping all of the link is its end");
+
+    let writer = thread::spawn(move || fs::write(path, "the other way").unwrap());
+    assert_eq!(
+        opened(&address(Keyword::Gopen, named.parameters[0].clone()), Way::Read).rest(),
+        "the other way"
+    );
+    writer.join().unwrap();
+}

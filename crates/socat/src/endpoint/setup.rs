@@ -1,0 +1,74 @@
+//! A listening socket on its way: its name is looked up, off the loop, and then it is made.
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use nsplice_backend::{offload, Answer, Offloaded};
+use nsplice_relay::{OpenClass, OpenError};
+use socket2::SockAddr;
+
+use super::station::{Station, Stationed};
+
+/// What leads to a listening socket.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    station: Arc<Station>,
+    asked: Option<Offloaded<Result<Option<SockAddr>, OpenError>>>,
+}
+
+/// How far it has come.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// [`Setup::source`] is to be waited for, and it is a new one.
+    Waiting,
+    /// It is to be waited for still.
+    Pending,
+    /// It listens, or cannot.
+    Over(Result<Stationed, OpenError>),
+}
+
+impl Setup {
+    /// The way to a socket of `station`.
+    pub(crate) fn of(station: Arc<Station>) -> Self {
+        Self { station, asked: None }
+    }
+
+    /// Goes as far as is possible without waiting.
+    pub(crate) fn advance(&mut self) -> Stage {
+        if let Some(asked) = self.asked.take() {
+            return match asked.take() {
+                Answer::Here(resolved) => self.listen(resolved),
+                Answer::Lost => Stage::Over(Err(no_answer())),
+                Answer::NotYet => {
+                    self.asked = Some(asked);
+                    Stage::Pending
+                }
+            };
+        }
+        if !self.station.needs_asking() {
+            return self.listen(self.station.resolve());
+        }
+        let station = Arc::clone(&self.station);
+        match offload(move || station.resolve()) {
+            Ok(asked) => {
+                self.asked = Some(asked);
+                Stage::Waiting
+            }
+            Err(error) => Stage::Over(Err(OpenError::from_io("getaddrinfo()", &error))),
+        }
+    }
+
+    /// What is waited for.
+    pub(crate) fn source(&self) -> Option<BorrowedFd<'_>> {
+        self.asked.as_ref().map(Offloaded::source)
+    }
+
+    fn listen(&self, resolved: Result<Option<SockAddr>, OpenError>) -> Stage {
+        Stage::Over(resolved.and_then(|address| self.station.listen(address.as_ref())))
+    }
+}
+
+/// A look-up ended without an answer.
+pub(crate) fn no_answer() -> OpenError {
+    OpenError::new(OpenClass::Other, "a name look-up broke")
+}
