@@ -1,0 +1,167 @@
+//! How links behave, read from flags and options: socat's manners in the relay's words.
+
+use std::ffi::OsStr;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use nsplice_backend::unacknowledged;
+use nsplice_relay::{Endings, Ends, Filter, Finish, Lanes, Limits, Manners, Side, WhenFull};
+
+use socket2::{Domain, SockRef};
+
+use crate::dump::Direction;
+use crate::endpoint::{serves_many, Way};
+use crate::fault::Fault;
+use crate::filter::Filters;
+use crate::language::flags::Directions;
+use crate::language::{Address, CommandLine, Flags, Keyword, Opt, Spec};
+
+use super::teller::Numbers;
+
+/// How long the second direction is given without progress after the first has ended, where `-t`
+/// does not say. socat gives it half a second, which cuts off answers that take longer.
+const LINGER: Duration = Duration::from_secs(30);
+
+/// The variable that changes [`LINGER`], in seconds.
+pub(super) const LINGER_VARIABLE: &str = "NSPLICE_SOCAT_LINGER";
+
+/// Addresses open for as long as it takes; what limits them is an option of their own.
+const NO_LIMIT: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// The time limits of the links of a command line.
+pub(super) fn limits(flags: &Flags, variable: Option<&OsStr>) -> Result<Limits, Fault> {
+    let linger = match (flags.linger, variable) {
+        (Some(linger), _) => linger,
+        (None, None) => LINGER,
+        (None, Some(text)) => seconds(text).ok_or_else(|| {
+            Fault::new(format_args!(
+                "{LINGER_VARIABLE} is {text:?}, which is not a number of seconds"
+            ))
+        })?,
+    };
+    Ok(Limits { connect_timeout: NO_LIMIT, idle_timeout: flags.idle, linger: Some(linger) })
+}
+
+fn seconds(text: &OsStr) -> Option<Duration> {
+    let time = Duration::try_from_secs_f64(text.to_str()?.parse().ok()?).ok()?;
+    // More than the clock can count to.
+    Some(time.min(NO_LIMIT))
+}
+
+/// The manners of the links of a command line.
+pub(super) fn manners(line: &CommandLine, filters: Filters, first_side: Side) -> Manners {
+    let CommandLine { flags, first, second } = line;
+    let lanes = match flags.directions {
+        Directions::Both => Lanes::Both,
+        Directions::FirstToSecond => Lanes::From { side: Side::Downstream, unacknowledged: left },
+        Directions::SecondToFirst => Lanes::From { side: Side::Upstream, unacknowledged: left },
+    };
+    Manners {
+        endings: Endings::Gentle,
+        lanes,
+        when_full: WhenFull::Wait,
+        finishes: [finish(written(first)), finish(written(second))],
+        ends: [ends(read(first)), ends(read(second))],
+        filters: Some(Box::new(Sided { filters, first: first_side })),
+    }
+}
+
+/// The filters of a command line whose first address is on this side of its links.
+#[derive(Debug)]
+struct Sided {
+    filters: Filters,
+    first: Side,
+}
+
+impl nsplice_relay::Filters for Sided {
+    fn lane(&self, from: Side) -> Option<Box<dyn Filter>> {
+        self.filters.lane(if from == self.first { Direction::Forth } else { Direction::Back })
+    }
+}
+
+/// The same command line with the listener first, if it is the second address that serves many
+/// clients (`- TCP-LISTEN:80,fork`); and the side of a link that its first address then is.
+pub(super) fn listener_first(line: CommandLine) -> (CommandLine, Side) {
+    if read(&line.first).has(Opt::Fork) || !serves_many(&line.second) {
+        return (line, Side::Downstream);
+    }
+    let mut flags = line.flags;
+    flags.directions = match flags.directions {
+        Directions::Both => Directions::Both,
+        Directions::FirstToSecond => Directions::SecondToFirst,
+        Directions::SecondToFirst => Directions::FirstToSecond,
+    };
+    (CommandLine { flags, first: line.second, second: line.first }, Side::Upstream)
+}
+
+/// In which directions the two addresses are used.
+pub(super) fn ways(directions: Directions) -> [Way; 2] {
+    match directions {
+        Directions::Both => [Way::Both, Way::Both],
+        Directions::FirstToSecond => [Way::Read, Way::Write],
+        Directions::SecondToFirst => [Way::Write, Way::Read],
+    }
+}
+
+/// What a peer has not acknowledged may still be lost, if it is a peer over TCP.
+fn left(socket: BorrowedFd<'_>) -> usize {
+    match SockRef::from(&socket).domain() {
+        Ok(Domain::IPV4 | Domain::IPV6) => unacknowledged(socket),
+        _ => 0,
+    }
+}
+
+/// The address that a side is read from.
+pub(super) fn read(spec: &Spec) -> &Address {
+    match spec {
+        Spec::One(address) | Spec::Split { read: address, .. } => address,
+    }
+}
+
+/// The address that a side is written to.
+pub(super) fn written(spec: &Spec) -> &Address {
+    match spec {
+        Spec::One(address) | Spec::Split { write: address, .. } => address,
+    }
+}
+
+/// Whether a program is started for one of its addresses.
+pub(super) fn starts_programs(spec: &Spec) -> bool {
+    let is_program = |address: &Address| matches!(address.keyword, Keyword::Exec | Keyword::System);
+    is_program(read(spec)) || is_program(written(spec))
+}
+
+/// The numbers that descriptors have by their address alone.
+pub(super) fn numbers(spec: &Spec) -> Numbers {
+    let of = |address: &Address| match address.keyword {
+        Keyword::Stdio => [Some(0), Some(1)],
+        Keyword::Stdin => [Some(0); 2],
+        Keyword::Stdout => [Some(1); 2],
+        Keyword::Stderr => [Some(2); 2],
+        _ => [None; 2],
+    };
+    [of(read(spec))[0], of(written(spec))[1]]
+}
+
+fn finish(address: &Address) -> Finish {
+    let set = |option| address.has(option);
+    if set(Opt::ShutDown) {
+        Finish::Shut
+    } else if set(Opt::ShutNone) || set(Opt::ShutNull) || set(Opt::EndClose) {
+        Finish::Nothing
+    } else {
+        match address.keyword {
+            // Others hold these as well, and did not ask for their end.
+            Keyword::Stdio | Keyword::Stdin | Keyword::Stdout | Keyword::Stderr => Finish::Nothing,
+            _ => Finish::Shut,
+        }
+    }
+}
+
+fn ends(address: &Address) -> Ends {
+    if address.has(Opt::IgnoreEof) {
+        Ends::Ignored
+    } else {
+        Ends::Believed
+    }
+}

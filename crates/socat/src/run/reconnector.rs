@@ -1,0 +1,101 @@
+//! A connecting address with `fork`: connected again and again, each time as a new link.
+//!
+//! Opening may wait, for a name server or for a peer, and links must not wait with it, so it is done
+//! on a thread of its own that hands over one downstream at a time.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
+use std::thread;
+use std::time::Duration;
+
+use nix::fcntl::OFlag;
+use nix::unistd::{pipe2, read, write};
+use nsplice_relay::{Attendant, Downstream, OpenError, Opener, Order};
+
+use crate::journal::{Journal, Level};
+
+use super::driver::{self, Opened};
+use super::split;
+
+/// Takes what the thread has opened into the loop.
+#[derive(Debug)]
+pub(super) struct Reconnector {
+    /// The number of the forward whose links these are.
+    forward: usize,
+    opened: Receiver<Result<Downstream, OpenError>>,
+    bell: OwnedFd,
+    journal: Journal,
+    /// Until an opening has failed for good.
+    goes_on: bool,
+}
+
+impl Reconnector {
+    /// Opens with `first` from now on, `interval` apart.
+    ///
+    /// # Errors
+    /// When a pipe or a thread cannot be had.
+    pub(super) fn start(
+        forward: usize,
+        first: Box<dyn Opener>,
+        interval: Duration,
+        journal: Journal,
+    ) -> io::Result<Self> {
+        let (bell, rope) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+        let (sender, opened) = sync_channel(1);
+        thread::Builder::new()
+            .name("reconnect".to_owned())
+            .spawn(move || open_again_and_again(first, interval, &sender, &rope))?;
+        Ok(Self { forward, opened, bell, journal, goes_on: true })
+    }
+}
+
+/// The life of the thread; it ends with the first failure, or when nobody wants more.
+fn open_again_and_again(
+    mut first: Box<dyn Opener>,
+    interval: Duration,
+    sender: &SyncSender<Result<Downstream, OpenError>>,
+    rope: &OwnedFd,
+) {
+    loop {
+        let result = match driver::open(first.as_mut(), None) {
+            // An address that connects holds nothing but its socket.
+            Opened::Open(upstream) => Ok(split(upstream).0),
+            Opened::Failed(error) => Err(error),
+            Opened::Interrupted(_) => return,
+        };
+        let failed = result.is_err();
+        // A full pipe has been rung often enough.
+        if sender.send(result).is_err() || write(rope, &[0]) == Err(nix::errno::Errno::EPIPE) {
+            return;
+        }
+        if failed {
+            return;
+        }
+        thread::sleep(interval);
+    }
+}
+
+impl Attendant for Reconnector {
+    fn source(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+
+    fn attend(&mut self) -> Order {
+        // However often it has rung: what was opened is taken one by one until there is no more.
+        let _ = read(&self.bell, &mut [0; 64]);
+        match self.opened.try_recv() {
+            Ok(Ok(downstream)) => Order::Admit(self.forward, downstream),
+            Ok(Err(error)) => {
+                self.journal.tell(Level::Error, error);
+                self.goes_on = false;
+                Order::Nothing
+            }
+            Err(_) => Order::Nothing,
+        }
+    }
+
+    fn keeps_loop(&self) -> bool {
+        self.goes_on
+    }
+}

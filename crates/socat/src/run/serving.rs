@@ -1,0 +1,186 @@
+//! Many links on one loop: `fork` without forking.
+//!
+//! A listening address accepts for ever; a connecting one is opened again and again. What ends
+//! either is a signal. socat has a process for each connection, and they live on when the listening
+//! one is ended; here the listener is closed, the process splits, the parent exits with the
+//! signal's status at once, and the child carries the links that are left to their ends.
+
+use std::mem::take;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use nsplice_backend::Branch;
+use nsplice_relay::{Attendant, Downstream, Hold, Order, Places};
+
+use crate::endpoint::{children, opener, terminal, Post};
+use crate::fault::Fault;
+use crate::journal::{Journal, Level};
+use crate::language::Opt;
+
+use super::doorkeeper::Doorkeeper;
+use super::driver::{self, Opened};
+use super::manners;
+use super::reconnector::Reconnector;
+use super::signals::{self, Demand, Signals};
+use super::{split, Job};
+
+/// Time between two connections of an address that connects with `fork`.
+const RECONNECT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The signal that ended the loop, shared between the loop's attendant and whoever ran it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ending(Arc<AtomicI32>);
+
+impl Ending {
+    fn set(&self, signal: Signal) {
+        self.0.store(signal as i32, Ordering::Relaxed);
+    }
+
+    /// The signal, if there was one.
+    pub(super) fn signal(&self) -> Option<Signal> {
+        Signal::try_from(self.0.load(Ordering::Relaxed)).ok()
+    }
+}
+
+/// Looks after the signals of a loop.
+#[derive(Debug)]
+pub(super) struct Watchman {
+    signals: Signals,
+    journal: Journal,
+    ending: Ending,
+    /// What is cleaned up when the listener is gone, and never by a process that only drains.
+    leftovers: Vec<Box<dyn Hold>>,
+    /// Whether links live on after a signal.
+    leaves_links: bool,
+}
+
+impl Attendant for Watchman {
+    fn source(&self) -> BorrowedFd<'_> {
+        self.signals.as_fd()
+    }
+
+    fn attend(&mut self) -> Order {
+        match self.signals.next(&self.journal) {
+            None => Order::Nothing,
+            Some(Demand::Statistics) => Order::Report,
+            Some(Demand::Exit { signal, from_terminal }) => {
+                self.ending.set(signal);
+                children::pass_on(signal);
+                // Ctrl-C reaches every process of socat's group, and so ends them all.
+                if !self.leaves_links || from_terminal {
+                    return Order::Stop;
+                }
+                let (leftovers, journal) = (take(&mut self.leftovers), self.journal.clone());
+                Order::DrainThen(Box::new(move |links| leave(signal, links, leftovers, &journal)))
+            }
+        }
+    }
+}
+
+impl Watchman {
+    /// For a loop with one link, which ends with the first signal.
+    pub(super) fn of_one(signals: Signals, journal: Journal, ending: Ending) -> Self {
+        Self { signals, journal, ending, leftovers: Vec::new(), leaves_links: false }
+    }
+}
+
+/// Leaves the links that are alive to a child, and exits.
+fn leave(signal: Signal, links: usize, leftovers: Vec<Box<dyn Hold>>, journal: &Journal) {
+    if links == 0 {
+        return;
+    }
+    match nsplice_backend::split() {
+        Ok(Branch::Parent { .. }) => {
+            drop(leftovers);
+            terminal::restore_all();
+            exit_without_closing(signals::status(signal));
+        }
+        Ok(Branch::Child) => {
+            // Its files are the parent's to remove.
+            std::mem::forget(leftovers);
+            signals::release();
+        }
+        Err(error) => {
+            journal.tell(Level::Error, format_args!("fork(): {error}"));
+            // Nobody waits for them any more, and the links may take their time.
+            signals::release();
+        }
+    }
+}
+
+/// Exits, and leaves every socket as it is: they are the child's now, and closing a link properly
+/// would shut them down.
+#[allow(clippy::exit)]
+fn exit_without_closing(status: u8) -> ! {
+    std::process::exit(status.into())
+}
+
+impl Job {
+    /// Serves all clients of a listening address.
+    pub(super) fn serve(self, post: Post) -> Result<u8, Fault> {
+        let Post { mut opener, max_children, admission, limit } = post;
+        let signals = Some((&self.signals, &self.context.journal));
+        let (socket, mut holds) = match driver::open(opener.as_mut(), signals) {
+            Opened::Open(upstream) => split(upstream),
+            Opened::Failed(error) => return Err(self.unopened(error)),
+            Opened::Interrupted(signal) => return Ok(signals::status(signal)),
+        };
+        let Downstream::Socket(socket) = socket else {
+            return Err(Fault::new("a listener is one socket"));
+        };
+        self.assume_identity()?;
+        let places = max_children.map_or_else(Places::unlimited, Places::new);
+        let mut forward = self.forward(places)?;
+        forward.opener = Box::new(Doorkeeper::new(admission, forward.opener));
+        let (mut relay, _handle) = self.relay(true)?;
+        relay.add_forward(forward, [socket]).map_err(Fault::new)?;
+        if let Some(mut limit) = limit {
+            limit.start(signals::release);
+            relay.attend(Box::new(limit)).map_err(Fault::new)?;
+        }
+        self.run_loop(relay, holds.pop())
+    }
+
+    /// Opens a connecting address again and again.
+    pub(super) fn reconnect(self) -> Result<u8, Fault> {
+        let forward = self.forward(Places::unlimited())?;
+        let (mut relay, _handle) = self.relay(true)?;
+        let number = relay.add_forward(forward, Vec::<OwnedFd>::new()).map_err(Fault::new)?;
+        let [way, _] = manners::ways(self.line.flags.directions);
+        let first = opener(&self.line.first, way, &self.context)?;
+        let interval = manners::read(&self.line.first).time(Opt::Interval);
+        let source = Reconnector::start(
+            number,
+            first,
+            interval.unwrap_or(RECONNECT_INTERVAL),
+            self.context.journal.clone(),
+        )
+        .map_err(|error| Fault::new(format_args!("cannot start a thread: {error}")))?;
+        relay.attend(Box::new(source)).map_err(Fault::new)?;
+        self.run_loop(relay, None)
+    }
+
+    fn run_loop(
+        self,
+        mut relay: nsplice_relay::Relay,
+        listener: Option<Box<dyn Hold>>,
+    ) -> Result<u8, Fault> {
+        self.attend_children(&mut relay)?;
+        let ending = Ending::default();
+        let lock = self.lock.map(|lock| Box::new(lock) as Box<dyn Hold>);
+        let leftovers = listener.into_iter().chain(lock).collect();
+        let watchman = Watchman {
+            signals: self.signals,
+            journal: self.context.journal.clone(),
+            ending: ending.clone(),
+            leftovers,
+            leaves_links: true,
+        };
+        relay.attend(Box::new(watchman)).map_err(Fault::new)?;
+        relay.run().map_err(Fault::new)?;
+        Ok(ending.signal().map_or_else(|| u8::from(self.context.journal.failed()), signals::status))
+    }
+}

@@ -1,0 +1,177 @@
+//! What the relay tells, in socat's messages.
+
+use std::io;
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::Arc;
+
+use nsplice_relay::open::describe;
+use nsplice_relay::{Joined, Limit, Observer, Outcome, Record, Side, Traffic, Work};
+
+use crate::endpoint::ACCEPT_TIMED_OUT;
+use crate::journal::{Journal, Level};
+
+use super::{manners, Job};
+
+/// Tells of links.
+#[derive(Debug)]
+pub(super) struct Teller {
+    journal: Journal,
+    /// Whether each link is what socat has a process for, whose end is told as well.
+    many: bool,
+    /// Whether the bytes are told at the end (`--statistics`).
+    statistics: bool,
+    /// The status of a link whose second address could not be opened.
+    unopened: u8,
+    /// The descriptors that each side is read from and written to, where socat's numbers are not
+    /// those of the relay's duplicates.
+    numbers: [Numbers; 2],
+    /// The side that the command line's first address is.
+    first_side: Side,
+    status: LastStatus,
+    /// Bytes of the links that have ended, first forth, then back.
+    ended: [u64; 2],
+    /// Those of the links that are being reported.
+    alive: [u64; 2],
+}
+
+/// The numbers of the descriptors of one side: the one it is read from, the one it is written to.
+pub(super) type Numbers = [Option<RawFd>; 2];
+
+/// The exit status of the link that ended last.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LastStatus(Arc<AtomicU8>);
+
+impl LastStatus {
+    /// 0 as long as no link has ended.
+    pub(super) fn get(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Teller {
+    /// Tells of the links of `job`; `many` if each is what socat has a process for.
+    pub(super) fn new(job: &Job, many: bool) -> Self {
+        let line = &job.line;
+        Self {
+            journal: job.context.journal.clone(),
+            many,
+            statistics: line.flags.statistics,
+            unopened: job.unopened_status(&line.second),
+            numbers: [manners::numbers(&line.first), manners::numbers(&line.second)],
+            first_side: job.first_side,
+            status: job.status.clone(),
+            ended: [0; 2],
+            alive: [0; 2],
+        }
+    }
+
+    /// The number of the descriptor that `side` is read from.
+    fn source(&self, link: &Joined, side: Side) -> RawFd {
+        self.numbers[side as usize][0].unwrap_or(link.sources[side as usize])
+    }
+
+    /// The number of the descriptor that `side` is written to.
+    fn sink(&self, link: &Joined, side: Side) -> RawFd {
+        self.numbers[side as usize][1].unwrap_or(link.sinks[side as usize])
+    }
+}
+
+impl Drop for Teller {
+    fn drop(&mut self) {
+        if self.statistics {
+            self.reported();
+        }
+    }
+}
+
+impl Observer for Teller {
+    fn relaying(&mut self, link: &Joined) {
+        let sides = [self.first_side, self.first_side.other()];
+        let [a, b] = sides.map(|side| self.source(link, side));
+        let [c, d] = sides.map(|side| self.sink(link, side));
+        self.journal.switch_to_syslog();
+        self.journal.tell(
+            Level::Notice,
+            format_args!("starting data transfer loop with FDs [{a},{c}] and [{b},{d}]"),
+        );
+    }
+
+    fn side_reset(&mut self, link: &Joined, side: Side, error: &io::Error) {
+        let fd = self.source(link, side);
+        let told = format_args!("read({fd}, 0x0, {BLOCK}): {}", describe(error));
+        self.journal.tell(Level::Warning, told);
+    }
+
+    fn side_ended(&mut self, link: &Joined, side: Side) {
+        let number = if side == self.first_side { 1 } else { 2 };
+        let fd = self.source(link, side);
+        self.journal.tell(Level::Notice, format_args!("socket {number} (fd {fd}) is at EOF"));
+    }
+
+    fn ended(&mut self, record: &Record<'_>) {
+        self.ended[0] += record.up.written;
+        self.ended[1] += record.down.written;
+        let detail = record.detail.unwrap_or_default();
+        let status = match record.outcome {
+            // That has been told where it happened.
+            Outcome::OpenFailed(_) if detail == ACCEPT_TIMED_OUT => 0,
+            Outcome::OpenFailed(_) => {
+                self.journal.tell(Level::Error, detail);
+                self.unopened
+            }
+            Outcome::Expired(Limit::Idle) => {
+                self.journal.tell(Level::Notice, "inactivity timeout triggered");
+                0
+            }
+            Outcome::Reset(side) | Outcome::Failed(side) => {
+                self.failed(record, side, detail);
+                1
+            }
+            _ => 0,
+        };
+        self.status.0.store(status, Ordering::Relaxed);
+        if self.many {
+            self.journal.tell(Level::Notice, format_args!("exiting with status {status}"));
+        }
+    }
+
+    fn carrying(&mut self, up: Traffic, down: Traffic) {
+        self.alive[0] += up.written;
+        self.alive[1] += down.written;
+    }
+
+    fn reported(&mut self) {
+        for (index, way) in ["left to right", "right to left"].into_iter().enumerate() {
+            let bytes = self.ended[index] + self.alive[index];
+            let text = format_args!("STATISTICS: {way}: {bytes} byte(s)");
+            self.journal.tell(Level::Warning, text);
+        }
+        self.alive = [0; 2];
+    }
+}
+
+impl Teller {
+    /// A read(2) or write(2) failed.
+    fn failed(&self, record: &Record<'_>, side: Side, detail: &str) {
+        let Some(joined) = record.joined else { return };
+        // Without an error the reader is known to have gone before anything was written to it.
+        let (work, detail) = match detail {
+            "" => (Some(Work::Write), "Broken pipe"),
+            detail => (record.work, detail),
+        };
+        let (name, fd) = match work {
+            Some(Work::Write) => ("write", self.sink(&joined, side)),
+            _ => ("read", self.source(&joined, side)),
+        };
+        let lane = if side == Side::Upstream { record.up } else { record.down };
+        let left = match work {
+            Some(Work::Write) => lane.read - lane.written,
+            _ => BLOCK,
+        };
+        self.journal.tell(Level::Error, format_args!("{name}({fd}, 0x0, {left}): {detail}"));
+    }
+}
+
+/// What socat reads at once.
+const BLOCK: u64 = 8192;
