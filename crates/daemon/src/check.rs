@@ -44,6 +44,7 @@ fn in_words(survey: &Survey, destination: Option<&Destination>) -> String {
         target(survey),
         backends(survey, destination).to_string(),
         tools(survey).to_string(),
+        names(survey).to_string(),
         capabilities(survey).to_string(),
         system(survey).to_string(),
         advice(survey, destination) + "\n",
@@ -89,6 +90,22 @@ fn tools(survey: &Survey) -> Table<2> {
         let path = tool.path.as_ref().map(|path| path.display().to_string());
         let found = path.or_else(|| tool.problem.clone()).unwrap_or_else(none);
         table.row([tool.name.clone(), found]);
+    }
+    table
+}
+
+fn names(survey: &Survey) -> Table<3> {
+    let mut table = Table::new(["NAME", "PATH", "PROGRAM"]);
+    for report in &survey.names {
+        let path = report.path.as_ref().map(|path| path.display().to_string());
+        let program = match (&report.path, report.program, &report.version) {
+            (None, ..) => "not in PATH".to_owned(),
+            (_, Some("nsplice"), _) => "nsplice itself".to_owned(),
+            (_, Some(program), Some(version)) => format!("{program} {version}"),
+            (_, Some(program), None) => program.to_owned(),
+            (_, None, _) => "unknown".to_owned(),
+        };
+        table.row([report.name.to_owned(), path.unwrap_or_else(none), program]);
     }
     table
 }

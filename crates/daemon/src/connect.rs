@@ -36,6 +36,7 @@ pub(crate) fn run(request: ConnectRequest) -> Result<Exit, Failure> {
         opener: plan.opener()?,
         limits: opening.limits,
         places: Arc::new(Places::unlimited()),
+        manners: Arc::default(),
     };
     let (ending, ended) = channel();
     let work = Work {

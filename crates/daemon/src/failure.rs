@@ -9,6 +9,7 @@ use nsplice_relay::RelayError;
 use crate::bind::ListenError;
 use crate::config::ConfigError;
 use crate::exit::Exit;
+use crate::install::InstallError;
 use crate::stdio::StdioError;
 
 /// Why a command could not do what it was asked for. The message is for people.
@@ -39,6 +40,9 @@ pub(crate) enum Failure {
     /// Standard input or output is of no use.
     #[error(transparent)]
     Stdio(#[from] StdioError),
+    /// The names of socat and nsenter could not be taken or given back.
+    #[error(transparent)]
+    Install(#[from] InstallError),
     /// The one link of `connect` did not end cleanly.
     #[error("{sentence}")]
     Link {
@@ -77,6 +81,7 @@ impl Failure {
                 exit => exit,
             },
             Self::Listen(_) => Exit::Listen,
+            Self::Install(error) => error.exit(),
             Self::Link { exit, .. } => *exit,
             Self::Relay(_) | Self::Stdio(_) | Self::Defect | Self::System { .. } => Exit::Failed,
         }

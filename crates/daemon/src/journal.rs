@@ -168,8 +168,9 @@ struct LinkFields<'a> {
 
 impl KV for LinkFields<'_> {
     fn serialize(&self, _: &Line<'_>, out: &mut dyn Serializer) -> slog::Result {
-        let Record { forward, backend, client, outcome, detail, up, down, open_time, duration } =
-            self.record;
+        let Record {
+            forward, backend, client, outcome, detail, up, down, open_time, duration, ..
+        } = self.record;
         if let Some(detail) = detail {
             out.emit_str(Key::from("detail"), detail)?;
         }

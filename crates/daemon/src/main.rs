@@ -1,13 +1,15 @@
 //! nsplice: reach a TCP port inside a container's network namespace from the node.
 //!
 //! This program is thin: options, configuration, signals and logs. Moving bytes is
-//! `nsplice-relay`, opening upstreams is `nsplice-backend`.
+//! `nsplice-relay`, opening upstreams is `nsplice-backend`; what it does under the names `socat` and
+//! `nsenter` is `nsplice-socat`, and is asked for first.
 //!
 //! A command line becomes a [`request::Request`], each kind of request has a file of its own, and
 //! whatever keeps it from being done becomes a [`failure::Failure`], which knows its exit code. The
 //! process ends here and nowhere else.
 
 mod address;
+mod applet;
 mod bind;
 mod check;
 mod config;
@@ -16,6 +18,7 @@ mod environment;
 mod exit;
 mod failure;
 mod forward;
+mod install;
 mod journal;
 mod limit;
 mod log;
@@ -31,6 +34,7 @@ mod stdio;
 mod table;
 mod values;
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -41,8 +45,12 @@ use crate::opt::Answer;
 use crate::request::Request;
 
 fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    if let Some(status) = applet::run(&words) {
+        return ExitCode::from(status);
+    }
     let environment = Environment(&|variable| std::env::var_os(variable));
-    let exit = match opt::parse(std::env::args_os(), environment) {
+    let exit = match opt::parse(words, environment) {
         Ok(request) => act(request).unwrap_or_else(|failure| {
             tell(io::stderr(), &failure.line());
             failure.exit()
@@ -65,6 +73,7 @@ fn act(request: Request) -> Result<Exit, Failure> {
         Request::Connect(request) => connect::run(request),
         Request::Run(request) => run::run(&request).map(|()| Exit::Done),
         Request::Check(request) => check::run(&request),
+        Request::Install(request) => install::run(&request).map(|()| Exit::Done),
     }
 }
 

@@ -14,11 +14,13 @@ use structopt::clap::{AppSettings, Error, ErrorKind};
 use structopt::StructOpt;
 
 use crate::address::{merge, AddressError, AddressList};
+use crate::applet::Applet;
 use crate::environment::{Environment, EnvironmentError};
 use crate::log::{LogFormat, LogLevel};
 use crate::ports::{port, PortPair};
 use crate::request::{
-    CheckFormat, CheckRequest, ConnectRequest, ForwardRequest, Opening, Request, RunRequest,
+    CheckFormat, CheckRequest, ConnectRequest, ForwardRequest, InstallRequest, LinkChange, Opening,
+    Others, Request, RunRequest,
 };
 use crate::values::{LinkCount, LoopCount, Time, TimeLimit};
 
@@ -58,6 +60,7 @@ pub(crate) fn parse(
         Command::Connect(typed) => typed.into_request(environment).map(Request::Connect),
         Command::Run(typed) => typed.into_request(environment).map(Request::Run),
         Command::Check(typed) => typed.into_request(environment).map(Request::Check),
+        Command::Install(typed) => Ok(Request::Install(typed.into_request())),
     }
 }
 
@@ -113,6 +116,14 @@ enum Command {
         help_message = text::HELP,
     )]
     Check(Check),
+    #[structopt(
+        about = text::INSTALL_ABOUT,
+        usage = text::INSTALL_USAGE,
+        template = text::BARE_TEMPLATE,
+        after_help = text::INSTALL_EXAMPLES,
+        help_message = text::HELP,
+    )]
+    Install(Install),
 }
 
 #[derive(Debug, StructOpt)]
@@ -171,6 +182,18 @@ struct Check {
     tools: Tools,
     #[structopt(long, value_name = "FORMAT", help = text::OUTPUT)]
     output: Option<CheckFormat>,
+}
+
+#[derive(Debug, StructOpt)]
+struct Install {
+    #[structopt(value_name = "DIR", parse(from_os_str), help = text::LINK_DIRECTORY)]
+    directory: PathBuf,
+    #[structopt(long, help = text::LINK_NSENTER)]
+    nsenter: bool,
+    #[structopt(long, help = text::FORCE)]
+    force: bool,
+    #[structopt(long, conflicts_with_all = &["nsenter", "force"], help = text::UNINSTALL)]
+    uninstall: bool,
 }
 
 #[derive(Debug, StructOpt)]
@@ -261,6 +284,20 @@ impl Check {
             options: self.tools.into_options(environment)?,
             format: environment.twin(self.output, "output", str::parse)?.unwrap_or_default(),
         })
+    }
+}
+
+impl Install {
+    fn into_request(self) -> InstallRequest {
+        let change = if self.uninstall {
+            LinkChange::Remove
+        } else {
+            let mut applets = vec![Applet::Socat];
+            applets.extend(self.nsenter.then_some(Applet::Nsenter));
+            let others = if self.force { Others::KeptAside } else { Others::Stay };
+            LinkChange::Make { applets, others }
+        };
+        InstallRequest { directory: self.directory, change }
     }
 }
 

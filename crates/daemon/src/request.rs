@@ -7,6 +7,7 @@ use nsplice_backend::{Choice, Destination, Host, Options, Target};
 use nsplice_relay::Limits;
 
 use crate::address::Address;
+use crate::applet::Applet;
 use crate::log::{LogFormat, LogLevel};
 use crate::ports::PortPair;
 use crate::values::LoopCount;
@@ -22,6 +23,8 @@ pub(crate) enum Request {
     Run(RunRequest),
     /// What works here.
     Check(CheckRequest),
+    /// The names of socat and nsenter.
+    Install(InstallRequest),
 }
 
 /// `nsplice forward`.
@@ -80,6 +83,38 @@ pub(crate) struct CheckRequest {
     pub(crate) options: Options,
     /// How the answer looks.
     pub(crate) format: CheckFormat,
+}
+
+/// `nsplice install`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct InstallRequest {
+    /// Where the links are.
+    pub(crate) directory: PathBuf,
+    /// What becomes of them.
+    pub(crate) change: LinkChange,
+}
+
+/// What becomes of links.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LinkChange {
+    /// They are made.
+    Make {
+        /// Which.
+        applets: Vec<Applet>,
+        /// What becomes of others that have their names.
+        others: Others,
+    },
+    /// All that lead to us are removed, and what was kept aside for them comes back.
+    Remove,
+}
+
+/// What becomes of another program that has the name of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// It stays, and the link is not made.
+    Stay,
+    /// It is kept aside.
+    KeptAside,
 }
 
 /// How `check` answers.

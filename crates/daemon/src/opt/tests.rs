@@ -145,11 +145,41 @@ fn refusals_say_what_would_be_right() {
 
 #[test]
 fn help_fits_a_terminal() {
-    for command in ["--help", "forward --help", "connect --help", "run --help", "check --help"] {
-        let Err(Answer::Help(text)) = read(command) else { panic!("{command}") };
+    for command in ["", "forward", "connect", "run", "check", "install"] {
+        let command = format!("{command} --help");
+        let Err(Answer::Help(text)) = read(command.trim_start()) else { panic!("{command}") };
         assert!(text.contains("EXAMPLES:"), "{command}");
         for line in text.lines() {
             assert!(line.chars().count() <= 100, "{command}: {line}");
         }
     }
+}
+
+#[test]
+fn the_applets_are_listed_like_the_commands() {
+    let Err(Answer::Help(text)) = read("--help") else { panic!("no help") };
+    let (_, listed) = text.split_once("COMMANDS:\n").unwrap();
+    let (listed, _) = listed.split_once("\n\n").unwrap();
+    let column =
+        |line: &str| line.len() - line.trim_start().split_once(' ').unwrap().1.trim().len();
+    let columns: Vec<_> = listed.lines().map(column).collect();
+    assert!(columns.iter().all(|each| *each == columns[0]), "{listed}");
+    assert!(listed.contains("nsplice socat") && listed.contains("nsplice nsenter"), "{listed}");
+}
+
+#[test]
+fn install_makes_links_or_removes_them() {
+    let change = |words| match read(words) {
+        Ok(Request::Install(request)) => request.change,
+        other => panic!("{words}: {other:?}"),
+    };
+    let make = |applets: &[Applet], others| LinkChange::Make { applets: applets.into(), others };
+    assert_eq!(change("install /d"), make(&[Applet::Socat], Others::Stay));
+    assert_eq!(
+        change("install /d --nsenter --force"),
+        make(&[Applet::Socat, Applet::Nsenter], Others::KeptAside)
+    );
+    assert_eq!(change("install --uninstall /d"), LinkChange::Remove);
+    assert!(refusal("install --uninstall --force /d").contains("--force"));
+    assert!(refusal("install").contains("<DIR>"));
 }

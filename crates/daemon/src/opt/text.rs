@@ -9,6 +9,8 @@ USAGE:
 
 COMMANDS:
 {subcommands}
+    socat      Run a socat command line: nsplice socat ...
+    nsenter    Run an nsenter command line: nsplice nsenter ...
 
 OPTIONS:
 {unified}
@@ -43,6 +45,21 @@ OPTIONS:
 {unified}
 
 Options may also be set in the environment: NSPLICE_LOG for --log, and so on.
+
+{after-help}";
+
+/// [`COMMAND_TEMPLATE`] for a command that the environment says nothing to.
+pub(super) const BARE_TEMPLATE: &str = "\
+{about}
+
+USAGE:
+    {usage}
+
+ARGS:
+{positionals}
+
+OPTIONS:
+{unified}
 
 {after-help}";
 
@@ -142,6 +159,31 @@ EXAMPLES:
 
     # Whether and how port 8080 of a container is reached, for a script
     nsplice check --output json docker/web 8080";
+
+pub(super) const INSTALL_ABOUT: &str = "Let this program be called as socat, and as nsenter";
+
+pub(super) const INSTALL_USAGE: &str = "\
+nsplice install [--nsenter] [--force] DIR
+    nsplice install --uninstall DIR";
+
+pub(super) const INSTALL_EXAMPLES: &str = "\
+Makes the symbolic link DIR/socat, and with --nsenter DIR/nsenter. What it cannot do by that name it
+leaves to another socat: the program that NSPLICE_SOCAT_FALLBACK names, or `socat1` in PATH.
+
+EXAMPLES:
+    # Before /usr/bin in most PATHs, and in nobody's way
+    nsplice install /usr/local/bin
+
+    # In place of the real socat, which is kept as socat.nsplice-saved
+    nsplice install --force /usr/bin
+
+    # As it was before
+    nsplice install --uninstall /usr/bin";
+
+pub(super) const LINK_DIRECTORY: &str = "The directory of the links";
+pub(super) const LINK_NSENTER: &str = "Make the link nsenter as well";
+pub(super) const FORCE: &str = "Keep another program of that name aside instead of failing";
+pub(super) const UNINSTALL: &str = "Remove the links, and bring back what was kept aside";
 
 pub(super) const TARGET: &str =
     "What to reach: pid/N, netns/NAME, netns//PATH, docker/NAME or tcp/HOST";

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nix::sys::signal::Signal;
 use nsplice_testkit::peer::patient;
-use nsplice_testkit::talk::{echo, expect_reset};
+use nsplice_testkit::talk::{echo, expect_eof, expect_reset};
 use nsplice_testkit::{connect, listen, Program, Server};
 
 use crate::binary::{end_of, nsplice, quiet};
@@ -149,7 +149,7 @@ fn a_standard_output_that_nobody_reads_stops_no_link() {
     for _ in 0..3600 {
         let client = connect(local);
         client.shutdown(Shutdown::Write).unwrap();
-        assert_eq!((&client).read(&mut [0; 1]).unwrap(), 0);
+        expect_eof(&client);
     }
     send(Signal::SIGTERM, &child.0);
     assert_eq!(child.0.wait().unwrap().code(), Some(0), "not even at its end");
@@ -174,7 +174,7 @@ fn a_standard_error_that_nobody_reads_stops_no_link() {
     for _ in 0..LINKS {
         let client = connect(local);
         client.shutdown(Shutdown::Write).unwrap();
-        assert_eq!((&client).read(&mut [0; 1]).unwrap(), 0);
+        expect_eof(&client);
     }
     send(Signal::SIGTERM, &child.0);
     assert_eq!(child.0.wait().unwrap().code(), Some(0), "not even at its end");

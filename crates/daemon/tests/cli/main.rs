@@ -1,9 +1,12 @@
 //! The command line, seen from outside: what is printed where, and what is said by the exit code.
 
+mod applets;
 #[path = "../binary/mod.rs"]
 mod binary;
 mod connect;
 mod forward;
+mod install;
+mod nsenter;
 mod run;
 
 use std::fs;
@@ -46,8 +49,15 @@ fn closed_port() -> (Socket, u16) {
 
 #[test]
 fn help_and_version_go_to_standard_output() {
-    for line in ["--help", "forward --help", "port-forward -h", "connect -h", "run -h", "check -h"]
-    {
+    for line in [
+        "--help",
+        "forward --help",
+        "port-forward -h",
+        "connect -h",
+        "run -h",
+        "check -h",
+        "install -h",
+    ] {
         let end = end_of(&mut nsplice(line));
         assert_eq!((end.code, end.stderr.as_str()), (0, ""), "{line}");
         assert!(end.stdout.contains("USAGE:\n    nsplice "), "{line}: {}", end.stdout);
@@ -129,7 +139,7 @@ fn check_answers_people_and_programs() {
     let line = format!("check tcp/127.0.0.1 {}", server.port());
     let end = end_of(&mut nsplice(&line));
     assert_eq!((end.code, end.stderr.as_str()), (0, ""));
-    for heading in ["TARGET ", "BACKEND ", "TOOL ", "CAPABILITY ", "SYSTEM "] {
+    for heading in ["TARGET ", "BACKEND ", "TOOL ", "NAME ", "CAPABILITY ", "SYSTEM "] {
         assert!(end.stdout.lines().any(|line| line.starts_with(heading)), "{}", end.stdout);
     }
     assert!(end.stdout.lines().last().unwrap().starts_with("All is well: "), "{}", end.stdout);

@@ -1,0 +1,166 @@
+//! `nsplice install`, seen from outside.
+
+use std::fs;
+use std::os::unix::fs::{symlink, PermissionsExt};
+use std::path::Path;
+
+use nix::unistd::geteuid;
+use tempfile::TempDir;
+
+use nsplice_testkit::program::copy_program;
+
+use crate::binary::{end_of, nsplice, quiet, End};
+
+/// A directory that programs are in.
+struct Bin(TempDir);
+
+impl Bin {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a directory"))
+    }
+
+    fn path(&self) -> String {
+        self.0.path().display().to_string()
+    }
+
+    fn name(&self, name: &str) -> std::path::PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn install(&self, options: &str) -> End {
+        end_of(&mut nsplice(&format!("install {options} {}", self.path())))
+    }
+
+    /// All names in it, sorted.
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.0.path()).expect("a directory");
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.expect("an entry").file_name().display().to_string())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn leads_to(&self, name: &str) -> String {
+        fs::read_link(self.name(name)).expect("a link").display().to_string()
+    }
+}
+
+fn binary() -> String {
+    let path = Path::new(env!("CARGO_BIN_EXE_nsplice")).canonicalize();
+    path.expect("nsplice is there").display().to_string()
+}
+
+fn done(lines: &[String]) -> End {
+    End { code: 0, stdout: lines.concat(), stderr: String::new() }
+}
+
+#[test]
+fn links_are_made_once_and_removed_once() {
+    let bin = Bin::new();
+    let (path, binary) = (bin.path(), binary());
+    let made = |name| format!("{path}/{name} -> {binary}\n");
+    let there = |name| format!("{path}/{name} is a link to {binary} already\n");
+    assert_eq!(bin.install(""), done(&[made("socat")]));
+    assert_eq!(bin.names(), ["socat"]);
+    assert_eq!(bin.leads_to("socat"), binary);
+    assert_eq!(bin.install("--force"), done(&[there("socat")]));
+    assert_eq!(bin.install("--nsenter"), done(&[there("socat"), made("nsenter")]));
+    assert_eq!(bin.names(), ["nsenter", "socat"]);
+
+    let gone = |name, how| format!("{path}/{name} is {how}\n");
+    let both = |how| done(&[gone("socat", how), gone("nsenter", how)]);
+    assert_eq!(bin.install("--uninstall"), both("removed"));
+    assert_eq!(bin.install("--uninstall"), both("not there"));
+    assert_eq!(bin.names(), [""; 0]);
+}
+
+#[test]
+fn another_program_stays_unless_force_keeps_it_aside() {
+    let bin = Bin::new();
+    let (path, binary) = (bin.path(), binary());
+    fs::write(bin.name("nsenter"), "the real one").unwrap();
+    fs::set_permissions(bin.name("nsenter"), fs::Permissions::from_mode(0o751)).unwrap();
+    let refused = format!(
+        "error: {path}/nsenter is another program; --force would keep it aside and take its name\n"
+    );
+    assert_eq!(bin.install("--nsenter"), quiet(1, refused));
+    assert_eq!(bin.names(), ["nsenter"], "socat was not linked either");
+
+    symlink("/usr/bin/true", bin.name("socat")).unwrap();
+    let end = bin.install("--nsenter --force");
+    let expected = [
+        format!("{path}/socat is kept as {path}/socat.nsplice-saved\n"),
+        format!("{path}/socat -> {binary}\n"),
+        format!(
+            "NSPLICE_SOCAT_FALLBACK={path}/socat.nsplice-saved would let it do what nsplice does \
+             not; `socat1` in PATH does so too\n"
+        ),
+        format!("{path}/nsenter is kept as {path}/nsenter.nsplice-saved\n"),
+        format!("{path}/nsenter -> {binary}\n"),
+    ];
+    assert_eq!(end, done(&expected));
+    assert_eq!(bin.names(), ["nsenter", "nsenter.nsplice-saved", "socat", "socat.nsplice-saved"]);
+    assert_eq!(bin.install("--nsenter --force").code, 0, "once more changes nothing");
+
+    let back = |name| format!("{path}/{name} is what it was before\n");
+    assert_eq!(bin.install("--uninstall"), done(&[back("socat"), back("nsenter")]));
+    assert_eq!(bin.names(), ["nsenter", "socat"]);
+    assert_eq!(bin.leads_to("socat"), "/usr/bin/true");
+    assert_eq!(fs::read_to_string(bin.name("nsenter")).unwrap(), "the real one");
+    assert_eq!(fs::metadata(bin.name("nsenter")).unwrap().permissions().mode() & 0o777, 0o751);
+
+    let stays = |name| format!("{path}/{name} is another program and stays\n");
+    assert_eq!(bin.install("--uninstall"), done(&[stays("socat"), stays("nsenter")]));
+    assert_eq!(bin.names(), ["nsenter", "socat"]);
+}
+
+#[test]
+fn what_is_kept_aside_is_never_written_over() {
+    let bin = Bin::new();
+    fs::write(bin.name("socat"), "new").unwrap();
+    fs::write(bin.name("socat.nsplice-saved"), "old").unwrap();
+    let path = bin.path();
+    let refused = format!(
+        "error: {path}/socat.nsplice-saved is there already, from an earlier --force; \
+         move it away first\n"
+    );
+    assert_eq!(bin.install("--force"), quiet(1, refused));
+    assert_eq!(bin.install("--uninstall").code, 0);
+    assert_eq!(fs::read_to_string(bin.name("socat")).unwrap(), "new");
+    assert_eq!(fs::read_to_string(bin.name("socat.nsplice-saved")).unwrap(), "old");
+    assert_eq!(bin.names(), ["socat", "socat.nsplice-saved"]);
+}
+
+#[test]
+fn a_copy_that_has_the_name_itself_is_left_alone() {
+    let bin = Bin::new();
+    copy_program(binary(), bin.name("nsplice"));
+    fs::hard_link(bin.name("nsplice"), bin.name("socat")).unwrap();
+    let mut command = std::process::Command::new(bin.name("nsplice"));
+    let end = end_of(command.args(["install", "--force"]).arg(bin.0.path()));
+    assert_eq!(end, done(&[format!("{}/socat is nsplice itself\n", bin.path())]));
+    let mut command = std::process::Command::new(bin.name("nsplice"));
+    assert_eq!(end_of(command.args(["install", "--uninstall"]).arg(bin.0.path())).code, 0);
+    assert_eq!(bin.names(), ["nsplice", "socat"]);
+}
+
+#[test]
+fn what_cannot_be_done_is_told_by_the_exit_code() {
+    let end = end_of(&mut nsplice("install /nonexistent/bin"));
+    let line = "error: cannot use /nonexistent/bin: No such file or directory\n";
+    assert_eq!(end, quiet(1, line));
+
+    let bin = Bin::new();
+    fs::create_dir(bin.name("socat")).unwrap();
+    let line = format!("error: {}/socat is a directory\n", bin.path());
+    assert_eq!(bin.install("--force"), quiet(1, line));
+
+    if geteuid().is_root() {
+        return nsplice_testkit::skip::skipped("privilege", "root may write everywhere");
+    }
+    let bin = Bin::new();
+    fs::set_permissions(bin.0.path(), fs::Permissions::from_mode(0o555)).unwrap();
+    let line = format!("error: cannot make the link {}/socat: Permission denied\n", bin.path());
+    assert_eq!(bin.install(""), quiet(5, line));
+}
