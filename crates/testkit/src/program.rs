@@ -257,6 +257,17 @@ impl Lines {
     }
 }
 
+/// Copies a program, so that the copy can be run at once.
+///
+/// A process of its own does it: whatever another thread of ours starts while a file is open for
+/// writing inherits that descriptor up to its exec, and until then the file cannot be run (ETXTBSY).
+#[track_caller]
+pub fn copy_program(from: impl AsRef<Path>, to: impl AsRef<Path>) {
+    let (from, to) = (from.as_ref(), to.as_ref());
+    let status = Command::new("cp").arg("--").args([from, to]).status().expect("cp can be started");
+    assert!(status.success(), "cp {} {}: {status}", from.display(), to.display());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

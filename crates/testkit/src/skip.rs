@@ -73,6 +73,7 @@ fn package_of(tool: &str) -> &str {
         "dockerd" | "docker" => "docker.io",
         "busybox" => "busybox-static",
         "ps" => "procps",
+        "script" => "bsdutils",
         other => other,
     }
 }

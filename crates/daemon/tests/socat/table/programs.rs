@@ -1,0 +1,197 @@
+//! EXEC and SYSTEM.
+
+use super::*;
+use crate::case::{case, Case};
+
+pub(super) const CASES: &[Case] = &[
+    case(
+        "programs/cat",
+        "socat - EXEC:cat",
+        &[Start, Type("ping\n"), Read("ping"), EndInput, Exit],
+    ),
+    case("programs/by its path", "socat - EXEC:/bin/cat", ONE_LINE),
+    case("programs/lower case", "socat - exec:'/bin/cat'", ONE_LINE),
+    case("programs/first", "socat EXEC:cat -", ONE_LINE),
+    case("programs/with words", "socat -u EXEC:'echo one  two   three' -", NO_INPUT),
+    case("programs/quoted", "socat -u EXEC:'printf %s\\\\n \"a b\" c' -", NO_INPUT),
+    case("programs/quoted twice", "socat -u \"EXEC:'echo a,b:c'\" -", NO_INPUT),
+    case("programs/missing", "socat - EXEC:/nosuch/program", RUN).rules(|report| {
+        // Whether socat also tells of the child's status is a race.
+        let told = "E execvp(\"/nosuch/program\", \"/nosuch/program\"): No such file or directory";
+        ends(report, "status 1", told)
+    }),
+    case("programs/missing in PATH", "socat - EXEC:nosuchprogram", RUN).rules(|report| {
+        let told = "E execvp(\"nosuchprogram\", \"nosuchprogram\"): No such file or directory";
+        ends(report, "status 1", told)
+    }),
+    case("programs/not executable", "socat - EXEC:./file", &[Shell("echo >file"), Start, Exit]).rules(|report| {
+        ends(report, "status 1", "E execvp(\"./file\", \"./file\"): Permission denied")
+    }),
+    // Whether socat tells of the child, and takes its status for a failure, is a race.
+    case("programs/a failure", "socat - EXEC:false", RUN).rules(|report| {
+        ends(report, "status 1", "E waitpid(): child PID exited with status 1")
+    }),
+    case("programs/a failure by SYSTEM", "socat - SYSTEM:'exit 3'", RUN).rules(|report| {
+        ends(report, "status 1", "E waitpid(): child PID exited with status 3")
+    }),
+    case("programs/killed", "socat - SYSTEM:'kill -9 $$'", RUN),
+    case("programs/system", "socat -u SYSTEM:'echo one; echo two' -", NO_INPUT),
+    case("programs/system with a variable", "socat -u SYSTEM:'A=b; echo $A' -", NO_INPUT),
+    case("programs/system, colon", "socat -u SYSTEM:'echo a\\:b' -", NO_INPUT),
+    case("programs/system that reads", "socat - SYSTEM:'read a; echo got $a'", ONE_LINE),
+    case("programs/its errors", "socat -u SYSTEM:'echo out; echo err >&2' -", NO_INPUT),
+    case("programs/its errors too", "socat -u SYSTEM:'echo out; echo err >&2',stderr -", NO_INPUT),
+    case("programs/pipes", "socat - EXEC:cat,pipes", ONE_LINE),
+    case(
+        "programs/pipes are pipes",
+        "socat -u SYSTEM:'stat -Lc %F /dev/stdin /dev/stdout',pipes -",
+        NO_INPUT,
+    ),
+    case("programs/a socket pair", "socat SYSTEM:'stat -Lc %F /dev/stdin /dev/stdout' -", NO_INPUT),
+    case(
+        "programs/nofork",
+        "socat TCP-LISTEN:7000 EXEC:cat,nofork",
+        &[
+            Start,
+            Connect("client", FRONT),
+            Say("client", "ping\n"),
+            Hear("client", "ping"),
+            Fin("client"),
+            HearEnd("client"),
+            Exit,
+        ],
+    ),
+    case("programs/nofork first", "socat EXEC:cat,nofork -", RUN),
+    case(
+        "programs/nofork, fork",
+        "socat TCP-LISTEN:7000,fork EXEC:cat,nofork",
+        serves_many!(FRONT, "ping"),
+    ),
+    case(
+        "programs/setsid",
+        "socat -u EXEC:./script,setsid -",
+        &[
+            Shell(concat!(
+                "printf '#!/bin/sh\\nps -o sid= -p $$ | grep -qw $$ && echo leader\\n' >script; ",
+                "chmod +x script"
+            )),
+            Start,
+            EndInput,
+            Exit,
+        ],
+    ),
+    case("programs/su", "socat -u EXEC:id,su=nobody -", NO_INPUT),
+    case(
+        "programs/su, environment",
+        "socat -u SYSTEM:'echo $USER $LOGNAME $HOME $SHELL',su=nobody -",
+        NO_INPUT,
+    ),
+    case("programs/setuid", "socat -u EXEC:'id -u',setuid=nobody -", NO_INPUT),
+    case("programs/setgid", "socat -u EXEC:'id -g',setgid=nogroup -", NO_INPUT),
+    case("programs/no such su", "socat -u EXEC:id,su=nosuch -", RUN),
+    case("programs/umask", "socat -u SYSTEM:umask,umask=027 -", NO_INPUT),
+    case("programs/fdin and fdout", "socat - SYSTEM:'cat <&3 >&4',fdin=3,fdout=4", ONE_LINE),
+    case(
+        "programs/path",
+        "socat -u EXEC:here,path=. -",
+        &[Shell("printf '#!/bin/sh\\necho found\\n' >here; chmod +x here"), Start, EndInput, Exit],
+    ),
+    case(
+        "programs/environment",
+        "socat -u SYSTEM:'env | grep ^SOCAT_ | grep -v -e PID -e PEERPORT | sort' -",
+        NO_INPUT,
+    ),
+    case(
+        "programs/environment, pids",
+        "socat - SYSTEM:'env | grep -c ^SOCAT_P*ID=[0-9]'",
+        NO_INPUT,
+    ),
+    case(
+        "programs/environment of a listener",
+        "socat TCP-LISTEN:7000,fork SYSTEM:'env | grep ^SOCAT_ | grep -v -e PID -e PEERPORT | sort'",
+        &[Start, Connect("client", FRONT), HearEnd("client"), Fin("client"), Kill(SIGTERM), Exit],
+    ),
+    case(
+        "programs/environment of a listener, 6",
+        "socat TCP6-LISTEN:7000 SYSTEM:'env | grep ^SOCAT_ | grep -v -e PID -e PEERPORT | sort'",
+        &[Start, Connect("client", Tcp6(7000)), HearEnd("client"), Exit],
+    ),
+    case(
+        "programs/environment of a listener, UNIX",
+        "socat UNIX-LISTEN:front.sock SYSTEM:'env | grep ^SOCAT_ | grep -v -e PID -e PEERPORT | sort'",
+        &[Start, Connect("client", Unix("front.sock")), HearEnd("client"), Exit],
+    ),
+    case(
+        "programs/environment by a name",
+        "socat -lp other -u SYSTEM:'env | grep ^OTHER_ | grep -v -e PID -e PEERPORT | sort' -",
+        NO_INPUT,
+    ),
+    case("programs/server", "socat TCP-LISTEN:7000 EXEC:cat", serves!(FRONT, "ping")),
+    case(
+        "programs/server, fork",
+        "socat TCP-LISTEN:7000,fork,reuseaddr EXEC:cat",
+        serves_many!(FRONT, "ping"),
+    ),
+    case(
+        "programs/server, UNIX",
+        "socat UNIX-LISTEN:front.sock,fork EXEC:cat",
+        serves_many!(Unix("front.sock"), "ping"),
+    ),
+    case(
+        "programs/server, su",
+        "socat TCP-LISTEN:7000,fork,su=nobody EXEC:'id -un'",
+        &[Start, Connect("client", FRONT), HearEnd("client"), Fin("client"), Kill(SIGTERM), Exit],
+    ),
+    case(
+        "programs/server that answers and goes",
+        "socat TCP-LISTEN:7000,fork SYSTEM:'echo bye'",
+        &[
+            Start,
+            Connect("client", FRONT),
+            Hear("client", "bye"),
+            HearEnd("client"),
+            Fin("client"),
+            Kill(SIGTERM),
+            Exit,
+        ],
+    ),
+    case(
+        "programs/an answer after the end",
+        "socat TCP-LISTEN:7000 SYSTEM:'cat; echo end'",
+        &[
+            Start,
+            Connect("client", FRONT),
+            Say("client", "ping\n"),
+            Fin("client"),
+            Hear("client", "end"),
+            HearEnd("client"),
+            Exit,
+        ],
+    ),
+    case("programs/one that does not end", "socat - EXEC:'sleep 30'", NO_INPUT),
+    case(
+        "programs/SIGTERM",
+        "socat - EXEC:'cat'",
+        &[Start, Type("ping\n"), Read("ping"), Kill(SIGTERM), Exit],
+    ),
+    case("programs/much", "socat - EXEC:cat", &[Start, TypeRamp(1_000_000), EndInput, Exit]),
+    case(
+        "programs/to each other",
+        "socat EXEC:'echo ping' SYSTEM:'cat >out'",
+        &[Start, EndInput, Exit],
+    ),
+    case(
+        "programs/reverse",
+        "socat TCP4:127.0.0.1:7001 EXEC:cat",
+        &[
+            Listen("s", BACK),
+            Start,
+            Accept("s", "server"),
+            Say("server", "ping\n"),
+            Hear("server", "ping"),
+            Fin("server"),
+            HearEnd("server"),
+            Exit,
+        ],
+    ),
+];
