@@ -19,17 +19,18 @@ nsplice-load: client and origin on both sides of a TCP relay, in one process
   nsplice-load pingpong [--links N] [--size BYTES]            requests and replies      (64, 1024)
   nsplice-load connect  [--parallel K]                        connect, 64 B, 64 B, close (1)
   nsplice-load idle     [--links N] [--hold]                  memory of idle links      (2000)
+  nsplice-load start    [--program PATH]                      PROGRAM - TCP4:localhost:PORT, a process each (socat)
 
   nsplice-load ports N       print N free TCP ports of 127.0.0.1, outside the range of outgoing connections
   nsplice-load table FILE    print the measurements in FILE (the JSON lines of the above) side by side
 
-for every workload:
+for every workload, the first three of them not for start:
   --relay ADDR:PORT     where the relay listens; without it the client connects straight to the origin
+  --cgroup DIR          control group of the relay, for its CPU and memory; repeat it for the hierarchies of cgroup v1
+  --pid PID             the relay's process (children count too), where there is no control group
   --origin ADDR:PORT    where our origin listens, to which the relay forwards (127.0.0.1:0)
   --seconds S           length of the measured window (3); for idle, the longest wait for memory to settle
   --warmup S            unmeasured time before it (0.5)
-  --cgroup DIR          control group of the relay, for its CPU and memory; repeat it for the hierarchies of cgroup v1
-  --pid PID             the relay's process (children count too), where there is no control group
   --peer NAME           the name of the row (direct)
   --round N             which repetition this is (1)
 
@@ -83,11 +84,11 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Failur
     match verb.as_str() {
         "ports" => Ok(Command::Ports(number("ports", &only(&verb, rest)?, 1, 1000)?)),
         "table" => Ok(Command::Table(PathBuf::from(only(&verb, rest)?))),
-        "bulk" | "pingpong" | "connect" | "idle" => {
+        "bulk" | "pingpong" | "connect" | "idle" | "start" => {
             plan(&verb, Options::read(rest)?).map(Command::Measure)
         }
         other => Err(Failure::Usage(format!(
-            "{other:?} is not one of bulk, pingpong, connect, idle, ports, table"
+            "{other:?} is not one of bulk, pingpong, connect, idle, start, ports, table"
         ))),
     }
 }
@@ -113,13 +114,24 @@ fn plan(verb: &str, mut options: Options) -> Result<Plan, Failure> {
         "connect" => Workload::Connect {
             parallel: options.number("--parallel", 1, MOST_LINKS)?.unwrap_or(1),
         },
-        _ => Workload::Idle {
+        "idle" => Workload::Idle {
             links: options.number("--links", 1, MOST_LINKS)?.unwrap_or(2000),
             hold: options.take("--hold").is_some(),
         },
+        _ => Workload::Start,
     };
     let mut plan = Plan::new(workload);
-    plan.relay = options.parsed("--relay", "an address and port such as 127.0.0.1:8080")?;
+    if workload == Workload::Start {
+        if let Some(program) = options.take("--program") {
+            plan.program = PathBuf::from(program);
+        }
+    } else {
+        plan.relay = options.parsed("--relay", "an address and port such as 127.0.0.1:8080")?;
+        while let Some(dir) = options.take("--cgroup") {
+            plan.cgroups.push(PathBuf::from(dir));
+        }
+        plan.pid = options.parsed("--pid", "a process id")?;
+    }
     if let Some(origin) =
         options.parsed::<SocketAddr>("--origin", "an address and port such as 127.0.0.1:8080")?
     {
@@ -131,10 +143,6 @@ fn plan(verb: &str, mut options: Options) -> Result<Plan, Failure> {
     if let Some(warmup) = options.seconds("--warmup")? {
         plan.warmup = warmup;
     }
-    while let Some(dir) = options.take("--cgroup") {
-        plan.cgroups.push(PathBuf::from(dir));
-    }
-    plan.pid = options.parsed("--pid", "a process id")?;
     if let Some(peer) = options.take("--peer") {
         plan.peer = peer;
     }
@@ -262,6 +270,10 @@ mod tests {
             panic!("refused");
         };
         assert_eq!(plan.workload, Workload::Idle { links: 2000, hold: true });
+        let Ok(Command::Measure(plan)) = parse_line("start") else {
+            panic!("refused");
+        };
+        assert_eq!((plan.workload, plan.program), (Workload::Start, PathBuf::from("socat")));
     }
 
     #[test]
@@ -284,6 +296,8 @@ mod tests {
         assert!(refusal("bulk --seconds -1").contains("from 0 to"));
         assert!(refusal("bulk --seconds nan").contains("from 0 to"));
         assert!(refusal("connect --relay nowhere").contains("127.0.0.1:8080"));
+        assert!(refusal("start --relay 127.0.0.1:7").contains("--relay is not an option of start"));
+        assert!(refusal("idle --program socat").contains("--program is not an option of idle"));
         assert!(refusal("ports").contains("one argument"));
     }
 }

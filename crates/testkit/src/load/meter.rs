@@ -207,8 +207,20 @@ impl Window<'_> {
 }
 
 fn own_cpu() -> Result<Duration, Failure> {
-    let usage = getrusage(UsageWho::RUSAGE_SELF)
-        .map_err(|e| Failure::system("read our own CPU time", e))?;
+    cpu_of(UsageWho::RUSAGE_SELF)
+}
+
+/// CPU time of the children that this process has waited for.
+///
+/// # Errors
+///
+/// When the system does not tell.
+pub fn children_cpu() -> Result<Duration, Failure> {
+    cpu_of(UsageWho::RUSAGE_CHILDREN)
+}
+
+fn cpu_of(who: UsageWho) -> Result<Duration, Failure> {
+    let usage = getrusage(who).map_err(|e| Failure::system("read our own CPU time", e))?;
     let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     Ok(Duration::from_micros(u64::try_from(micros).unwrap_or(0)))
 }

@@ -21,6 +21,9 @@
 //! is part of each report: `load_busy` is the share of one CPU this process used, and a run without `--relay` (the row
 //! "direct") shows what the load costs alone.
 //!
+//! [`start`] differs: it starts a program for each connection, so there is no relay that must be up first, and what it
+//! counts is what its children used.
+//!
 //! Contents are not checked here; the tests of the relay do that. Lengths are.
 
 pub mod args;
@@ -39,6 +42,7 @@ pub mod ports;
 pub mod process;
 pub mod ready;
 pub mod report;
+pub mod start;
 pub mod table;
 
 use failure::Failure;
@@ -59,7 +63,9 @@ pub fn measure(plan: &Plan) -> Result<Measurement, Failure> {
     let relay = plan.relay.unwrap_or(origin);
     let meter = Meter::open(&plan.cgroups, plan.pid)?;
 
-    ready::wait(relay, &listener)?;
+    if plan.workload != Workload::Start {
+        ready::wait(relay, &listener)?;
+    }
     match plan.workload {
         Workload::Bulk { streams, direction } => {
             bulk::run(plan, relay, listener, &meter, streams, direction)
@@ -69,5 +75,6 @@ pub fn measure(plan: &Plan) -> Result<Measurement, Failure> {
         }
         Workload::Connect { parallel } => connect::run(plan, relay, listener, &meter, parallel),
         Workload::Idle { links, hold } => idle::run(plan, relay, listener, &meter, links, hold),
+        Workload::Start => start::run(plan, &listener, &meter),
     }
 }

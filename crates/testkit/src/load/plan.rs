@@ -45,6 +45,8 @@ pub enum Workload {
         /// Keep them after the measurement until stdin has a line or ends.
         hold: bool,
     },
+    /// A program started for each connection, its first byte, its end; again and again.
+    Start,
 }
 
 impl Workload {
@@ -66,6 +68,7 @@ impl Workload {
             Self::PingPong { links, size } => format!("ping-pong {links} x {size} B"),
             Self::Connect { parallel } => format!("connect-request-close {parallel} at a time"),
             Self::Idle { .. } => "idle links".to_owned(),
+            Self::Start => "start to first byte".to_owned(),
         }
     }
 
@@ -78,6 +81,7 @@ impl Workload {
             Self::Bulk { streams, .. } => streams,
             Self::PingPong { links, .. } | Self::Idle { links, .. } => links,
             Self::Connect { parallel } => parallel * 2,
+            Self::Start => 1,
         };
         u64::try_from(links * 2 + OWN).unwrap_or(u64::MAX)
     }
@@ -100,6 +104,8 @@ pub struct Plan {
     pub cgroups: Vec<PathBuf>,
     /// The relay's process, for machines without control groups.
     pub pid: Option<u32>,
+    /// The program that is started for each connection, where the workload is that.
+    pub program: PathBuf,
     /// The name of the row.
     pub peer: String,
     /// Which repetition this is.
@@ -118,6 +124,7 @@ impl Plan {
             warmup: Duration::from_millis(500),
             cgroups: Vec::new(),
             pid: None,
+            program: PathBuf::from("socat"),
             peer: "direct".to_owned(),
             round: 1,
         }

@@ -2,11 +2,15 @@
 //!
 //! Weaker than a group in two ways, so it is the fall-back: `/proc/PID/stat` counts in ticks of 10 ms, and a child
 //! that came and went is only in its parent's "children" times. Kernel memory is not in it at all.
+//!
+//! A [`Footprint`] is another thing: the exact memory of one process, for comparing programs of which one connection
+//! takes one.
 
 use super::failure::Failure;
 use nix::unistd::{sysconf, SysconfVar};
 use std::collections::HashMap;
 use std::fs;
+use std::ops::AddAssign;
 use std::time::Duration;
 
 /// What `/proc/PID/stat` says of one process, in the units it uses.
@@ -44,6 +48,41 @@ pub fn ticks(count: u64) -> Duration {
 pub fn memory(pid: u32) -> Result<u64, Failure> {
     let page = system_number(SysconfVar::PAGE_SIZE).unwrap_or(4096);
     Ok(family(pid)?.iter().map(|s| s.pages * page).sum())
+}
+
+/// The memory of one process.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Footprint {
+    /// Bytes mapped in.
+    pub resident: u64,
+    /// Bytes of that which are its own, and no file's: what one more such process costs.
+    pub own: u64,
+}
+
+impl AddAssign for Footprint {
+    fn add_assign(&mut self, other: Self) {
+        self.resident += other.resident;
+        self.own += other.own;
+    }
+}
+
+/// The memory of `pid` alone.
+///
+/// # Errors
+///
+/// When the process is gone, or is not ours to look at.
+pub fn footprint(pid: u32) -> Result<Footprint, Failure> {
+    let path = format!("/proc/{pid}/smaps_rollup");
+    let text = fs::read_to_string(&path).map_err(|e| Failure::system(format!("read {path}"), e))?;
+    parse_rollup(&text).ok_or_else(|| Failure::Relay(format!("{path} holds no Rss and Anonymous")))
+}
+
+fn parse_rollup(text: &str) -> Option<Footprint> {
+    let bytes = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
+    };
+    Some(Footprint { resident: bytes("Rss:")?, own: bytes("Anonymous:")? })
 }
 
 fn system_number(variable: SysconfVar) -> Option<u64> {
@@ -105,7 +144,16 @@ mod tests {
     }
 
     #[test]
+    fn a_rollup_is_read() {
+        let text = "5582-7ffe ---p 00000000 00:00 0    [rollup]\nRss:    5288 kB\nPss:     990 kB\nAnonymous:  800 kB\n";
+        let footprint = Footprint { resident: 5288 * 1024, own: 800 * 1024 };
+        assert_eq!(parse_rollup(text), Some(footprint));
+        assert_eq!(parse_rollup("Rss: 1 kB\n"), None);
+    }
+
+    #[test]
     fn this_process_has_memory() {
+        assert!(footprint(std::process::id()).expect("we are alive").resident > 0);
         assert!(memory(std::process::id()).expect("we are alive") > 0);
         assert!(cpu(u32::MAX).is_err());
     }

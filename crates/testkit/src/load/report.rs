@@ -28,6 +28,10 @@ pub enum Figure {
     P99Micros,
     /// Memory of the relay for each idle link.
     BytesPerLink,
+    /// Memory that a process has mapped in.
+    ResidentBytes,
+    /// What of that is its own, and no file's.
+    OwnBytes,
     /// Share of one CPU that the relay used; several threads can make it more than 1.
     RelayBusy,
     /// Share of one CPU that this process used.
@@ -228,6 +232,8 @@ impl Figure {
             Self::P50Micros => column("p50 us", Better::Less, 0, 1.0),
             Self::P99Micros => column("p99 us", Better::Less, 0, 1.0),
             Self::BytesPerLink => column("bytes per link", Better::Less, 0, 1.0),
+            Self::ResidentBytes => column("RSS KiB", Better::Less, 0, 1.0 / 1024.0),
+            Self::OwnBytes => column("own KiB", Better::Less, 0, 1.0 / 1024.0),
             Self::RelayBusy => column("% relay CPU", Better::Neither, 0, 100.0),
             Self::LoadBusy => column("% load CPU", Better::Neither, 0, 100.0),
             Self::OthersBusy => column("% other CPU", Better::Neither, 0, 100.0),

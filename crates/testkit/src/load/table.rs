@@ -7,7 +7,7 @@
 //!
 //! Under the rows stands how the subject (the peer called `nsplice`) compares with the best of the others, for each
 //! figure by itself. "direct" has no relay in it and is never the best peer; nor is a variant of the subject, such as
-//! `nsplice-copy`.
+//! `nsplice-copy`. Under that stands how `nsplice-socat` compares with the socat whose command line it runs.
 
 use super::failure::Failure;
 use super::report::{Better, Figure, Measurement};
@@ -18,6 +18,9 @@ use std::path::Path;
 
 /// The peer whose comparison with the others is the point of it all.
 const SUBJECT: &str = "nsplice";
+
+/// One that stands in for another, and that other.
+const STAND_IN: (&str, &str) = ("nsplice-socat", "socat");
 
 /// The yardstick without a relay.
 const YARDSTICK: &str = "direct";
@@ -111,7 +114,15 @@ fn lay_out_case(text: &mut String, case: &str, members: &[&Measurement]) {
     if peers.contains(&SUBJECT) {
         let mut row = vec![format!("{SUBJECT} / best peer")];
         for &figure in &figures {
-            row.push(ratio(members, &peers, figure).unwrap_or_default());
+            row.push(ratio_to_best(members, &peers, figure).unwrap_or_default());
+        }
+        grid.push(row);
+    }
+    let (stand_in, original) = STAND_IN;
+    if peers.contains(&stand_in) && peers.contains(&original) {
+        let mut row = vec![format!("{stand_in} / {original}")];
+        for &figure in &figures {
+            row.push(ratio(members, stand_in, original, figure).unwrap_or_default());
         }
         grid.push(row);
     }
@@ -147,9 +158,21 @@ fn cell(figure: Figure, values: &[f64]) -> String {
     format!("{} ({} - {}){mark}", column.format(median), column.format(least), column.format(most))
 }
 
-fn ratio(members: &[&Measurement], peers: &[&str], figure: Figure) -> Option<String> {
+fn median(members: &[&Measurement], peer: &str, figure: Figure) -> Option<f64> {
+    spread(&values(members, peer, figure)).map(|(_, median, _)| median)
+}
+
+fn ratio(members: &[&Measurement], one: &str, other: &str, figure: Figure) -> Option<String> {
+    if figure.column()?.better == Better::Neither {
+        return None;
+    }
+    let (ours, theirs) = (median(members, one, figure)?, median(members, other, figure)?);
+    Some(format!("{:.3}", ours / theirs))
+}
+
+fn ratio_to_best(members: &[&Measurement], peers: &[&str], figure: Figure) -> Option<String> {
     let better = figure.column()?.better;
-    let median = |peer: &str| spread(&values(members, peer, figure)).map(|(_, median, _)| median);
+    let median = |peer: &str| median(members, peer, figure);
     let ours = median(SUBJECT)?;
     let others = peers
         .iter()
@@ -241,6 +264,15 @@ mod tests {
         let text = lay_out(&all);
         let last = text.lines().find(|l| l.contains("best peer")).expect("a ratio row");
         assert!(last.contains("0.80 (fast)") && last.contains("0.80 (lean)"), "{text}");
+    }
+
+    #[test]
+    fn a_stand_in_is_compared_with_its_original() {
+        let all = [measurement("socat", 1, 10.0, 0.5), measurement("nsplice-socat", 1, 20.0, 0.1)];
+        let text = lay_out(&all);
+        let last = text.lines().find(|l| l.contains("nsplice-socat / socat")).expect("a ratio row");
+        assert!(last.contains("2.000") && last.contains("0.200"), "{text}");
+        assert!(!text.contains("best peer"), "{text}");
     }
 
     #[test]
