@@ -154,10 +154,7 @@ impl LaneMover<'_> {
             }
             Ok(written) => {
                 *self.conduit = Conduit::Pipe { pipe, pending: pending - written };
-                // Taking less is no sign of fullness: a signal ends a splice(2) early (any signal,
-                // SIGCONT too), a file has its own reasons. No event would tell of room that is
-                // there, so only the next call's EAGAIN is believed.
-                let sink = if written == 0 { Sink::Full } else { Sink::Taking };
+                let sink = if self.is_full_after(written) { Sink::Full } else { Sink::Taking };
                 Step { written, sink, ..Step::NOTHING }
             }
             Err(Errno::EAGAIN) => {
@@ -169,6 +166,18 @@ impl LaneMover<'_> {
                 self.pool.discard(pipe);
                 Step { sink: Sink::Failed(errno), ..Step::NOTHING }
             }
+        }
+    }
+
+    /// Whether a sink that took only `written` bytes of those in a pipe has no room left, so that an
+    /// event will tell when it has. A file has its reasons of its own, which the next call tells; and
+    /// before Linux 6.5 any signal, SIGCONT too, ended a splice(2) early (`splice_from_pipe_next`),
+    /// after which no event would come. poll(2) knows, and asks the kernel for that event.
+    fn is_full_after(&self, written: usize) -> bool {
+        if self.sink.kind.is_socket() {
+            !self.sink.is_ready(PollFlags::POLLOUT).unwrap_or(true)
+        } else {
+            written == 0
         }
     }
 
