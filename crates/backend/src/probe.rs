@@ -66,11 +66,7 @@ fn wait(source: BorrowedFd<'_>, left: Duration) -> Option<Wake> {
         let ready = poll(&mut watched, timeout).unwrap_or(0);
         let seen = watched.first().and_then(PollFd::revents).unwrap_or(PollFlags::empty());
         if ready > 0 {
-            return Some(Wake {
-                readable: seen.intersects(PollFlags::POLLIN | PollFlags::POLLHUP),
-                writable: seen.contains(PollFlags::POLLOUT),
-                error: seen.contains(PollFlags::POLLERR),
-            });
+            return Some(seen.into());
         }
         if left.is_zero() {
             return None;

@@ -5,7 +5,6 @@
 
 use std::fmt::{self, Debug};
 use std::os::fd::BorrowedFd;
-use std::time::Duration;
 
 use crate::downstream::Downstream;
 
@@ -28,10 +27,8 @@ pub trait Attendant: Debug + Send {
 pub enum Order {
     /// Nothing; the descriptor has nothing more to say.
     Nothing,
-    /// As [`crate::Handle::drain`]; attendants are dismissed.
-    Drain(Option<Duration>),
-    /// As `Drain(None)`, and when the listeners are closed this is called with the number of links
-    /// that are alive.
+    /// As [`crate::Handle::drain`] without a time; attendants are dismissed. When the listeners are
+    /// closed this is called with the number of links that are alive.
     DrainThen(Box<dyn FnOnce(usize) + Send>),
     /// The observer is told what the links that are alive have carried so far.
     Report,
@@ -46,7 +43,6 @@ impl Debug for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Nothing => "Nothing",
-            Self::Drain(_) => "Drain",
             Self::DrainThen(_) => "DrainThen",
             Self::Report => "Report",
             Self::Stop => "Stop",

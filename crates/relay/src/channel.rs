@@ -77,19 +77,15 @@ impl Channel {
         }
     }
 
-    /// Says "no more": shuts a socket down, closes the sink of a pair.
+    /// Says "no more": shuts the sending half of a socket down, closes the sink of a pair.
     pub(crate) fn finish(&mut self, how: Finish) -> nix::Result<()> {
-        let how = match how {
-            Finish::Shut => Shutdown::Write,
-            Finish::ShutBoth => Shutdown::Both,
-            Finish::Nothing => return Ok(()),
-        };
         match self {
+            _ if how == Finish::Nothing => Ok(()),
             Self::Closed => Ok(()),
-            Self::Stream(socket, _) => shutdown(socket.as_raw_fd(), how),
+            Self::Stream(socket, _) => shutdown(socket.as_raw_fd(), Shutdown::Write),
             Self::Pair(pair) => match pair.sink.take() {
                 // Closing is not enough for a socket that someone else holds, too.
-                Some((fd, kind)) if kind.is_socket() => shutdown(fd.as_raw_fd(), how),
+                Some((fd, kind)) if kind.is_socket() => shutdown(fd.as_raw_fd(), Shutdown::Write),
                 _ => Ok(()),
             },
         }

@@ -79,8 +79,6 @@ pub enum Finish {
     /// The sending half of a socket is shut down, the sink of a pair is closed.
     #[default]
     Shut,
-    /// Both halves of a socket are shut down.
-    ShutBoth,
     /// Not at all while the link lives.
     Nothing,
 }

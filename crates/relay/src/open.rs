@@ -17,6 +17,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
+use nix::poll::PollFlags;
 
 /// Opens the upstreams of one forward. It lives on the thread of one loop.
 pub trait Opener: fmt::Debug + Send {
@@ -62,6 +63,17 @@ pub struct Wake {
 impl Wake {
     /// The first call of an attempt, before anything was waited for.
     pub const START: Self = Self { readable: false, writable: false, error: false };
+}
+
+impl From<PollFlags> for Wake {
+    /// What poll(2) reported of the source, for whoever drives an attempt without a loop.
+    fn from(seen: PollFlags) -> Self {
+        Self {
+            readable: seen.intersects(PollFlags::POLLIN | PollFlags::POLLHUP),
+            writable: seen.contains(PollFlags::POLLOUT),
+            error: seen.contains(PollFlags::POLLERR),
+        }
+    }
 }
 
 /// How far an attempt has come.

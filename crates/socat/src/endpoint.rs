@@ -39,7 +39,7 @@ mod vsock;
 pub(crate) use accept::ACCEPT_TIMED_OUT;
 pub(crate) use admission::Admission;
 pub(crate) use listen::{failure_status, post, Post};
-pub(crate) use local::{children, identity, program, terminal, Way};
+pub(crate) use local::{children, identity, program, terminal, without_process, Way};
 
 use accept::Reception;
 use candidate::Connection;

@@ -26,12 +26,14 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use nsplice_relay::{
-    Downstream, Forward, Hold, Limits, Manners, OpenError, Places, Relay, Settings, Side, Upstream,
+    Downstream, Forward, Hold, Limits, Manners, OpenError, Opener, Places, Relay, Settings, Side,
+    Upstream,
 };
 
 use crate::endpoint::identity::Identity;
 use crate::endpoint::{
-    children, failure_status, opener, post, program, terminal, Context, ACCEPT_TIMED_OUT,
+    children, failure_status, opener, post, program, terminal, without_process, Context,
+    ACCEPT_TIMED_OUT,
 };
 use crate::fallback::replace_by_real;
 use crate::fault::Fault;
@@ -124,8 +126,13 @@ fn run(line: CommandLine, program: &str, journal: &Journal) -> Result<u8, Fault>
         return Err(Fault::new("option nofork is not allowed here"));
     }
     // Both addresses are looked at before anything is opened.
-    opener(&line.first, first_way, &context)?;
-    opener(&line.second, second_way, &context)?;
+    let first = opener(&line.first, first_way, &context)?;
+    let second = opener(&line.second, second_way, &context)?;
+    if !manners::starts_programs(&line.second) {
+        // The first address may change the whole process; by the second it is too late for that.
+        without_process(manners::read(&line.second))?;
+        without_process(manners::written(&line.second))?;
+    }
     let manners = manners::manners(&line, filters, first_side);
     let lock = line.flags.lock.as_ref().map(lock::take).transpose()?;
     let signals = Signals::collect()
@@ -141,20 +148,18 @@ fn run(line: CommandLine, program: &str, journal: &Journal) -> Result<u8, Fault>
         lock,
     };
     if !manners::read(&job.line.first).has(Opt::Fork) {
-        return job.carry_once();
+        return job.carry_once(first, second);
     }
     match post(&job.line.first, &job.context)? {
-        Some(post) => job.serve(post),
-        None => job.reconnect(),
+        Some(post) => job.serve(post, second),
+        None => job.reconnect(first, second),
     }
 }
 
 impl Job {
     /// Opens both addresses and carries one link.
-    fn carry_once(self) -> Result<u8, Fault> {
+    fn carry_once(self, mut first: Box<dyn Opener>, second: Box<dyn Opener>) -> Result<u8, Fault> {
         let journal = self.context.journal.clone();
-        let [way, _] = manners::ways(self.line.flags.directions);
-        let mut first = opener(&self.line.first, way, &self.context)?;
         let opened = driver::open(first.as_mut(), Some((&self.signals, &journal)));
         drop(first);
         let (downstream, holds) = match opened {
@@ -168,7 +173,7 @@ impl Job {
             return Err(self.become_program(address, &downstream));
         }
         let (mut relay, _handle) = self.relay(false)?;
-        relay.adopt(downstream, self.forward(Places::unlimited())?).map_err(Fault::new)?;
+        relay.adopt(downstream, self.forward(second, Places::unlimited())).map_err(Fault::new)?;
         self.attend_children(&mut relay)?;
         let ending = Ending::default();
         let status = self.status.clone();
@@ -245,15 +250,14 @@ impl Job {
         relay.attend(Box::new(nursery)).map_err(Fault::new)
     }
 
-    fn forward(&self, places: Places) -> Result<Forward, Fault> {
-        let [_, way] = manners::ways(self.line.flags.directions);
-        Ok(Forward {
+    fn forward(&self, opener: Box<dyn Opener>, places: Places) -> Forward {
+        Forward {
             name: Arc::from("socat"),
-            opener: opener(&self.line.second, way, &self.context)?,
+            opener,
             limits: self.limits.clone(),
             places: Arc::new(places),
             manners: Arc::clone(&self.manners),
-        })
+        }
     }
 
     fn relay(&self, many: bool) -> Result<(Relay, nsplice_relay::Handle), Fault> {

@@ -43,10 +43,6 @@ impl Relay {
     fn carry_out(&mut self, order: Order) {
         match order {
             Order::Nothing => {}
-            Order::Drain(time) => {
-                self.attendants.clear();
-                self.drain(time);
-            }
             Order::DrainThen(then) => {
                 self.attendants.clear();
                 self.drain(None);

@@ -78,7 +78,7 @@ pub(crate) fn opener(
 }
 
 /// Refuses what changes a process, where there is none but the one that serves all links.
-fn without_process(address: &Address) -> Result<(), Fault> {
+pub(crate) fn without_process(address: &Address) -> Result<(), Fault> {
     let changes = [
         Opt::Su,
         Opt::SuDelayed,

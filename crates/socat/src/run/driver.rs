@@ -47,11 +47,7 @@ pub(super) fn open(opener: &mut dyn Opener, signals: Option<(&Signals, &Journal)
             let _ = poll(&mut sources, PollTimeout::NONE);
             let seen = sources.first().and_then(PollFd::revents).unwrap_or(PollFlags::empty());
             if !seen.is_empty() {
-                break Wake {
-                    readable: seen.intersects(PollFlags::POLLIN | PollFlags::POLLHUP),
-                    writable: seen.contains(PollFlags::POLLOUT),
-                    error: seen.contains(PollFlags::POLLERR),
-                };
+                break seen.into();
             }
         };
     }

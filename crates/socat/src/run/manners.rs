@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use nsplice_backend::unacknowledged;
 use nsplice_relay::{Endings, Ends, Filter, Finish, Lanes, Limits, Manners, Side, WhenFull};
-
 use socket2::{Domain, SockRef};
 
 use crate::dump::Direction;

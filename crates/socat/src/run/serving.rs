@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use nsplice_backend::Branch;
-use nsplice_relay::{Attendant, Downstream, Hold, Order, Places};
+use nsplice_relay::{Attendant, Downstream, Hold, Opener, Order, Places};
 
-use crate::endpoint::{children, opener, terminal, Post};
+use crate::endpoint::{children, terminal, Post};
 use crate::fault::Fault;
 use crate::journal::{Journal, Level};
 use crate::language::Opt;
@@ -120,10 +120,10 @@ fn exit_without_closing(status: u8) -> ! {
 
 impl Job {
     /// Serves all clients of a listening address.
-    pub(super) fn serve(self, post: Post) -> Result<u8, Fault> {
+    pub(super) fn serve(self, post: Post, second: Box<dyn Opener>) -> Result<u8, Fault> {
         let Post { mut opener, max_children, admission, limit } = post;
         let signals = Some((&self.signals, &self.context.journal));
-        let (socket, mut holds) = match driver::open(opener.as_mut(), signals) {
+        let (socket, holds) = match driver::open(opener.as_mut(), signals) {
             Opened::Open(upstream) => split(upstream),
             Opened::Failed(error) => return Err(self.unopened(error)),
             Opened::Interrupted(signal) => return Ok(signals::status(signal)),
@@ -133,24 +133,26 @@ impl Job {
         };
         self.assume_identity()?;
         let places = max_children.map_or_else(Places::unlimited, Places::new);
-        let mut forward = self.forward(places)?;
-        forward.opener = Box::new(Doorkeeper::new(admission, forward.opener));
+        let doorkeeper = Box::new(Doorkeeper::new(admission, second));
+        let forward = self.forward(doorkeeper, places);
         let (mut relay, _handle) = self.relay(true)?;
         relay.add_forward(forward, [socket]).map_err(Fault::new)?;
         if let Some(mut limit) = limit {
             limit.start(signals::release);
             relay.attend(Box::new(limit)).map_err(Fault::new)?;
         }
-        self.run_loop(relay, holds.pop())
+        self.run_loop(relay, holds)
     }
 
     /// Opens a connecting address again and again.
-    pub(super) fn reconnect(self) -> Result<u8, Fault> {
-        let forward = self.forward(Places::unlimited())?;
+    pub(super) fn reconnect(
+        self,
+        first: Box<dyn Opener>,
+        second: Box<dyn Opener>,
+    ) -> Result<u8, Fault> {
+        let forward = self.forward(second, Places::unlimited());
         let (mut relay, _handle) = self.relay(true)?;
         let number = relay.add_forward(forward, Vec::<OwnedFd>::new()).map_err(Fault::new)?;
-        let [way, _] = manners::ways(self.line.flags.directions);
-        let first = opener(&self.line.first, way, &self.context)?;
         let interval = manners::read(&self.line.first).time(Opt::Interval);
         let source = Reconnector::start(
             number,
@@ -160,18 +162,17 @@ impl Job {
         )
         .map_err(|error| Fault::new(format_args!("cannot start a thread: {error}")))?;
         relay.attend(Box::new(source)).map_err(Fault::new)?;
-        self.run_loop(relay, None)
+        self.run_loop(relay, Vec::new())
     }
 
     fn run_loop(
         self,
         mut relay: nsplice_relay::Relay,
-        listener: Option<Box<dyn Hold>>,
+        mut leftovers: Vec<Box<dyn Hold>>,
     ) -> Result<u8, Fault> {
         self.attend_children(&mut relay)?;
         let ending = Ending::default();
-        let lock = self.lock.map(|lock| Box::new(lock) as Box<dyn Hold>);
-        let leftovers = listener.into_iter().chain(lock).collect();
+        leftovers.extend(self.lock.map(|lock| Box::new(lock) as Box<dyn Hold>));
         let watchman = Watchman {
             signals: self.signals,
             journal: self.context.journal.clone(),

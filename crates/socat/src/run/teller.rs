@@ -29,7 +29,7 @@ pub(super) struct Teller {
     /// The side that the command line's first address is.
     first_side: Side,
     status: LastStatus,
-    /// Bytes of the links that have ended, first forth, then back.
+    /// Bytes of the links that have ended, by the side that they came from.
     ended: [u64; 2],
     /// Those of the links that are being reported.
     alive: [u64; 2],
@@ -142,8 +142,10 @@ impl Observer for Teller {
     }
 
     fn reported(&mut self) {
-        for (index, way) in ["left to right", "right to left"].into_iter().enumerate() {
-            let bytes = self.ended[index] + self.alive[index];
+        // Bytes go up from the first address, unless that is the upstream.
+        let sides = [self.first_side, self.first_side.other()];
+        for (way, from) in ["left to right", "right to left"].into_iter().zip(sides) {
+            let bytes = self.ended[from as usize] + self.alive[from as usize];
             let text = format_args!("STATISTICS: {way}: {bytes} byte(s)");
             self.journal.tell(Level::Warning, text);
         }

@@ -37,6 +37,7 @@ const REFUSED: &[Case] = refused! {
     "SOCKS4": "socat - SOCKS4:127.0.0.1:x:80", "SOCKS4";
     "PROXY": "socat - PROXY:127.0.0.1:x:80", "PROXY";
     "TUN": "socat - TUN:192.0.2.1/24", "TUN";
+    "su of a second address": "socat - TCP4:127.0.0.1:7001,su=nobody", "option \"su\"";
     "SCTP": "socat - SCTP:127.0.0.1:7001", "SCTP";
     "IP": "socat - IP4:127.0.0.1:254", "IP4";
 };
