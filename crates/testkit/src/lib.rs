@@ -1,4 +1,4 @@
-//! What the tests and benchmarks of nsplice are made with; never part of a shipped program.
+//! What the tests of nsplice are made with; never part of a shipped program.
 //!
 //! Tests here use real things: real namespaces, real sockets, real programs and signals. This crate
 //! makes them short to write, gives each wait an end, and cleans up whatever happens.
@@ -12,7 +12,6 @@
 //! - [`mod@skip`]: what a test does where it cannot run.
 
 pub mod census;
-pub mod load;
 pub mod namespace;
 pub mod peer;
 pub mod program;

@@ -182,7 +182,7 @@ mod tests {
     use super::*;
     use crate::load::net;
     use crate::load::plan::Workload;
-    use crate::skip::require_tool;
+    use nsplice_testkit::skip::require_tool;
     use std::net::{Ipv4Addr, SocketAddr};
 
     fn origin() -> TcpListener {

@@ -1,8 +1,8 @@
-//! `nsplice-load`: load for a TCP relay from both of its sides. See [`nsplice_testkit::load`].
+//! `nsplice-load`: load for a TCP relay from both of its sides. See [`nsplice_compare::load`].
 
-use nsplice_testkit::load::args::{self, Command};
-use nsplice_testkit::load::failure::Failure;
-use nsplice_testkit::load::{measure, ports, table};
+use nsplice_compare::load::args::{self, Command};
+use nsplice_compare::load::failure::Failure;
+use nsplice_compare::load::{measure, ports, table};
 use std::io::Write;
 use std::process::ExitCode;
 

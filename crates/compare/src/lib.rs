@@ -1,0 +1,3 @@
+//! The backend comparison: what each way into a namespace costs and how it behaves.
+
+pub mod load;
