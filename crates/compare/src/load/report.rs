@@ -59,10 +59,10 @@ pub enum Figure {
 /// One peer, one case, one round.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
-    /// Which relay.
-    pub peer: String,
+    /// The name of the subject: which relay, or none.
+    pub subject: String,
     /// Which workload and size.
-    pub case: String,
+    pub workload: String,
     /// Which repetition.
     pub round: u32,
     /// How CPU and memory were measured.
@@ -80,8 +80,8 @@ impl Measurement {
     #[must_use]
     pub fn bare(plan: &Plan, meter: &Meter, wall: Duration) -> Self {
         Self {
-            peer: plan.peer.clone(),
-            case: plan.workload.case(),
+            subject: plan.peer.clone(),
+            workload: plan.workload.case(),
             round: plan.round,
             meter: meter.name().to_owned(),
             seconds: wall.as_secs_f64(),
@@ -176,7 +176,7 @@ impl Measurement {
     }
 
     fn readable(&self) -> String {
-        let mut text = format!("{}, {}, round {}:", self.peer, self.case, self.round);
+        let mut text = format!("{}, {}, round {}:", self.subject, self.workload, self.round);
         let mut separator = ' ';
         for (figure, &value) in &self.figures {
             if let Some(column) = figure.column() {

@@ -62,8 +62,8 @@ pub fn from_file(path: &Path) -> Result<String, Failure> {
 #[must_use]
 pub fn lay_out(all: &[Measurement]) -> String {
     let mut text = String::new();
-    for case in in_order(all.iter().map(|m| m.case.as_str())) {
-        let members: Vec<&Measurement> = all.iter().filter(|m| m.case == case).collect();
+    for case in in_order(all.iter().map(|m| m.workload.as_str())) {
+        let members: Vec<&Measurement> = all.iter().filter(|m| m.workload == case).collect();
         lay_out_case(&mut text, case, &members);
     }
     if !text.is_empty() {
@@ -88,7 +88,7 @@ pub fn lay_out(all: &[Measurement]) -> String {
 }
 
 fn lay_out_case(text: &mut String, case: &str, members: &[&Measurement]) {
-    let peers = in_order(members.iter().map(|m| m.peer.as_str()));
+    let peers = in_order(members.iter().map(|m| m.subject.as_str()));
     let figures: BTreeSet<Figure> = members
         .iter()
         .flat_map(|m| m.figures.keys().copied())
@@ -97,14 +97,15 @@ fn lay_out_case(text: &mut String, case: &str, members: &[&Measurement]) {
     let members: Vec<&Measurement> =
         members.iter().copied().filter(|m| counts(m, members)).collect();
     let members = members.as_slice();
-    let meters = in_order(members.iter().filter(|m| m.peer != YARDSTICK).map(|m| m.meter.as_str()));
+    let meters =
+        in_order(members.iter().filter(|m| m.subject != YARDSTICK).map(|m| m.meter.as_str()));
     let _ = writeln!(text, "{case}   [{}]", meters.join(", "));
 
     let mut grid = vec![std::iter::once(String::new())
         .chain(figures.iter().filter_map(|f| f.column()).map(|c| c.heading.to_owned()))
         .collect::<Vec<_>>()];
     for &peer in &peers {
-        let calm = members.iter().any(|m| m.peer == peer && is_calm(m));
+        let calm = members.iter().any(|m| m.subject == peer && is_calm(m));
         let mut row = vec![if calm { peer.to_owned() } else { format!("{peer} {NEVER_CALM}") }];
         for &figure in &figures {
             row.push(cell(figure, &values(members, peer, figure)));
@@ -132,7 +133,7 @@ fn lay_out_case(text: &mut String, case: &str, members: &[&Measurement]) {
 
 /// Is `one` calm, or is its peer never calm?
 fn counts(one: &Measurement, members: &[&Measurement]) -> bool {
-    is_calm(one) || !members.iter().any(|m| m.peer == one.peer && is_calm(m))
+    is_calm(one) || !members.iter().any(|m| m.subject == one.subject && is_calm(m))
 }
 
 fn is_calm(one: &Measurement) -> bool {
@@ -142,7 +143,7 @@ fn is_calm(one: &Measurement) -> bool {
 fn values(members: &[&Measurement], peer: &str, figure: Figure) -> Vec<f64> {
     members
         .iter()
-        .filter(|m| m.peer == peer)
+        .filter(|m| m.subject == peer)
         .filter_map(|m| m.figures.get(&figure).copied())
         .collect()
 }
@@ -230,7 +231,7 @@ mod tests {
 
     fn measurement(peer: &str, round: u32, gbit: f64, cpu: f64) -> Measurement {
         let line = format!(
-            "{{\"peer\":\"{peer}\",\"case\":\"bulk\",\"round\":{round},\"meter\":\"cgroup v2\",\"seconds\":1.0,\
+            "{{\"subject\":\"{peer}\",\"workload\":\"bulk\",\"round\":{round},\"meter\":\"cgroup v2\",\"seconds\":1.0,\
              \"figures\":{{\"gbit_per_second\":{gbit},\"cpu_seconds_per_gb\":{cpu},\"bytes\":{SMALL_REQUEST}}}}}"
         );
         serde_json::from_str(&line).expect("a measurement")

@@ -1,0 +1,147 @@
+//! What a comparison has found: the one shape that the table, the JSON and the page are made from.
+//!
+//! Everything here is plain data that survives being written and read back. Nothing is summed up: a
+//! measurement is kept for each round, so that whoever reads the JSON can compute other figures than
+//! ours. The JSON is documented in `SCHEMA.md`; fields are only ever added under one name of
+//! [`SCHEMA`], so an older reader goes on working.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::load::report::Measurement;
+
+/// The name of the shape.
+pub const SCHEMA: &str = "nsplice-compare/1";
+
+/// One run of `nsplice compare`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// The version of nsplice that measured.
+    pub version: String,
+    /// When it began, as RFC 3339 in UTC.
+    pub started: String,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// What it ran on.
+    pub machine: Machine,
+    /// Between which namespaces.
+    pub stage: StageFacts,
+    /// What was compared, in the order of rows and columns.
+    pub subjects: Vec<SubjectFacts>,
+    /// How each subject behaves; empty if it was not asked for.
+    pub behaviours: Vec<Behaviour>,
+    /// What each subject costs, one entry for each subject, workload and round.
+    pub measurements: Vec<Measurement>,
+    /// What makes the figures doubtful, as sentences.
+    pub warnings: Vec<String>,
+}
+
+/// The machine, and what decides how fast things are on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// The release of the kernel, e.g. `6.12.48`.
+    pub kernel: String,
+    /// The processor, as /proc/cpuinfo names it.
+    pub processor: String,
+    /// CPUs that this process may use.
+    pub cpus: usize,
+    /// Bytes of memory.
+    pub memory: u64,
+    /// TCP's congestion control where the links are.
+    pub congestion_control: String,
+    /// Limits that matter, by their name in `nsplice check --output json`.
+    pub limits: BTreeMap<String, Option<u64>>,
+    /// Versions of the programs that take part, by name; `None` for one that does not tell.
+    pub tools: BTreeMap<String, Option<String>>,
+    /// How CPU and memory were counted, e.g. `cgroup v2` or `process tree`.
+    pub meter: String,
+    /// How load and relays were placed, e.g. `load on CPU 0, relays on CPU 1`.
+    pub placement: String,
+}
+
+/// Where clients and servers were.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageFacts {
+    /// The target as nsplice was told of it, e.g. `docker/web`; `None` for namespaces of our own.
+    pub target: Option<String>,
+    /// Where our servers listened, inside the target.
+    pub origin: String,
+    /// The namespace of the target, e.g. `net:[4026532000]`.
+    pub namespace: Option<String>,
+}
+
+/// One way of reaching the target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubjectFacts {
+    /// Its name, and its key everywhere else.
+    pub name: String,
+    /// What kind it is.
+    pub kind: SubjectKind,
+    /// The command line that was run, or the address of a relay that ran already.
+    pub command: String,
+    /// Why it was not measured.
+    pub missing: Option<String>,
+}
+
+/// What a subject is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SubjectKind {
+    /// A connect from inside, without a relay: the yardstick.
+    Direct,
+    /// The bare loop: what the system calls alone cost.
+    Floor,
+    /// A backend of nsplice.
+    Backend,
+    /// nsplice with another program for each connection.
+    Command,
+    /// Another relay.
+    Peer,
+}
+
+impl SubjectKind {
+    /// Whether it is there to be compared with, and not a candidate.
+    #[must_use]
+    pub fn is_yardstick(self) -> bool {
+        matches!(self, Self::Direct | Self::Floor)
+    }
+}
+
+/// One behaviour, and how each subject has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Behaviour {
+    /// Its key, e.g. `half-close-down-0.7s`.
+    pub name: String,
+    /// What is expected, as a sentence for people.
+    pub expected: String,
+    /// Its group, e.g. `half-close`.
+    pub group: String,
+    /// One for each subject that was tried, in the order of the subjects.
+    pub verdicts: Vec<Verdict>,
+}
+
+/// How one subject behaved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The name of the subject.
+    pub subject: String,
+    /// Whether it did what is expected.
+    pub result: Passed,
+    /// What was seen, or why it was not tried.
+    pub seen: String,
+}
+
+/// Whether a behaviour was as expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Passed {
+    /// It was.
+    Yes,
+    /// It was not.
+    No,
+    /// It cannot be tried with this subject, or not here.
+    NotTried,
+}
