@@ -10,7 +10,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use nix::errno::Errno;
 use nix::fcntl::{fcntl, splice, FcntlArg, OFlag, SpliceFFlags};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
-use nix::sys::socket::{recv, send, MsgFlags};
+use nix::sys::socket::sockopt::SetUsize;
+use nix::sys::socket::{recv, send, setsockopt, MsgFlags};
 use nix::sys::stat::{fstat, SFlag};
 use nix::unistd::{read, write};
 
@@ -127,6 +128,11 @@ impl End<'_> {
         uninterrupted(|| poll(&mut fds, PollTimeout::ZERO)).map(|ready| ready > 0)
     }
 
+    /// Sets how many bytes must be queued before a socket counts as readable (SO_RCVLOWAT).
+    pub(crate) fn set_low_water(self, bytes: usize) -> nix::Result<()> {
+        setsockopt(&self.fd, LowWater, &bytes)
+    }
+
     /// Splices at most `most` bytes from this end to `sink`; one of the two must be a pipe.
     pub(crate) fn splice_to(self, sink: End<'_>, most: usize) -> nix::Result<usize> {
         let most = most.min(SPLICE_MOST);
@@ -134,6 +140,12 @@ impl End<'_> {
         uninterrupted(|| splice(self.fd, None, sink.fd, None, most, flags))
     }
 }
+
+/// The low-water mark of a receive queue, for which nix has no name.
+#[derive(Debug, Clone, Copy)]
+struct LowWater;
+
+nix::setsockopt_impl!(LowWater, libc::SOL_SOCKET, libc::SO_RCVLOWAT, usize, SetUsize);
 
 /// Repeats a call that a signal interrupted. Nothing was moved by it, so nothing is counted twice.
 fn uninterrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {

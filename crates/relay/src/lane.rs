@@ -18,8 +18,11 @@
 //! EAGAIN from the source is never ambiguous; a lane that stops has either spent its budget or
 //! waits for a bit of readiness that only an event can set.
 
+use std::time::Instant;
+
 use nix::errno::Errno;
 
+use crate::haul::{Haul, Mark};
 use crate::observer::Traffic;
 use crate::pace::Pace;
 use crate::readiness::Readiness;
@@ -78,12 +81,13 @@ impl Budget {
 pub(crate) struct Lane {
     phase: Phase,
     pace: Pace,
+    haul: Haul,
     traffic: Traffic,
 }
 
 impl Lane {
     pub(crate) fn new(pace: Pace) -> Self {
-        Self { phase: Phase::Flowing, pace, traffic: Traffic::default() }
+        Self { phase: Phase::Flowing, pace, haul: Haul::default(), traffic: Traffic::default() }
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -102,6 +106,26 @@ impl Lane {
     /// Whether the lane is about to read its source, and so will meet its error by itself.
     pub(crate) fn reads(&self) -> bool {
         self.phase == Phase::Flowing && self.pending() == 0
+    }
+
+    /// Learns that `read` bytes were taken in the turn at `now`, and tells what becomes of the
+    /// low-water mark of the source.
+    pub(crate) fn note_haul(&mut self, read: u64, now: Instant) -> Mark {
+        if self.pace.splices() && self.phase == Phase::Flowing {
+            self.haul.note(read, now)
+        } else {
+            self.haul.end()
+        }
+    }
+
+    /// When a source that is waited for must be asked although nothing has told of it.
+    pub(crate) fn patience(&self) -> Option<Instant> {
+        self.haul.deadline()
+    }
+
+    /// Ends the patience with the source if it is time.
+    pub(crate) fn lose_patience(&mut self, now: Instant) -> Mark {
+        self.haul.expire(now)
     }
 
     /// The FIN of an ended lane has been passed on.
@@ -171,7 +195,12 @@ impl Lane {
         if step.refused.is_some() {
             self.pace = Pace::CopyOnly;
         }
+        // With the mark up, what is left behind a step is told when it is a heap.
+        let all_passed_on = step.read > 0 && step.written == step.read;
         match step.source {
+            Source::More if all_passed_on && self.haul.waits_for_heaps() => {
+                source.set_readable(source.something_behind());
+            }
             Source::More => {}
             Source::Short => source.set_readable(source.something_behind()),
             Source::Dry => source.set_readable(false),

@@ -15,6 +15,7 @@ mod downstream;
 mod end;
 mod filter;
 mod forward;
+mod haul;
 mod lane;
 mod link;
 mod listen;

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use crate::channel::Channel;
 use crate::conduit::Conduit;
 use crate::filter::Filter;
+use crate::haul::{Mark, HEAP};
 use crate::lane::{Lane, Phase};
 use crate::manners::{Endings, Manners};
 use crate::observer::{Joined, Traffic, Work};
@@ -71,6 +72,24 @@ struct Half {
     conduit: Conduit,
     /// What is done to the bytes of the lane.
     filter: Option<Box<dyn Filter>>,
+}
+
+impl Half {
+    /// Moves the low-water mark of the source.
+    fn apply(&mut self, mark: Mark) {
+        let bytes = match mark {
+            Mark::Stays => return,
+            Mark::Raised => HEAP,
+            Mark::Lowered => {
+                self.ready.set_readable(true);
+                1
+            }
+        };
+        if let Some(source) = self.channel.source() {
+            // Where it is refused the source goes on telling of each byte, as before.
+            let _ = source.set_low_water(bytes);
+        }
+    }
 }
 
 /// One relayed connection.

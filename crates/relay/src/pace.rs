@@ -54,6 +54,11 @@ impl Pace {
         }
     }
 
+    /// Whether the lane is bulk that goes through pipes of the pool.
+    pub(crate) fn splices(self) -> bool {
+        matches!(self, Self::Splicing { .. } | Self::Probing { .. })
+    }
+
     /// Learns from what the last step did.
     pub(crate) fn note(&mut self, step: &Step) {
         let read = step.read;

@@ -6,9 +6,12 @@
 //! turn ends within its budget. A failing script is printed and replayed from proptest's seed file,
 //! or with `PROPTEST_CASES` raised to search further.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::haul::HEAP;
 use crate::pace::COPY_BUFFER;
 use crate::step::Means;
 
@@ -29,6 +32,8 @@ enum Deed {
     Rumour,
     /// The loop gives the lane another turn for no reason.
     Turn,
+    /// So much time passes that patience with the source ends.
+    Wait,
 }
 
 fn deeds() -> impl Strategy<Value = Vec<Deed>> {
@@ -41,6 +46,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         1 => Just(Deed::ResetSink),
         2 => Just(Deed::Rumour),
         2 => Just(Deed::Turn),
+        2 => Just(Deed::Wait),
     ];
     prop::collection::vec(deed, 1..60)
 }
@@ -56,6 +62,8 @@ struct World {
     ended: bool,
     source_reset: bool,
     sink_reset: bool,
+    /// The low-water mark of the source is up.
+    heaps_only: bool,
     /// Sink that refuses splice(2) after having been given bytes by it.
     refuses: bool,
     carries: u32,
@@ -64,6 +72,11 @@ struct World {
 impl World {
     fn pending(&self) -> usize {
         usize::try_from(self.taken - self.delivered).expect("a small test")
+    }
+
+    /// Whether the kernel tells of what the source has queued.
+    fn is_told(&self) -> bool {
+        !self.heaps_only || self.arrived - self.taken >= HEAP as u64
     }
 
     /// Gives pending bytes to the sink.
@@ -119,6 +132,7 @@ struct Scene {
     lane: Lane,
     source: Readiness,
     sink: Readiness,
+    now: Instant,
     over: bool,
 }
 
@@ -129,8 +143,17 @@ impl Scene {
             lane: Lane::new(pace),
             source: Readiness::default(),
             sink: Readiness::default(),
+            now: Instant::now(),
             over: false,
         }
+    }
+
+    /// One that has come to wait for heaps.
+    fn with_heaps() -> Self {
+        let mut scene = Self::new(Pace::Splicing { small: 0 }, false);
+        scene.lane.haul = Haul::Heaps { latest: scene.now, patience: Duration::from_millis(2) };
+        scene.world.heaps_only = true;
+        scene
     }
 
     fn happen(&mut self, deed: &Deed) {
@@ -139,7 +162,9 @@ impl Scene {
             Deed::Arrive(_) if world.ended || world.source_reset => {}
             Deed::Arrive(count) => {
                 world.arrived += *count as u64;
-                self.source.set_readable(true);
+                if world.is_told() {
+                    self.source.set_readable(true);
+                }
             }
             Deed::Drain(count) => {
                 world.room = world.room.saturating_add(*count);
@@ -164,6 +189,14 @@ impl Scene {
                 self.sink.set_writable(true);
             }
             Deed::Turn => {}
+            Deed::Wait => {
+                if let Some(deadline) = self.lane.patience() {
+                    self.now = deadline;
+                    let mark = self.lane.lose_patience(self.now);
+                    assert_eq!(mark, Mark::Lowered);
+                    self.apply(mark);
+                }
+            }
         }
         self.turns();
     }
@@ -174,13 +207,16 @@ impl Scene {
             if self.over {
                 return;
             }
-            let carries = self.world.carries;
+            let (carries, taken) = (self.world.carries, self.world.taken);
             let stop =
                 self.lane.run(&mut self.world, &mut self.source, &mut self.sink, Budget::TURN);
+            let mark = self.lane.note_haul(self.world.taken - taken, self.now);
+            self.apply(mark);
             assert!(self.world.carries - carries <= Budget::TURN.steps, "a turn beyond its budget");
             self.check_books();
             match stop {
                 Stop::Again => {}
+                Stop::Waiting if mark == Mark::Lowered => {}
                 Stop::Waiting => return self.check_wait(),
                 Stop::SourceFailed(_) => {
                     assert!(self.world.source_reset, "an error from nowhere");
@@ -194,6 +230,14 @@ impl Scene {
             }
         }
         panic!("the lane spins: {:?} {:?}", self.lane, self.world);
+    }
+
+    /// What a link does with the mark.
+    fn apply(&mut self, mark: Mark) {
+        if mark == Mark::Lowered {
+            self.world.heaps_only = false;
+            self.source.set_readable(true);
+        }
     }
 
     fn check_books(&self) {
@@ -218,7 +262,8 @@ impl Scene {
             Phase::Flowing => {
                 assert!(!self.source.readable() || !self.sink.writable(), "ready and waiting");
                 let queued = self.world.arrived > self.world.taken || self.world.ended;
-                let lost = queued && !self.source.readable();
+                let patient = self.lane.patience().is_some() && !self.world.ended;
+                let lost = queued && !self.source.readable() && !patient;
                 assert!(!lost, "bytes in the queue and the readable bit is gone");
             }
             Phase::Done => {}
@@ -237,8 +282,8 @@ fn paces() -> impl Strategy<Value = Pace> {
 
 proptest! {
     #[test]
-    fn bytes_whole_and_in_order(deeds in deeds(), pace in paces(), refuses: bool) {
-        let mut scene = Scene::new(pace, refuses);
+    fn bytes_whole_and_in_order(deeds in deeds(), pace in paces(), refuses: bool, heaps: bool) {
+        let mut scene = if heaps { Scene::with_heaps() } else { Scene::new(pace, refuses) };
         for deed in &deeds {
             scene.happen(deed);
         }
@@ -292,4 +337,19 @@ fn an_ended_source_is_drained_before_the_end() {
     scene.happen(&Deed::Drain(1000));
     assert_eq!(scene.lane.phase(), Phase::Ended);
     assert_eq!(scene.world.delivered, 100);
+}
+
+#[test]
+fn patience_brings_the_tail_that_no_event_tells_of() {
+    let mut scene = Scene::with_heaps();
+    scene.happen(&Deed::Drain(usize::MAX / 2));
+    scene.happen(&Deed::Arrive(HEAP));
+    assert!(scene.world.delivered > 0, "a heap is told");
+    let before = scene.world.delivered;
+    scene.happen(&Deed::Arrive(100));
+    assert_eq!(scene.world.delivered, before, "this is none");
+    scene.happen(&Deed::Wait);
+    assert_eq!(scene.world.delivered, scene.world.arrived);
+    scene.happen(&Deed::Arrive(100));
+    assert_eq!(scene.world.delivered, scene.world.arrived, "the mark is down again");
 }

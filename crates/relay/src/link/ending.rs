@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::forward::Limits;
+use crate::haul::Mark;
 use crate::lane::{Lane, Phase};
 use crate::manners::Ends;
 use crate::outcome::{Limit, Outcome, Side};
@@ -43,7 +44,8 @@ impl Link {
                 Next::Wait
             }
             Stage::Relaying => {
-                if self.grace_is_over(now) || self.recheck_is_due(now) {
+                if self.grace_is_over(now) || self.recheck_is_due(now) || self.patience_is_over(now)
+                {
                     return self.relay(tools);
                 }
                 if self.is_gentle() && self.is_blocked() {
@@ -92,6 +94,17 @@ impl Link {
         true
     }
 
+    /// If a source has not come up with a heap in time: takes what there is.
+    fn patience_is_over(&mut self, now: Instant) -> bool {
+        let mut is_over = false;
+        for half in &mut self.halves {
+            let mark = half.lane.as_mut().map_or(Mark::Stays, |lane| lane.lose_patience(now));
+            is_over |= mark != Mark::Stays;
+            half.apply(mark);
+        }
+        is_over
+    }
+
     /// If the grace of a child is over: makes its output end, if it is the child that has ended.
     fn grace_is_over(&mut self, now: Instant) -> bool {
         let Some(watch) = self.watch.as_mut() else { return false };
@@ -125,7 +138,8 @@ impl Link {
                 let grace = self.watch.as_ref().and_then(|watch| watch.grace);
                 let grace = grace.filter(|_| self.phase(Side::Upstream) != Phase::Done);
                 let silence = silence.map(|limit| self.active_at + limit);
-                [silence, grace, self.recheck].into_iter().flatten().min()
+                let patience = self.halves.iter().filter_map(|half| half.lane.as_ref()?.patience());
+                [silence, grace, self.recheck].into_iter().flatten().chain(patience).min()
             }
         }
     }

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 
 use crate::channel::{is_reset, Channel};
 use crate::conduit::LaneMover;
+use crate::haul::Mark;
 use crate::lane::{Budget, Lane, Phase, Stop};
 use crate::manners::{Ends, Lanes};
 use crate::observer::Work;
@@ -153,7 +154,15 @@ impl Link {
             pool: tools.pool,
             refusal: tools.refusal,
         };
-        lane.run(&mut mover, &mut source.ready, &mut sink.ready, budget)
+        let before = lane.traffic().read;
+        let stop = lane.run(&mut mover, &mut source.ready, &mut sink.ready, budget);
+        let mark = lane.note_haul(lane.traffic().read - before, tools.now);
+        source.apply(mark);
+        // With the mark lowered there may be bytes that nothing has told of.
+        match stop {
+            Stop::Waiting if mark == Mark::Lowered => Stop::Again,
+            stop => stop,
+        }
     }
 
     /// Passes the FIN of an ended lane on, or ends the link if this was the last thing to do.
