@@ -68,11 +68,12 @@ impl Mover for LaneMover<'_> {
         let step = match means {
             Means::Copy => self.copy(),
             Means::Direct => self.splice_direct(),
-            Means::Pipe => match self.pool.take() {
+            Means::Pipe | Means::Heap => match self.pool.take() {
                 Some(pipe) => self.splice_through(pipe),
                 None => self.copy(),
             },
         };
+        let step = if means == Means::Heap { self.leave_what_is_no_heap(step) } else { step };
         *self.refusal = step.refused.or(*self.refusal);
         match step.source {
             Source::Ended if self.ends == Ends::Ignored => Step { source: Source::Dry, ..step },
@@ -142,6 +143,17 @@ impl LaneMover<'_> {
                 self.pool.give_back(pipe);
                 Step { source: failure(errno), ..Step::NOTHING }
             }
+        }
+    }
+
+    /// With the mark up poll(2) tells whether a heap is left behind a step. What is less is left for
+    /// the event that tells of a heap.
+    fn leave_what_is_no_heap(&self, step: Step) -> Step {
+        let all_passed_on = step.read > 0 && step.written == step.read;
+        if all_passed_on && !self.source.is_ready(PollFlags::POLLIN).unwrap_or(true) {
+            Step { source: Source::Short, ..step }
+        } else {
+            step
         }
     }
 

@@ -15,8 +15,8 @@
 //! * patience is twice the time that a heap has taken so far. When it ends the mark is lowered, what
 //!   is there is read, and a new burst must earn the mark again.
 //!
-//! With the mark up, a step that has emptied its pipe does not ask for more: bytes that come later
-//! are told when they are a heap, and those that came while it ran are looked after by patience.
+//! With the mark up, poll(2) knows whether a step has left a heap behind (a pipe may hold less than
+//! the queue). If not, nothing more is asked: what comes later is told when it makes a heap.
 
 use std::time::{Duration, Instant};
 

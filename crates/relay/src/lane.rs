@@ -26,7 +26,7 @@ use crate::haul::{Haul, Mark};
 use crate::observer::Traffic;
 use crate::pace::Pace;
 use crate::readiness::Readiness;
-use crate::step::{Mover, Sink, Source, Step};
+use crate::step::{Means, Mover, Sink, Source, Step};
 
 /// The life of a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +108,13 @@ impl Lane {
         self.phase == Phase::Flowing && self.pending() == 0
     }
 
+    fn means(&self) -> Means {
+        match self.pace.means() {
+            Means::Pipe if self.haul.waits_for_heaps() => Means::Heap,
+            means => means,
+        }
+    }
+
     /// Learns that `read` bytes were taken in the turn at `now`, and tells what becomes of the
     /// low-water mark of the source.
     pub(crate) fn note_haul(&mut self, read: u64, now: Instant) -> Mark {
@@ -172,7 +179,7 @@ impl Lane {
                 if budget.spent() {
                     return Stop::Again;
                 }
-                let step = mover.carry(self.pace.means());
+                let step = mover.carry(self.means());
                 self.pace.note(&step);
                 budget.spend(step.read);
                 step
@@ -195,12 +202,7 @@ impl Lane {
         if step.refused.is_some() {
             self.pace = Pace::CopyOnly;
         }
-        // With the mark up, what is left behind a step is told when it is a heap.
-        let all_passed_on = step.read > 0 && step.written == step.read;
         match step.source {
-            Source::More if all_passed_on && self.haul.waits_for_heaps() => {
-                source.set_readable(source.something_behind());
-            }
             Source::More => {}
             Source::Short => source.set_readable(source.something_behind()),
             Source::Dry => source.set_readable(false),

@@ -35,7 +35,7 @@ pub(crate) struct Step {
 pub(crate) enum Source {
     /// There may be more.
     More,
-    /// A short read: nothing more is queued, unless the end is.
+    /// Nothing more is queued, or no heap where heaps are waited for; unless the end is.
     Short,
     /// EAGAIN.
     Dry,
@@ -69,6 +69,8 @@ pub(crate) enum Means {
     Copy,
     /// splice(2) through a pipe of the pool.
     Pipe,
+    /// The same, from a source whose low-water mark is up: what does not reach the mark stays there.
+    Heap,
     /// splice(2) from one end straight to the other, one of them being a pipe itself.
     Direct,
 }

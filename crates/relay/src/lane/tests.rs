@@ -102,7 +102,7 @@ impl Mover for World {
                 (true, _) => Source::Failed(Errno::ECONNRESET),
                 (_, true) => Source::Ended,
                 // What splice(2) says of a dry source is not believed.
-                _ if means == Means::Pipe => Source::More,
+                _ if means != Means::Copy => Source::More,
                 _ => Source::Dry,
             };
             return Step { source, ..Step::NOTHING };
@@ -112,10 +112,12 @@ impl Mover for World {
         self.taken += read as u64;
         let short = means == Means::Copy && read < most;
         let source = if short { Source::Short } else { Source::More };
-        if self.refuses && means == Means::Pipe {
+        if self.refuses && means != Means::Copy {
             return Step { read, source, refused: Some(Errno::EINVAL), ..Step::NOTHING };
         }
         let (written, sink) = self.offer();
+        let no_heap = means == Means::Heap && written == read && !(self.is_told() || self.ended);
+        let source = if no_heap { Source::Short } else { source };
         Step { read, written, source, sink, refused: None }
     }
 
