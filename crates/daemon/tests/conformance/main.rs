@@ -25,6 +25,7 @@ mod relay;
 mod stage;
 
 mod addresses;
+mod calls;
 mod children;
 mod flow;
 mod half_close;

@@ -66,6 +66,11 @@ impl<'a> Relay<'a> {
         self.pid
     }
 
+    /// Its thread of this name.
+    pub(crate) fn thread(&self, name: &str) -> Option<u32> {
+        threads_of(self.pid).find(|(_, own)| own == name).map(|(thread, _)| thread)
+    }
+
     pub(crate) fn program(&self) -> &Program {
         &self.program
     }
@@ -212,7 +217,14 @@ impl Drop for Leash {
 
 /// How many loops run in a process.
 fn loops_of(pid: u32) -> usize {
+    threads_of(pid).filter(|(_, name)| name.starts_with("loop-")).count()
+}
+
+/// The threads of a process, with their names.
+fn threads_of(pid: u32) -> impl Iterator<Item = (u32, String)> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let names = tasks.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
-    names.filter(|name| name.starts_with("loop-")).count()
+    tasks.filter_map(|task| {
+        let name = fs::read_to_string(task.path().join("comm")).ok()?;
+        Some((task.file_name().to_str()?.parse().ok()?, name.trim_end().to_owned()))
+    })
 }

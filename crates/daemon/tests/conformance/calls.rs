@@ -1,0 +1,141 @@
+//! How many system calls a message, a link and a megabyte of bulk cost the loop: numbers that are
+//! not to creep up. What each of them is for is told in `crates/relay/DESIGN.md`.
+//!
+//! strace(1) writes down every call of the loop's thread. Each number is the difference between a
+//! long run and a short one, so that neither the start nor the end of the program is in it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+
+use nsplice_testkit::skip::require_tool;
+use nsplice_testkit::talk::{echo, expect_ramp, half_close, ramp_sink, read_to_eof, send_ramp};
+
+use crate::{cases, Stage};
+
+cases! {
+    calls_of_a_message on setns no_splice;
+    calls_of_a_link on setns dial;
+    calls_of_bulk on setns;
+}
+
+const MIB: u64 = 1 << 20;
+
+/// Calls of the loop's thread by their names.
+#[derive(Debug, Default)]
+struct Calls(BTreeMap<String, usize>);
+
+impl Calls {
+    /// What a daemon under strace calls while `work` is done with it, or `None` without strace.
+    /// `work` is given the address to connect to and says how many links it has made.
+    fn during(name: &str, stage: &Stage, port: u16, work: impl FnOnce(Client<'_>)) -> Option<Self> {
+        require_tool(name, "strace")?;
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let trace = directory.path().join("trace").display().to_string();
+        let strace = ["strace", "-f", "-qq", "-e", "signal=none", "-s", "0", "-o", &trace];
+        let relay = stage.daemon(port).under(&strace).start();
+        let thread = relay.thread("loop-0").expect("the loop's thread").to_string();
+        work(&|| relay.connect());
+        relay.finish();
+        let text = fs::read_to_string(trace).expect("strace writes its file");
+        let mut calls = Self::default();
+        for line in text.lines() {
+            let Some((task, call)) = line.split_once(char::is_whitespace) else { continue };
+            let Some((name, _)) = call.trim_start().split_once('(') else { continue };
+            // A call that another thread's has interrupted has a second line, "<... NAME resumed>".
+            let begins = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            // In debug builds std asks fcntl(2) whether a descriptor that it closes is open.
+            if begins && task == thread && name != "fcntl" {
+                *calls.0.entry(name.to_owned()).or_default() += 1;
+            }
+        }
+        Some(calls)
+    }
+
+    /// Calls in all.
+    fn total(&self) -> usize {
+        self.0.values().sum()
+    }
+
+    /// For each of `count` units, what these calls are more than those of a `shorter` run.
+    #[track_caller]
+    fn expect_at_most(&self, most: f64, shorter: &Self, count: u32) {
+        let more = self.total().saturating_sub(shorter.total());
+        let each = f64::from(u32::try_from(more).expect("some thousands")) / f64::from(count);
+        assert!(each > 0.0, "nothing was seen: {self}");
+        assert!(each <= most, "{each:.2} calls each, not {most}; {self} without {shorter}");
+        eprintln!("{each:.2} calls each (at most {most}): {self} without {shorter}");
+    }
+}
+
+impl fmt::Display for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, count)) in self.0.iter().enumerate() {
+            write!(f, "{}{name} {count}", if index == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+/// Connects to the daemon.
+type Client<'a> = &'a dyn Fn() -> std::net::TcpStream;
+
+/// One wake-up, one read and one write for each way of a request and its answer.
+fn calls_of_a_message(stage: &Stage) {
+    const LONG: u64 = 600;
+    const SHORT: u64 = 100;
+    let server = stage.serve(echo);
+    let calls = |count: u64| {
+        Calls::during("calls_of_a_message", stage, server.port(), |connect| {
+            let client = connect();
+            for index in 0..count {
+                send_ramp(&client, index * 1024, 1024);
+                expect_ramp(&client, index * 1024, 1024);
+            }
+        })
+    };
+    let (Some(long), Some(short)) = (calls(LONG), calls(SHORT)) else { return };
+    long.expect_at_most(6.1, &short, u32::try_from(LONG - SHORT).expect("small"));
+}
+
+/// A link with one request and its answer, and an end that the client begins.
+fn calls_of_a_link(stage: &Stage) {
+    const LONG: u32 = 220;
+    const SHORT: u32 = 20;
+    let server = stage.serve(echo);
+    let calls = |count: u32| {
+        Calls::during("calls_of_a_link", stage, server.port(), |connect| {
+            for _ in 0..count {
+                let client = connect();
+                send_ramp(&client, 0, 64);
+                expect_ramp(&client, 0, 64);
+                half_close(&client);
+                assert!(read_to_eof(&client).is_empty());
+            }
+        })
+    };
+    let (Some(long), Some(short)) = (calls(LONG), calls(SHORT)) else { return };
+    // In, home, and a look whether the process is alive.
+    let entering = if stage.backend.word() == "setns" { 3.0 } else { 0.0 };
+    long.expect_at_most(22.0 + entering, &short, LONG - SHORT);
+}
+
+/// One wake-up, two splices and one question for each MiB, once the burst is long. There is room for
+/// a machine so busy that the burst is not fast all the time.
+fn calls_of_bulk(stage: &Stage) {
+    const LONG: u32 = 640;
+    const SHORT: u32 = 128;
+    let mut server = stage.serve(ramp_sink);
+    let mut calls = |mebibytes: u32| {
+        let calls = Calls::during("calls_of_bulk", stage, server.port(), |connect| {
+            let client = connect();
+            send_ramp(&client, 0, u64::from(mebibytes) * MIB);
+            half_close(&client);
+            assert!(read_to_eof(&client).is_empty());
+        })?;
+        assert_eq!(server.next_end(), u64::from(mebibytes) * MIB);
+        Some(calls)
+    };
+    let (Some(long), Some(short)) = (calls(LONG), calls(SHORT)) else { return };
+    long.expect_at_most(12.0, &short, LONG - SHORT);
+}
