@@ -11,9 +11,15 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::excursion::{any_socket_in, Home, Unborn};
-use crate::place::Located;
+use nsplice_relay::open::describe;
+
+use crate::error::BackendError;
+use crate::excursion::{any_socket_in, visit, Home, Unborn};
+use crate::namespace::Identity;
+use crate::options::Options;
+use crate::place::{Located, Place, Whereabouts};
 use crate::process::Process;
+use crate::target::Target;
 
 /// Where sockets are born: the namespace of a process, or the one a path leads to.
 #[derive(Debug)]
@@ -38,6 +44,43 @@ impl Birthplace {
     /// When the namespace of this process itself cannot be opened.
     pub fn of_path(path: &Path) -> io::Result<Self> {
         Ok(Self { located: Located::Path(path.into()), home: Home::here()? })
+    }
+
+    /// The namespace of `target`; our own for one that has none. Blocks for a container, which is
+    /// held by the process it runs now.
+    ///
+    /// # Errors
+    /// When the target is not there, or not for us.
+    pub fn of_target(target: &Target, options: &Options) -> Result<Self, BackendError> {
+        let located = match Place::find(target, options)?.locate(target) {
+            Whereabouts::Known(located) => located,
+            Whereabouts::Asked(_) => {
+                return Err(BackendError::NoSuchTarget(format!("{target} has just ended")));
+            }
+            Whereabouts::Lost(error) => return Err(error.into()),
+        };
+        let home = Home::here().map_err(|error| {
+            BackendError::Failed(format!("cannot open our own namespace: {}", describe(&error)))
+        })?;
+        Ok(Self { located, home })
+    }
+
+    /// Which namespace it is, if that can be told now.
+    pub fn identity(&self) -> Option<Identity> {
+        match &self.located {
+            Located::Home => Some(self.home.identity()),
+            Located::Process(process) => process.identity_now(),
+            Located::Path(path) => Identity::of_path(path).ok(),
+        }
+    }
+
+    /// Does `work` there, on this thread, and comes home. What it starts stays there: processes,
+    /// and threads.
+    ///
+    /// # Errors
+    /// When the namespace cannot be entered.
+    pub fn visit<T>(&self, work: impl FnOnce() -> T) -> Result<T, Errno> {
+        visit(&self.located, &self.home, work)
     }
 
     /// Makes a non-blocking socket there.

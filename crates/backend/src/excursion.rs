@@ -68,14 +68,24 @@ pub(crate) fn any_socket_in(
     kind: Type,
     protocol: Option<Protocol>,
 ) -> Result<Socket, Unborn> {
-    let _excursion = begin_to(located, home).map_err(Unborn::Outside)?;
-    Socket::new(domain, kind.nonblocking(), protocol)
+    visit(located, home, || Socket::new(domain, kind.nonblocking(), protocol))
+        .map_err(Unborn::Outside)?
         .map_err(|error| Unborn::Inside(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))
+}
+
+/// Does `work` in the namespace that `located` is in now, and comes home.
+pub(crate) fn visit<T>(
+    located: &Located,
+    home: &Home,
+    work: impl FnOnce() -> T,
+) -> Result<T, Errno> {
+    let _excursion = begin_to(located, home)?;
+    Ok(work())
 }
 
 /// Enters the namespace of `located` and comes home, to see whether it is permitted.
 pub(crate) fn try_entering(located: &Located, home: &Home) -> Result<(), Errno> {
-    begin_to(located, home).map(drop)
+    visit(located, home, || ())
 }
 
 /// Enters the namespace that `located` is in now; `None` if that is home, which needs no privilege.

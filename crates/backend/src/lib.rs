@@ -55,8 +55,8 @@ pub use offload::{offload, split, Answer, Offloaded};
 pub use options::Options;
 pub use plan::Plan;
 pub use sys::{
-    default_action, duplicate, look_up, pidfd_open, pidfd_send_signal, prepare, set_socket_option,
-    unacknowledged, Branch, LastStep, LastSteps,
+    confine, default_action, duplicate, look_up, pidfd_open, pidfd_send_signal, prepare,
+    set_socket_option, unacknowledged, Branch, LastStep, LastSteps,
 };
 pub use target::{Target, TargetError};
 pub use template::{Template, TemplateError};

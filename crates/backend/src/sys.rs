@@ -67,7 +67,7 @@ pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: Signal) -> io::Result<()
 /// The kernel kills the child when the *thread* that started it ends (PR_SET_PDEATHSIG), so
 /// children are started by the threads of loops and never by workers that come and go. If the
 /// parent had died before the kernel was told, the child finds another parent and ends.
-pub(crate) fn confine(command: &mut Command) {
+pub fn confine(command: &mut Command) {
     let parent = getpid();
     let last_steps = move || {
         // std leaves the mask as it is, and a loop's thread may have blocked what its signal
