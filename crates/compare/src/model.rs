@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::load::report::Measurement;
+use crate::load::report::{Figure, Measurement};
 
 /// The name of the shape.
 pub const SCHEMA: &str = "nsplice-compare/1";
@@ -37,6 +37,30 @@ pub struct Comparison {
     pub measurements: Vec<Measurement>,
     /// What makes the figures doubtful, as sentences.
     pub warnings: Vec<String>,
+    /// What is different from an older comparison, if it was set against one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
+}
+
+impl Comparison {
+    /// How many behaviours `subject` has as expected, and how many were tried with it.
+    #[must_use]
+    pub fn score(&self, subject: &str) -> (usize, usize) {
+        let results =
+            || self.behaviours.iter().filter_map(|b| b.verdict(subject)).map(|v| v.result);
+        (
+            results().filter(|&r| r == Passed::Yes).count(),
+            results().filter(|&r| r != Passed::NotTried).count(),
+        )
+    }
+}
+
+impl Behaviour {
+    /// How `subject` has it, if it was tried or could have been.
+    #[must_use]
+    pub fn verdict(&self, subject: &str) -> Option<&Verdict> {
+        self.verdicts.iter().find(|v| v.subject == subject)
+    }
 }
 
 /// The machine, and what decides how fast things are on it.
@@ -144,4 +168,73 @@ pub enum Passed {
     No,
     /// It cannot be tried with this subject, or not here.
     NotTried,
+}
+
+/// What is different from an older comparison.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// When the older one began.
+    pub since: String,
+    /// The version of nsplice that made the older one.
+    pub version: String,
+    /// What else is different and may be why, as sentences.
+    pub doubts: Vec<String>,
+    /// Behaviours that were as expected in one of the two only.
+    pub behaviours: Vec<BehaviourChange>,
+    /// Every figure that both have, changed or not.
+    pub figures: Vec<FigureChange>,
+}
+
+/// A behaviour that was as expected in one of two comparisons only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BehaviourChange {
+    /// The key of the behaviour.
+    pub name: String,
+    /// The name of the subject.
+    pub subject: String,
+    /// As it was.
+    pub old: Passed,
+    /// As it is.
+    pub new: Passed,
+    /// What is seen now.
+    pub seen: String,
+}
+
+/// One figure of one subject in two comparisons.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FigureChange {
+    /// The workload.
+    pub workload: String,
+    /// The name of the subject.
+    pub subject: String,
+    /// Which figure.
+    pub figure: Figure,
+    /// The older median.
+    pub old: f64,
+    /// The newer median.
+    pub new: f64,
+    /// The difference in percent of the older one; `None` if that is zero.
+    pub percent: Option<f64>,
+    /// Rounds that the older median is of.
+    pub old_rounds: usize,
+    /// Rounds that the newer median is of.
+    pub new_rounds: usize,
+    /// How likely ranks as different as these are by chance alone.
+    pub p: f64,
+    /// What that comes to.
+    pub finding: Finding,
+}
+
+/// What a test of two sets of rounds comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Finding {
+    /// Different, and for the better.
+    Better,
+    /// Different, and for the worse.
+    Worse,
+    /// No difference was found.
+    Same,
+    /// So few rounds could not have shown one.
+    TooFew,
 }

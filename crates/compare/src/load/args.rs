@@ -6,7 +6,7 @@
 use super::failure::Failure;
 use super::plan::{Direction, Plan, Workload};
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -18,7 +18,7 @@ nsplice-load: client and origin on both sides of a TCP relay, in one process
   nsplice-load bulk     [--streams N] [--direction up|down]   bytes one way             (1, up)
   nsplice-load pingpong [--links N] [--size BYTES]            requests and replies      (64, 1024)
   nsplice-load connect  [--parallel K]                        connect, 64 B, 64 B, close (1)
-  nsplice-load idle     [--links N] [--hold]                  memory of idle links      (2000)
+  nsplice-load idle     [--links N] [--opening S] [--hold]    memory and CPU of idle links (2000, 60)
   nsplice-load start    [--program PATH]                      PROGRAM - TCP4:localhost:PORT, a process each (socat)
 
   nsplice-load ports N       print N free TCP ports of 127.0.0.1, outside the range of outgoing connections
@@ -29,17 +29,21 @@ for every workload, the first three of them not for start:
   --cgroup DIR          control group of the relay, for its CPU and memory; repeat it for the hierarchies of cgroup v1
   --pid PID             the relay's process (children count too), where there is no control group
   --origin ADDR:PORT    where our origin listens, to which the relay forwards (127.0.0.1:0)
-  --seconds S           length of the measured window (3); for idle, the longest wait for memory to settle
+  --seconds S           length of the measured window (3); for idle also the longest wait for memory to settle
   --warmup S            unmeasured time before it (0.5)
   --peer NAME           the name of the row (direct)
   --round N             which repetition this is (1)
 
+idle measures as many links as can be opened in --opening seconds, if that is fewer than --links.
 One JSON line goes to stdout, the readable form to stderr. idle --hold keeps the links until stdin has a line or ends.
 Exit status: 0 measured, 1 not measured, 2 usage.
 ";
 
 /// Longest window and warm-up taken: an hour. Beyond it a typing error is likelier than a wish.
 const LONGEST_SECONDS: f64 = 3600.0;
+
+/// How long idle links may take to be opened.
+const OPENING: Duration = Duration::from_secs(60);
 
 /// Most links taken. Both ends of each are ours, so this is already two fds each; ports run out long before.
 const MOST_LINKS: usize = 100_000;
@@ -50,14 +54,41 @@ const LARGEST_REQUEST: usize = 16 * 1024 * 1024;
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Run a workload.
-    Measure(Plan),
+    /// Run a workload through what is there.
+    Measure(Plan, Box<Setting>),
     /// Find free ports.
     Ports(usize),
     /// Print measurements side by side.
     Table(PathBuf),
     /// Print [`HELP`].
     Help,
+}
+
+/// What is there to be measured, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// Where the relay listens; `None` connects straight to the origin.
+    pub relay: Option<SocketAddr>,
+    /// Where our origin listens.
+    pub origin: SocketAddr,
+    /// Control group directories of the relay. cgroup v2 has one, v1 one for each controller.
+    pub cgroups: Vec<PathBuf>,
+    /// The relay's process, for machines without control groups.
+    pub pid: Option<u32>,
+    /// The program that is started for each connection, where the workload is that.
+    pub program: PathBuf,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self {
+            relay: None,
+            origin: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            cgroups: Vec::new(),
+            pid: None,
+            program: PathBuf::from("socat"),
+        }
+    }
 }
 
 /// Reads a command line, without the program's name.
@@ -84,16 +115,15 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Failur
     match verb.as_str() {
         "ports" => Ok(Command::Ports(number("ports", &only(&verb, rest)?, 1, 1000)?)),
         "table" => Ok(Command::Table(PathBuf::from(only(&verb, rest)?))),
-        "bulk" | "pingpong" | "connect" | "idle" | "start" => {
-            plan(&verb, Options::read(rest)?).map(Command::Measure)
-        }
+        "bulk" | "pingpong" | "connect" | "idle" | "start" => plan(&verb, Options::read(rest)?)
+            .map(|(plan, setting)| Command::Measure(plan, Box::new(setting))),
         other => Err(Failure::Usage(format!(
             "{other:?} is not one of bulk, pingpong, connect, idle, start, ports, table"
         ))),
     }
 }
 
-fn plan(verb: &str, mut options: Options) -> Result<Plan, Failure> {
+fn plan(verb: &str, mut options: Options) -> Result<(Plan, Setting), Failure> {
     let workload = match verb {
         "bulk" => Workload::Bulk {
             streams: options.number("--streams", 1, MOST_LINKS)?.unwrap_or(1),
@@ -116,26 +146,28 @@ fn plan(verb: &str, mut options: Options) -> Result<Plan, Failure> {
         },
         "idle" => Workload::Idle {
             links: options.number("--links", 1, MOST_LINKS)?.unwrap_or(2000),
+            opening: options.seconds("--opening")?.unwrap_or(OPENING),
             hold: options.take("--hold").is_some(),
         },
         _ => Workload::Start,
     };
     let mut plan = Plan::new(workload);
+    let mut setting = Setting::default();
     if workload == Workload::Start {
         if let Some(program) = options.take("--program") {
-            plan.program = PathBuf::from(program);
+            setting.program = PathBuf::from(program);
         }
     } else {
-        plan.relay = options.parsed("--relay", "an address and port such as 127.0.0.1:8080")?;
+        setting.relay = options.parsed("--relay", "an address and port such as 127.0.0.1:8080")?;
         while let Some(dir) = options.take("--cgroup") {
-            plan.cgroups.push(PathBuf::from(dir));
+            setting.cgroups.push(PathBuf::from(dir));
         }
-        plan.pid = options.parsed("--pid", "a process id")?;
+        setting.pid = options.parsed("--pid", "a process id")?;
     }
     if let Some(origin) =
         options.parsed::<SocketAddr>("--origin", "an address and port such as 127.0.0.1:8080")?
     {
-        plan.origin = origin;
+        setting.origin = origin;
     }
     if let Some(window) = options.seconds("--seconds")? {
         plan.window = window;
@@ -150,7 +182,7 @@ fn plan(verb: &str, mut options: Options) -> Result<Plan, Failure> {
         plan.round = round;
     }
     options.finish(verb)?;
-    Ok(plan)
+    Ok((plan, setting))
 }
 
 fn only(verb: &str, rest: Vec<String>) -> Result<String, Failure> {
@@ -252,28 +284,29 @@ mod tests {
     fn a_full_line_is_read() {
         let line = "bulk --streams 16 --direction=down --relay 127.0.0.1:7 --origin 127.0.0.1:8 --seconds 0.5 \
                     --warmup 0 --cgroup /a --cgroup /b --pid 12 --peer socat --round 3";
-        let Ok(Command::Measure(plan)) = parse_line(line) else {
+        let Ok(Command::Measure(plan, setting)) = parse_line(line) else {
             panic!("{line} was refused");
         };
         assert_eq!(plan.workload, Workload::Bulk { streams: 16, direction: Direction::Down });
-        assert_eq!(plan.relay, Some(SocketAddr::from(([127, 0, 0, 1], 7))));
-        assert_eq!(plan.origin.port(), 8);
+        assert_eq!(setting.relay, Some(SocketAddr::from(([127, 0, 0, 1], 7))));
+        assert_eq!(setting.origin.port(), 8);
         assert_eq!(plan.window, Duration::from_millis(500));
         assert_eq!(plan.warmup, Duration::ZERO);
-        assert_eq!(plan.cgroups, [PathBuf::from("/a"), PathBuf::from("/b")]);
-        assert_eq!((plan.pid, plan.peer.as_str(), plan.round), (Some(12), "socat", 3));
+        assert_eq!(setting.cgroups, [PathBuf::from("/a"), PathBuf::from("/b")]);
+        assert_eq!((setting.pid, plan.peer.as_str(), plan.round), (Some(12), "socat", 3));
     }
 
     #[test]
     fn defaults_are_the_documented_ones() {
-        let Ok(Command::Measure(plan)) = parse_line("idle --hold") else {
+        let Ok(Command::Measure(plan, _)) = parse_line("idle --hold") else {
             panic!("refused");
         };
-        assert_eq!(plan.workload, Workload::Idle { links: 2000, hold: true });
-        let Ok(Command::Measure(plan)) = parse_line("start") else {
+        let idle = Workload::Idle { links: 2000, opening: OPENING, hold: true };
+        assert_eq!(plan.workload, idle);
+        let Ok(Command::Measure(plan, setting)) = parse_line("start") else {
             panic!("refused");
         };
-        assert_eq!((plan.workload, plan.program), (Workload::Start, PathBuf::from("socat")));
+        assert_eq!((plan.workload, setting.program), (Workload::Start, PathBuf::from("socat")));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! triggered, so an end that could go on when its budget is spent waits on a ready list, and while that list is not
 //! empty the loop only glances at epoll. Bytes are counted where they arrive.
 
+use super::dialer::Dialer;
 use super::failure::Failure;
 use super::meter::{Meter, Window};
 use super::net::{self, Bin, Step};
@@ -13,7 +14,6 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// Bytes one end may move before the next one has its turn: large against a system call, small against a window.
@@ -124,7 +124,7 @@ fn pump(mut step: impl FnMut() -> io::Result<Step>) -> io::Result<(usize, Step)>
 /// When a stream ends, or the relay never connects one to the origin.
 pub fn run(
     plan: &Plan,
-    relay: SocketAddr,
+    relay: &Dialer<'_>,
     listener: std::net::TcpListener,
     meter: &Meter,
     streams: usize,
@@ -142,7 +142,7 @@ pub fn run(
 
     let mut ends = Ends::default();
     for _ in 0..streams {
-        ends.add(net::connect(relay)?, client, poll.registry())?;
+        ends.add(relay.connect()?.0, client, poll.registry())?;
     }
     let start = Instant::now();
     let mut received_before = 0;

@@ -4,13 +4,15 @@
 //! the last byte of either it does not try the socket again: the origin sends nothing unasked, so the only answer
 //! could be EAGAIN, and the next arrival brings its own edge.
 
+use super::dialer::Dialer;
 use super::failure::Failure;
 use super::net::{self, Bin, Step};
 use super::origin::client_token;
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
+use std::time::Instant;
 
 /// Where a client stands after a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +27,7 @@ pub enum Progress {
 #[derive(Debug)]
 pub struct Client {
     stream: TcpStream,
+    begun: Instant,
     size: usize,
     to_send: usize,
     to_receive: usize,
@@ -37,16 +40,22 @@ impl Client {
     ///
     /// When there is no socket to be had.
     pub fn connect(
-        relay: SocketAddr,
+        relay: &Dialer<'_>,
         index: usize,
         size: usize,
         registry: &Registry,
     ) -> Result<Self, Failure> {
-        let mut stream = net::connect(relay)?;
+        let (mut stream, begun) = relay.connect()?;
         registry
             .register(&mut stream, client_token(index), Interest::READABLE | Interest::WRITABLE)
             .map_err(|e| Failure::system("watch a connection to the relay", e))?;
-        Ok(Self { stream, size, to_send: size, to_receive: size })
+        Ok(Self { stream, begun, size, to_send: size, to_receive: size })
+    }
+
+    /// When it called connect(2).
+    #[must_use]
+    pub fn begun(&self) -> Instant {
+        self.begun
     }
 
     /// Does what can be done after an event.

@@ -40,7 +40,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Usage(why) => write!(f, "{why} (see nsplice-load --help)"),
+            Self::Usage(why) => f.write_str(why),
             Self::System { tried, source } => write!(f, "cannot {tried}: {source}"),
             Self::Relay(why) => write!(f, "relay: {why}"),
         }

@@ -3,10 +3,14 @@
 //! Four bytes each: a run of minutes at a hundred thousand a second is still a few dozen megabytes, and the vector is
 //! written in order, which costs the loop next to nothing.
 
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Room for this many before the vector must grow, so that it does not do so in most windows.
 const EXPECTED: usize = 1 << 20;
+
+/// The points at which a distribution is told, in thousandths. They lie close where they are plotted close: at the tail.
+pub const PER_MILLE: [u16; 11] = [10, 50, 100, 250, 500, 750, 900, 950, 990, 999, 1000];
 
 /// Durations of finished operations, in nanoseconds.
 #[derive(Debug)]
@@ -37,13 +41,27 @@ impl Latencies {
         self.nanoseconds.len()
     }
 
-    /// The median and the 99th percentile in microseconds.
+    /// The distribution: for each of [`PER_MILLE`] the share and the microseconds that it does not exceed. Empty if
+    /// there is no value.
     #[must_use]
-    pub fn into_p50_p99(mut self) -> Option<(f64, f64)> {
+    pub fn into_quantiles(mut self) -> Vec<Quantile> {
         self.nanoseconds.sort_unstable();
-        let at = |per_mille| percentile(&self.nanoseconds, per_mille).map(|ns| f64::from(ns) / 1e3);
-        Some((at(500)?, at(990)?))
+        let at = |&per_mille: &u16| {
+            let nanoseconds = percentile(&self.nanoseconds, usize::from(per_mille))?;
+            let share = f64::from(per_mille) / 1e3;
+            Some(Quantile { share, micros: f64::from(nanoseconds) / 1e3 })
+        };
+        PER_MILLE.iter().filter_map(at).collect()
     }
+}
+
+/// One point of a distribution.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Quantile {
+    /// This share of the operations, from 0 to 1,
+    pub share: f64,
+    /// took no longer than so many microseconds.
+    pub micros: f64,
 }
 
 /// The smallest value of sorted `values` that `per_mille` thousandths of them do not exceed (nearest rank).
@@ -75,8 +93,13 @@ mod tests {
         }
         latencies.add(Duration::from_secs(100));
         assert_eq!(latencies.count(), 4);
-        let (p50, p99) = latencies.into_p50_p99().expect("not empty");
-        assert!((p50 - 2.0).abs() < 1e-9);
-        assert!(p99 > 4_000_000.0);
+        let quantiles = latencies.into_quantiles();
+        assert_eq!(quantiles.len(), PER_MILLE.len());
+        assert!(
+            (quantiles[4].share - 0.5).abs() < 1e-9 && (quantiles[4].micros - 2.0).abs() < 1e-9
+        );
+        assert!(quantiles.windows(2).all(|pair| pair[0].micros <= pair[1].micros));
+        assert!(quantiles[10].micros > 4_000_000.0);
+        assert!(Latencies::default().into_quantiles().is_empty());
     }
 }

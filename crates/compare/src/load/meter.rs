@@ -16,7 +16,7 @@
 //! reading may be some milliseconds old: windows should be seconds.
 
 use super::failure::Failure;
-use super::process;
+use super::process::{self, Holdings};
 use nix::sys::resource::{getrusage, UsageWho};
 use nix::sys::time::TimeValLike;
 use std::fs;
@@ -31,7 +31,7 @@ pub struct Meter {
 
 #[derive(Debug)]
 enum Source {
-    Group { cpu: CpuFile, memory: Vec<PathBuf> },
+    Group { cpu: CpuFile, memory: Vec<PathBuf>, members: PathBuf },
     Process(u32),
     Nothing,
 }
@@ -74,7 +74,7 @@ impl Meter {
         } else {
             let names: Vec<_> = groups.iter().map(|g| g.display().to_string()).collect();
             return Err(Failure::Usage(format!(
-                "--cgroup {}: there is neither a cpu.stat with usage_usec nor a cpuacct.usage",
+                "the control group {} has neither a cpu.stat with usage_usec nor a cpuacct.usage",
                 names.join(", ")
             )));
         };
@@ -83,7 +83,8 @@ impl Meter {
             .chain(["memory.usage_in_bytes", "memory.kmem.tcp.usage_in_bytes"])
             .filter_map(find)
             .collect();
-        Ok(Source::Group { cpu, memory })
+        let members = find("cgroup.procs").unwrap_or_default();
+        Ok(Source::Group { cpu, memory, members })
     }
 
     /// Which instrument this is, for the report.
@@ -136,6 +137,33 @@ impl Meter {
             }
             Source::Process(pid) => process::memory(*pid).map(Some),
             Source::Nothing => Ok(None),
+        }
+    }
+
+    /// The processes of the relay now; none where there is no relay.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Meter::cpu`].
+    pub fn processes(&self) -> Result<Vec<u32>, Failure> {
+        match &self.source {
+            Source::Group { members, .. } => {
+                Ok(read(members)?.lines().filter_map(|line| line.parse().ok()).collect())
+            }
+            Source::Process(pid) => process::tree(*pid),
+            Source::Nothing => Ok(Vec::new()),
+        }
+    }
+
+    /// What those processes hold, where there is a relay and its processes are ours to look at.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Meter::cpu`].
+    pub fn holdings(&self) -> Result<Option<Holdings>, Failure> {
+        match &self.source {
+            Source::Nothing => Ok(None),
+            _ => Ok(process::holdings(&self.processes()?)),
         }
     }
 
@@ -219,7 +247,12 @@ pub fn children_cpu() -> Result<Duration, Failure> {
     cpu_of(UsageWho::RUSAGE_CHILDREN)
 }
 
-fn cpu_of(who: UsageWho) -> Result<Duration, Failure> {
+/// CPU time of `who`.
+///
+/// # Errors
+///
+/// When the system does not tell.
+pub fn cpu_of(who: UsageWho) -> Result<Duration, Failure> {
     let usage = getrusage(who).map_err(|e| Failure::system("read our own CPU time", e))?;
     let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     Ok(Duration::from_micros(u64::try_from(micros).unwrap_or(0)))

@@ -30,6 +30,7 @@ pub mod args;
 pub mod bulk;
 pub mod client;
 pub mod connect;
+pub mod dialer;
 pub mod failure;
 pub mod idle;
 pub mod latency;
@@ -43,38 +44,38 @@ pub mod process;
 pub mod ready;
 pub mod report;
 pub mod start;
-pub mod table;
 
+use dialer::Dialer;
 use failure::Failure;
 use meter::Meter;
 use plan::{Plan, Workload};
 use report::Measurement;
+use std::net::TcpListener;
 
-/// Runs one workload through the relay of `plan` and reports it.
+/// Runs one workload: clients connect by `relay`, the origin is on `listener`.
 ///
 /// # Errors
 ///
 /// When the relay never answers, when a link that should live ends, or when the system refuses sockets or counters.
-pub fn measure(plan: &Plan) -> Result<Measurement, Failure> {
+pub fn measure(
+    plan: &Plan,
+    relay: &Dialer<'_>,
+    listener: TcpListener,
+    meter: &Meter,
+) -> Result<Measurement, Failure> {
     net::raise_fd_limit(plan.workload.fds_needed())?;
-    let listener = net::listen(plan.origin)?;
-    let origin =
-        listener.local_addr().map_err(|e| Failure::system("read the origin's address", e))?;
-    let relay = plan.relay.unwrap_or(origin);
-    let meter = Meter::open(&plan.cgroups, plan.pid)?;
-
-    if plan.workload != Workload::Start {
-        ready::wait(relay, &listener)?;
-    }
+    ready::wait(relay, &listener, plan.patience)?;
     match plan.workload {
         Workload::Bulk { streams, direction } => {
-            bulk::run(plan, relay, listener, &meter, streams, direction)
+            bulk::run(plan, relay, listener, meter, streams, direction)
         }
         Workload::PingPong { links, size } => {
-            pingpong::run(plan, relay, listener, &meter, links, size)
+            pingpong::run(plan, relay, listener, meter, links, size)
         }
-        Workload::Connect { parallel } => connect::run(plan, relay, listener, &meter, parallel),
-        Workload::Idle { links, hold } => idle::run(plan, relay, listener, &meter, links, hold),
-        Workload::Start => start::run(plan, &listener, &meter),
+        Workload::Connect { parallel } => connect::run(plan, relay, listener, meter, parallel),
+        Workload::Idle { links, opening, hold } => {
+            idle::run(plan, relay, listener, meter, idle::Wish { links, opening, hold })
+        }
+        Workload::Start => Err(Failure::Usage("start takes a program, not a relay".to_owned())),
     }
 }

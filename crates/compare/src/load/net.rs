@@ -90,26 +90,6 @@ pub fn send(mut stream: &TcpStream, left: usize) -> io::Result<Step> {
     }
 }
 
-/// Starts a connection.
-///
-/// # Errors
-///
-/// With the reason that is hidden behind `EADDRNOTAVAIL`, which is the one people meet here.
-pub fn connect(address: SocketAddr) -> Result<TcpStream, Failure> {
-    let stream = TcpStream::connect(address).map_err(|e| {
-        if e.kind() == io::ErrorKind::AddrNotAvailable {
-            Failure::Relay(format!(
-                "no local port is left to connect to {address}; is net.ipv4.tcp_tw_reuse off?"
-            ))
-        } else {
-            Failure::system(format!("connect to {address}"), e)
-        }
-    })?;
-    // It can fail only on a socket that is already dead, which the next read reports better.
-    let _ = stream.set_nodelay(true);
-    Ok(stream)
-}
-
 /// Opens the origin's listening socket, non-blocking.
 ///
 /// # Errors
@@ -137,6 +117,7 @@ pub fn accept(listener: &mio::net::TcpListener) -> Result<Option<TcpStream>, Fai
     loop {
         match listener.accept() {
             Ok((stream, _)) => {
+                // It can fail only on a socket that is already dead, which the next read reports better.
                 let _ = stream.set_nodelay(true);
                 return Ok(Some(stream));
             }

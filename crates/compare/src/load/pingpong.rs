@@ -4,6 +4,7 @@
 //! links it includes waiting behind the others, in the relay and here; it is comparable between relays, not absolute.
 
 use super::client::{Client, Progress};
+use super::dialer::Dialer;
 use super::failure::Failure;
 use super::latency::Latencies;
 use super::meter::{Meter, Window};
@@ -11,7 +12,7 @@ use super::net::{self, Bin};
 use super::origin::{Origin, Side};
 use super::plan::Plan;
 use super::report::{Figure, Measurement};
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 /// How long all links together may take to get their first reply, beyond the warm-up.
@@ -33,7 +34,7 @@ struct Link {
 /// When a link ends or never answers.
 pub fn run(
     plan: &Plan,
-    relay: SocketAddr,
+    relay: &Dialer<'_>,
     listener: TcpListener,
     meter: &Meter,
     links: usize,

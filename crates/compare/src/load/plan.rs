@@ -1,7 +1,6 @@
 //! What is to be measured: a workload, and through what.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use super::ready;
 use std::time::Duration;
 
 /// Bytes of a request, and of its reply, where the workload is about connections rather than bytes.
@@ -40,8 +39,10 @@ pub enum Workload {
     },
     /// Links that are established end to end and then do nothing.
     Idle {
-        /// How many.
+        /// How many, if so many can be opened in `opening`; else as many as were.
         links: usize,
+        /// How long they may take to be opened.
+        opening: Duration,
         /// Keep them after the measurement until stdin has a line or ends.
         hold: bool,
     },
@@ -87,25 +88,17 @@ impl Workload {
     }
 }
 
-/// A workload with everything that surrounds it.
+/// A workload, how long it runs, and for whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// What load.
     pub workload: Workload,
-    /// Where the relay listens; `None` connects straight to the origin.
-    pub relay: Option<SocketAddr>,
-    /// Where our origin listens.
-    pub origin: SocketAddr,
     /// Length of the measured window.
     pub window: Duration,
     /// Unmeasured time before it.
     pub warmup: Duration,
-    /// Control group directories of the relay. cgroup v2 has one, v1 one for each controller.
-    pub cgroups: Vec<PathBuf>,
-    /// The relay's process, for machines without control groups.
-    pub pid: Option<u32>,
-    /// The program that is started for each connection, where the workload is that.
-    pub program: PathBuf,
+    /// How long the relay may take to its first link.
+    pub patience: Duration,
     /// The name of the row.
     pub peer: String,
     /// Which repetition this is.
@@ -118,13 +111,9 @@ impl Plan {
     pub fn new(workload: Workload) -> Self {
         Self {
             workload,
-            relay: None,
-            origin: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             window: Duration::from_secs(3),
             warmup: Duration::from_millis(500),
-            cgroups: Vec::new(),
-            pid: None,
-            program: PathBuf::from("socat"),
+            patience: ready::PATIENCE,
             peer: "direct".to_owned(),
             round: 1,
         }
@@ -148,6 +137,9 @@ mod tests {
 
     #[test]
     fn both_ends_of_each_link_are_counted() {
-        assert!(Workload::Idle { links: 2000, hold: false }.fds_needed() > 4000);
+        assert!(
+            Workload::Idle { links: 2000, opening: Duration::ZERO, hold: false }.fds_needed()
+                > 4000
+        );
     }
 }

@@ -10,6 +10,7 @@ use super::failure::Failure;
 use nix::unistd::{sysconf, SysconfVar};
 use std::collections::HashMap;
 use std::fs;
+use std::io;
 use std::ops::AddAssign;
 use std::time::Duration;
 
@@ -48,6 +49,42 @@ pub fn ticks(count: u64) -> Duration {
 pub fn memory(pid: u32) -> Result<u64, Failure> {
     let page = system_number(SysconfVar::PAGE_SIZE).unwrap_or(4096);
     Ok(family(pid)?.iter().map(|s| s.pages * page).sum())
+}
+
+/// Processes, and the descriptors that are open in them.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Holdings {
+    /// How many processes.
+    pub processes: usize,
+    /// How many descriptors in all of them.
+    pub descriptors: usize,
+}
+
+/// The processes `pids` that live, with their descriptors; `None` where one is not ours to look at.
+#[must_use]
+pub fn holdings(pids: &[u32]) -> Option<Holdings> {
+    let mut holdings = Holdings::default();
+    for pid in pids {
+        match fs::read_dir(format!("/proc/{pid}/fd")) {
+            Ok(entries) => {
+                holdings.processes += 1;
+                holdings.descriptors += entries.count();
+            }
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return None,
+            // It has ended since it was listed.
+            Err(_) => {}
+        }
+    }
+    Some(holdings)
+}
+
+/// The process `pid` and all its descendants.
+///
+/// # Errors
+///
+/// When the process is gone.
+pub fn tree(pid: u32) -> Result<Vec<u32>, Failure> {
+    Ok(family(pid)?.iter().map(|s| s.pid).collect())
 }
 
 /// The memory of one process.

@@ -3,16 +3,17 @@
 //! Blocking sockets with timeouts are enough here, since one connection is made at a time. A failed attempt may leave
 //! a half-made connection in the origin's queue, so each attempt first empties that queue.
 
+use super::dialer::Dialer;
 use super::failure::Failure;
 use super::plan::SMALL_REQUEST;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-/// How long a relay may take from its start to its first link.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a relay that was started just now may take to its first link.
+pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How long one attempt may wait on each of its steps.
 const STEP: Duration = Duration::from_secs(2);
@@ -20,20 +21,26 @@ const STEP: Duration = Duration::from_secs(2);
 /// Between attempts: short against any start-up time, long against a connect.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Returns once a small request has gone through the relay at `relay` to `origin`, and its reply back.
+/// Returns once a small request has gone through the relay behind `relay` to `origin`, and its reply back; says how
+/// long that took from connect(2) on.
 ///
 /// # Errors
 ///
-/// [`Failure::Relay`] with the last reason, when that does not happen in time.
-pub fn wait(relay: SocketAddr, origin: &TcpListener) -> Result<(), Failure> {
-    let give_up = Instant::now() + PATIENCE;
+/// [`Failure::Relay`] with the last reason, when that does not happen within `patience`.
+pub fn wait(
+    relay: &Dialer<'_>,
+    origin: &TcpListener,
+    patience: Duration,
+) -> Result<Duration, Failure> {
+    let give_up = Instant::now() + patience;
     loop {
         match round_trip(relay, origin) {
-            Ok(()) => return Ok(()),
+            Ok(took) => return Ok(took),
             Err(e) if Instant::now() >= give_up => {
                 return Err(Failure::Relay(format!(
-                    "no round trip through {relay} within {} s: {e}",
-                    PATIENCE.as_secs()
+                    "no round trip through {} within {} s: {e}",
+                    relay.address(),
+                    patience.as_secs()
                 )))
             }
             Err(_) => std::thread::sleep(PAUSE),
@@ -41,10 +48,11 @@ pub fn wait(relay: SocketAddr, origin: &TcpListener) -> Result<(), Failure> {
     }
 }
 
-fn round_trip(relay: SocketAddr, origin: &TcpListener) -> io::Result<()> {
+fn round_trip(relay: &Dialer<'_>, origin: &TcpListener) -> io::Result<Duration> {
     while origin.accept().is_ok() {}
 
-    let mut client = TcpStream::connect_timeout(&relay, STEP)?;
+    let begun = Instant::now();
+    let mut client = relay.connect_blocking(STEP)?;
     client.set_read_timeout(Some(STEP))?;
     client.write_all(&[b'?'; SMALL_REQUEST])?;
 
@@ -58,19 +66,20 @@ fn round_trip(relay: SocketAddr, origin: &TcpListener) -> io::Result<()> {
     let mut message = [0; SMALL_REQUEST];
     server.read_exact(&mut message)?;
     server.write_all(&message)?;
-    client.read_exact(&mut message)
+    client.read_exact(&mut message)?;
+    Ok(begun.elapsed())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::load::net;
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, SocketAddr};
 
     #[test]
     fn an_origin_is_its_own_relay() {
         let origin = net::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a listener");
         let address = origin.local_addr().expect("its address");
-        wait(address, &origin).expect("a round trip");
+        wait(&Dialer::here(address), &origin, PATIENCE).expect("a round trip");
     }
 }

@@ -1,9 +1,10 @@
 //! A measurement, as a line of JSON for programs and as a line of words for people.
 
 use super::failure::Failure;
-use super::latency::Latencies;
+use super::latency::{Latencies, Quantile};
 use super::meter::{Meter, Usage};
 use super::plan::Plan;
+use super::process::Holdings;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -22,12 +23,24 @@ pub enum Figure {
     PerSecond,
     /// CPU microseconds of the relay for each operation.
     CpuMicrosPerOperation,
+    /// What the median latency has more than that of a direct connect; computed for reports, not measured.
+    AddedMicros,
     /// Median latency in microseconds.
     P50Micros,
+    /// 90th percentile of latency in microseconds.
+    P90Micros,
     /// 99th percentile of latency in microseconds.
     P99Micros,
+    /// The longest latency in microseconds.
+    MaxMicros,
     /// Memory of the relay for each idle link.
     BytesPerLink,
+    /// CPU microseconds of the relay for each idle link and second.
+    IdleMicrosPerLink,
+    /// Processes of the relay for each link.
+    ProcessesPerLink,
+    /// Descriptors of the relay for each link.
+    DescriptorsPerLink,
     /// Memory that a process has mapped in.
     ResidentBytes,
     /// What of that is its own, and no file's.
@@ -71,6 +84,9 @@ pub struct Measurement {
     pub seconds: f64,
     /// What was found.
     pub figures: BTreeMap<Figure, f64>,
+    /// How the latencies are distributed, where there are any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latencies: Vec<Quantile>,
     #[serde(skip)]
     told: bool,
 }
@@ -86,6 +102,7 @@ impl Measurement {
             meter: meter.name().to_owned(),
             seconds: wall.as_secs_f64(),
             figures: BTreeMap::new(),
+            latencies: Vec::new(),
             told: false,
         }
     }
@@ -102,6 +119,21 @@ impl Measurement {
             report.figures.insert(Figure::OthersBusy, others.as_secs_f64() / report.seconds);
         }
         report
+    }
+
+    /// A report of what a thread of this process did by itself in `wall`.
+    #[must_use]
+    pub fn of_thread(subject: &str, workload: &str, round: u32, wall: Duration) -> Self {
+        Self {
+            subject: subject.to_owned(),
+            workload: workload.to_owned(),
+            round,
+            meter: "thread and children".to_owned(),
+            seconds: wall.as_secs_f64(),
+            figures: BTreeMap::new(),
+            latencies: Vec::new(),
+            told: false,
+        }
     }
 
     /// Adds a count.
@@ -147,11 +179,27 @@ impl Measurement {
         Ok(())
     }
 
+    /// Adds what follows from openings that took so long and used `cpu` in all.
+    pub fn openings(&mut self, latencies: Latencies, cpu: Duration) {
+        let count = latencies.count();
+        self.set(Figure::Operations, count);
+        let each = cpu.as_secs_f64() * 1e6 / count as f64;
+        self.figures.insert(Figure::CpuMicrosPerOperation, each);
+        self.latencies(latencies);
+    }
+
     /// Adds percentiles.
     pub fn latencies(&mut self, latencies: Latencies) {
-        if let Some((p50, p99)) = latencies.into_p50_p99() {
-            self.figures.insert(Figure::P50Micros, p50);
-            self.figures.insert(Figure::P99Micros, p99);
+        self.latencies = latencies.into_quantiles();
+        for quantile in &self.latencies {
+            let figure = match quantile.share {
+                0.5 => Figure::P50Micros,
+                0.9 => Figure::P90Micros,
+                0.99 => Figure::P99Micros,
+                1.0 => Figure::MaxMicros,
+                _ => continue,
+            };
+            self.figures.insert(figure, quantile.micros);
         }
     }
 
@@ -160,6 +208,23 @@ impl Measurement {
         self.figures.insert(Figure::BytesBefore, before as f64);
         self.figures.insert(Figure::BytesAfter, after as f64);
         self.figures.insert(Figure::BytesPerLink, (after as f64 - before as f64) / links as f64);
+    }
+
+    /// Adds the processes and descriptors that each of `links` has brought.
+    pub fn holdings(&mut self, before: Holdings, after: Holdings, links: usize) {
+        let mut set = |figure, before: usize, after: usize| {
+            self.figures.insert(figure, (after as f64 - before as f64) / links as f64);
+        };
+        set(Figure::ProcessesPerLink, before.processes, after.processes);
+        set(Figure::DescriptorsPerLink, before.descriptors, after.descriptors);
+    }
+
+    /// Adds what the relay used while `links` did nothing.
+    pub fn idling(&mut self, usage: &Usage, links: usize) {
+        if let Some(relay) = usage.relay {
+            let each = relay.as_secs_f64() * 1e6 / self.seconds / links as f64;
+            self.figures.insert(Figure::IdleMicrosPerLink, each);
+        }
     }
 
     /// Writes it, JSON to stdout and words to stderr, once however often it is called.
@@ -211,10 +276,20 @@ pub enum Better {
 }
 
 impl Column {
-    /// The value as the table shows it.
+    /// The value as every report shows it: rounded, in the unit of the heading, thousands set apart.
     #[must_use]
     pub fn format(&self, value: f64) -> String {
-        format!("{:.*}", self.decimals, value * self.scale)
+        let plain = format!("{:.*}", self.decimals, value * self.scale);
+        let whole = plain.find('.').unwrap_or(plain.len());
+        let mut text = String::with_capacity(plain.len() + 4);
+        for (at, c) in plain.char_indices() {
+            let after_a_digit = text.ends_with(|c: char| c.is_ascii_digit());
+            if at < whole && after_a_digit && (whole - at) % 3 == 0 {
+                text.push(',');
+            }
+            text.push(c);
+        }
+        text
     }
 }
 
@@ -229,9 +304,16 @@ impl Figure {
             Self::CpuSecondsPerGb => column("CPU s/GB", Better::Less, 3, 1.0),
             Self::PerSecond => column("per s", Better::More, 0, 1.0),
             Self::CpuMicrosPerOperation => column("CPU us each", Better::Less, 1, 1.0),
+            Self::AddedMicros => column("added us", Better::Less, 1, 1.0),
             Self::P50Micros => column("p50 us", Better::Less, 0, 1.0),
+            Self::P90Micros => column("p90 us", Better::Less, 0, 1.0),
             Self::P99Micros => column("p99 us", Better::Less, 0, 1.0),
+            // One unlucky moment of the machine decides it, so it is told and not compared.
+            Self::MaxMicros => column("max us", Better::Neither, 0, 1.0),
             Self::BytesPerLink => column("bytes per link", Better::Less, 0, 1.0),
+            Self::IdleMicrosPerLink => column("idle us/s per link", Better::Less, 2, 1.0),
+            Self::ProcessesPerLink => column("processes per link", Better::Less, 2, 1.0),
+            Self::DescriptorsPerLink => column("fds per link", Better::Less, 2, 1.0),
             Self::ResidentBytes => column("RSS KiB", Better::Less, 0, 1.0 / 1024.0),
             Self::OwnBytes => column("own KiB", Better::Less, 0, 1.0 / 1024.0),
             Self::RelayBusy => column("% relay CPU", Better::Neither, 0, 100.0),
@@ -294,6 +376,17 @@ mod tests {
         assert!(line.contains("\"gbit_per_second\":"), "{line}");
         let back: Measurement = serde_json::from_str(&line).expect("our own JSON");
         assert_eq!(back, report);
+    }
+
+    #[test]
+    fn thousands_are_set_apart() {
+        let show = |figure: Figure, value| figure.column().expect("a column").format(value);
+        assert_eq!(show(Figure::PerSecond, 999.4), "999");
+        assert_eq!(show(Figure::PerSecond, 1234567.0), "1,234,567");
+        assert_eq!(show(Figure::BytesPerLink, -5882.0), "-5,882");
+        assert_eq!(show(Figure::BytesPerLink, -588.0), "-588");
+        assert_eq!(show(Figure::CpuMicrosPerOperation, 12345.67), "12,345.7");
+        assert_eq!(show(Figure::BytesPerLink, f64::INFINITY), "inf");
     }
 
     #[test]

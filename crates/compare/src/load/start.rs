@@ -38,13 +38,18 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 ///
 /// When the program cannot be started, does not pass the byte on, complains, or ends badly.
-pub fn run(plan: &Plan, listener: &TcpListener, meter: &Meter) -> Result<Measurement, Failure> {
+pub fn run(
+    plan: &Plan,
+    program: &Path,
+    listener: &TcpListener,
+    meter: &Meter,
+) -> Result<Measurement, Failure> {
     let mut latencies = Latencies::default();
     let mut memory = Footprint::default();
     let start = Instant::now();
     let mut window: Option<(Window<'_>, Duration)> = None;
     loop {
-        let (took, footprint) = operation(&plan.program, listener)?;
+        let (took, footprint) = operation(program, listener)?;
         latencies.add(took);
         memory += footprint;
         let now = Instant::now();
@@ -214,10 +219,9 @@ mod tests {
     fn a_real_socat_is_measured() {
         let Some(program) = require_tool("a_real_socat_is_measured", "socat") else { return };
         let mut plan = Plan::new(Workload::Start);
-        plan.program = program;
         (plan.window, plan.warmup) = (Duration::ZERO, Duration::ZERO);
         let meter = Meter::open(&[], None).expect("nothing to open");
-        let report = run(&plan, &origin(), &meter).expect("a measurement");
+        let report = run(&plan, &program, &origin(), &meter).expect("a measurement");
         assert!(report.figures[&Figure::Operations] >= 1.0);
         assert!(report.figures[&Figure::ResidentBytes] >= report.figures[&Figure::OwnBytes]);
     }

@@ -1,0 +1,231 @@
+//! Measurements, summed up and put in order: for each workload a case, with a row for each subject.
+//!
+//! Cases come section by section, within a section as they were measured. Rows begin with the direct connect, then the
+//! floor, then the candidates in the order of the comparison.
+//!
+//! Rounds in which other work on the machine took much CPU are left out wherever a subject has calmer ones, by the same
+//! rule for all: caches and a CPU taken away cost the relay too. A row that had none but such is not calm.
+
+mod headline;
+mod ratio;
+mod section;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::stats::Spread;
+use crate::load::latency::Quantile;
+use crate::load::report::{Better, Figure, Measurement};
+use crate::model::{Comparison, SubjectKind};
+
+pub use headline::{headlines, Headline};
+pub use ratio::Ratio;
+pub use section::Section;
+
+/// A round is disturbed when others used more than this share of one CPU.
+pub const DISTURBED: f64 = 0.2;
+
+/// How workloads begin that tell the length of a round trip. With more links latency is mostly waiting in line.
+const ONE_LINK: &str = "ping-pong 1 x ";
+
+/// One workload.
+#[derive(Debug)]
+pub struct Case<'a> {
+    /// Its name.
+    pub workload: &'a str,
+    /// What it is about.
+    pub section: Section,
+    /// How CPU and memory of relays were counted.
+    pub meters: Vec<&'a str>,
+    /// What was found that reports show, in the order of columns.
+    pub figures: Vec<Figure>,
+    /// Who was measured.
+    pub rows: Vec<Row<'a>>,
+}
+
+/// One subject under one workload.
+#[derive(Debug)]
+pub struct Row<'a> {
+    /// Its name.
+    pub subject: &'a str,
+    /// What it is.
+    pub kind: SubjectKind,
+    /// Whether there was a round that others did not disturb.
+    pub calm: bool,
+    /// The rounds that count, figure by figure.
+    pub values: BTreeMap<Figure, Vec<f64>>,
+    /// How latencies are distributed: at each share the median of the rounds.
+    pub latencies: Vec<Quantile>,
+}
+
+impl Row<'_> {
+    /// The rounds of `figure`, summed up.
+    #[must_use]
+    pub fn spread(&self, figure: Figure) -> Option<Spread> {
+        self.values.get(&figure).and_then(|values| Spread::of(values))
+    }
+
+    /// `figure` in words, if it was measured and is one for people.
+    #[must_use]
+    pub fn told(&self, figure: Figure) -> Option<Told> {
+        let (column, spread) = (figure.column()?, self.spread(figure)?);
+        let range = (spread.least < spread.most)
+            .then(|| format!("{} - {}", column.format(spread.least), column.format(spread.most)));
+        Some(Told { median: column.format(spread.median), range, wide: spread.is_wide() })
+    }
+}
+
+/// A figure of one subject, as every report shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The median of the rounds.
+    pub median: String,
+    /// The least and the most, where they differ.
+    pub range: Option<String>,
+    /// Whether they differ so much that the median says little.
+    pub wide: bool,
+}
+
+/// All cases of a comparison.
+#[must_use]
+pub fn cases(comparison: &Comparison) -> Vec<Case<'_>> {
+    let mut subjects: Vec<(&str, SubjectKind)> =
+        comparison.subjects.iter().map(|s| (s.name.as_str(), s.kind)).collect();
+    subjects.sort_by_key(|(_, kind)| rank(*kind));
+    let mut cases: Vec<Case<'_>> =
+        in_order(comparison.measurements.iter().map(|m| m.workload.as_str()))
+            .into_iter()
+            .map(|workload| Case::new(workload, &subjects, &comparison.measurements))
+            .collect();
+    cases.sort_by_key(|case| case.section);
+    cases
+}
+
+/// Where rows of this kind come; among equals the order of the comparison is kept.
+pub(super) fn rank(kind: SubjectKind) -> u8 {
+    match kind {
+        SubjectKind::Direct => 0,
+        SubjectKind::Floor => 1,
+        SubjectKind::Backend | SubjectKind::Command | SubjectKind::Peer => 2,
+    }
+}
+
+/// Each of `names` once, in the order in which they first appear.
+pub(super) fn in_order<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut seen = Vec::new();
+    for name in names {
+        if !seen.contains(&name) {
+            seen.push(name);
+        }
+    }
+    seen
+}
+
+impl<'a> Case<'a> {
+    fn new(workload: &'a str, subjects: &[(&'a str, SubjectKind)], all: &'a [Measurement]) -> Self {
+        let members: Vec<&Measurement> = all.iter().filter(|m| m.workload == workload).collect();
+        let section = Section::of(workload);
+        let mut rows: Vec<Row<'a>> = subjects
+            .iter()
+            .filter_map(|&(subject, kind)| {
+                let own: Vec<&Measurement> =
+                    members.iter().copied().filter(|m| m.subject == subject).collect();
+                Row::new(subject, kind, &own)
+            })
+            .collect();
+        if workload.starts_with(ONE_LINK) {
+            add_what_is_added(&mut rows);
+        }
+        let figures: BTreeSet<Figure> = rows
+            .iter()
+            .flat_map(|row| row.values.keys().copied())
+            .filter(|&figure| is_told(figure))
+            .collect();
+        let relayed = |m: &&&Measurement| {
+            rows.iter().any(|row| row.subject == m.subject && row.kind != SubjectKind::Direct)
+        };
+        let meters = in_order(members.iter().filter(relayed).map(|m| m.meter.as_str()));
+        Self { workload, section, meters, figures: figures.into_iter().collect(), rows }
+    }
+
+    /// The row of `subject`.
+    #[must_use]
+    pub fn row(&self, subject: &str) -> Option<&Row<'a>> {
+        self.rows.iter().find(|row| row.subject == subject)
+    }
+
+    /// The best of all candidates in `figure`, if there are two to choose from.
+    #[must_use]
+    pub fn best(&self, figure: Figure) -> Option<&'a str> {
+        let candidates: Vec<&Row<'a>> =
+            self.rows.iter().filter(|row| !row.kind.is_yardstick()).collect();
+        let have = candidates.iter().filter(|row| row.spread(figure).is_some()).count();
+        let (name, _) = best_of(&candidates, figure)?;
+        (have > 1).then_some(name)
+    }
+}
+
+impl<'a> Row<'a> {
+    fn new(subject: &'a str, kind: SubjectKind, own: &[&Measurement]) -> Option<Self> {
+        let calm = own.iter().any(|m| is_calm(m));
+        let mut values: BTreeMap<Figure, Vec<f64>> = BTreeMap::new();
+        for one in own.iter().filter(|m| is_calm(m) == calm) {
+            for (&figure, &value) in &one.figures {
+                values.entry(figure).or_default().push(value);
+            }
+        }
+        let latencies = distribution(own.iter().filter(|m| is_calm(m) == calm));
+        (!own.is_empty()).then_some(Self { subject, kind, calm, values, latencies })
+    }
+}
+
+/// Whether `figure` says something of a subject. Others, such as how busy the load was, only explain.
+fn is_told(figure: Figure) -> bool {
+    figure == Figure::MaxMicros || figure.column().is_some_and(|c| c.better != Better::Neither)
+}
+
+fn is_calm(one: &Measurement) -> bool {
+    one.figures.get(&Figure::OthersBusy).is_none_or(|&others| others <= DISTURBED)
+}
+
+/// The median of the rounds at each share that they tell of.
+fn distribution<'a>(rounds: impl Iterator<Item = &'a &'a Measurement>) -> Vec<Quantile> {
+    let mut points: Vec<(f64, Vec<f64>)> = Vec::new();
+    for one in rounds.flat_map(|m| &m.latencies) {
+        match points.iter_mut().find(|(share, _)| share.total_cmp(&one.share).is_eq()) {
+            Some((_, micros)) => micros.push(one.micros),
+            None => points.push((one.share, vec![one.micros])),
+        }
+    }
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    points
+        .into_iter()
+        .filter_map(|(share, micros)| {
+            Spread::of(&micros).map(|spread| Quantile { share, micros: spread.median })
+        })
+        .collect()
+}
+
+/// The best median in `figure`, and whose it is.
+fn best_of<'a>(rows: &[&Row<'a>], figure: Figure) -> Option<(&'a str, f64)> {
+    let medians = rows.iter().filter_map(|row| Some((row.subject, row.spread(figure)?.median)));
+    match figure.column()?.better {
+        Better::More => medians.max_by(|a, b| a.1.total_cmp(&b.1)),
+        Better::Less => medians.min_by(|a, b| a.1.total_cmp(&b.1)),
+        Better::Neither => None,
+    }
+}
+
+/// Adds to each relay's row by how much its round trips are longer than direct ones.
+fn add_what_is_added(rows: &mut [Row<'_>]) {
+    let direct = rows
+        .iter()
+        .find(|row| row.kind == SubjectKind::Direct)
+        .and_then(|row| row.spread(Figure::P50Micros));
+    let Some(direct) = direct else { return };
+    for row in rows.iter_mut().filter(|row| row.kind != SubjectKind::Direct) {
+        if let Some(medians) = row.values.get(&Figure::P50Micros) {
+            let added = medians.iter().map(|median| median - direct.median).collect();
+            row.values.insert(Figure::AddedMicros, added);
+        }
+    }
+}

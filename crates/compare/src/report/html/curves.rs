@@ -1,0 +1,228 @@
+//! How latencies are distributed: a curve for each subject, share of the operations against time.
+//!
+//! Time is on a logarithmic axis, as a relay that is ten times slower is as far away as one ten times faster. Shares
+//! are on a logit axis, log(s / (1 - s)), which gives the tail and the head as much room as the middle; all (the
+//! most that any operation took) has no place on it and is put at its end.
+//!
+//! Subjects are told apart by colour, dash and the shape at the points. The points are in percent of the width, so
+//! the plot stretches while its letters do not; lines, which cannot be in percent, are in an inner picture that is
+//! stretched without their width being so. For those who cannot see it there is the same as a table.
+
+use std::fmt::Write as _;
+
+use super::super::digest::{Case, Row};
+use super::markup::Text;
+use crate::load::latency::Quantile;
+
+/// The shapes at the points, which the curves of the whole page use.
+pub(super) const SHAPES: &str = "<svg width=\"0\" height=\"0\" aria-hidden=\"true\" class=\"shapes\"><defs>\
+    <circle id=\"shape0\" r=\"3.5\"/><rect id=\"shape1\" x=\"-3.2\" y=\"-3.2\" width=\"6.4\" height=\"6.4\"/>\
+    <path id=\"shape2\" d=\"M0-4.4 4.2 3.2-4.2 3.2z\"/><path id=\"shape3\" d=\"M0-4.6 4.6 0 0 4.6-4.6 0z\"/>\
+    <path id=\"shape4\" d=\"M0 4.4 4.2-3.2-4.2-3.2z\"/>\
+    <path id=\"shape5\" d=\"M-4-1.3h2.7V-4h2.6v2.7H4v2.6H1.3V4h-2.6V1.3H-4z\"/></defs></svg>\n";
+
+/// How many shapes, and how many colours, there are.
+const SHAPE_COUNT: usize = 6;
+const COLOUR_COUNT: usize = 8;
+
+/// Pixels from top to bottom, and how much of that is the plot.
+const HEIGHT: f64 = 380.0;
+const TOP: f64 = 12.0;
+const BOTTOM: f64 = 352.0;
+
+/// Where the axis of shares begins and ends, as logits: 0.6% and, for all, 99.98%.
+const FIRST: f64 = -2.2;
+const LAST: f64 = 3.7;
+
+/// Shares that have a line and a label.
+const SHARES: [(f64, &str); 7] = [
+    (0.01, "1%"),
+    (0.1, "10%"),
+    (0.5, "50%"),
+    (0.9, "90%"),
+    (0.99, "99%"),
+    (0.999, "99.9%"),
+    (1.0, "all"),
+];
+
+/// Decades up to which 2 and 5 times a power of ten have lines too.
+const FEW_DECADES: f64 = 1.6;
+
+/// Writes the curves of `case`. `subjects` is all of the page, so that each has the same colour everywhere.
+pub(super) fn write(page: &mut String, case: &Case<'_>, subjects: &[&str]) {
+    let rows: Vec<&Row<'_>> = case.rows.iter().filter(|row| !row.latencies.is_empty()).collect();
+    let all = || rows.iter().flat_map(|row| &row.latencies).map(|q| q.micros.max(0.1));
+    let (low, high) = (all().fold(f64::MAX, f64::min) / 1.2, all().fold(0.0, f64::max) * 1.2);
+    let y = |micros: f64| {
+        let part = (micros.max(0.1) / low).ln() / (high / low).ln();
+        BOTTOM - part * (BOTTOM - TOP)
+    };
+    let _ = write!(
+        page,
+        "<figure class=\"curves\">\n<figcaption>Time of a {} <span class=\"under\">{}; share of them that took no \
+         longer, both axes logarithmic</span></figcaption>\n\
+         <svg class=\"plot\" height=\"{HEIGHT}\" role=\"img\" aria-label=\"Distribution of latency; the table below \
+         has its numbers\">\n",
+        case.section.operation(),
+        Text(case.workload)
+    );
+    let ticks = ticks(low, high);
+    for (micros, _) in &ticks {
+        let y = y(*micros);
+        let _ = writeln!(
+            page,
+            "<line class=\"rule\" x1=\"0\" x2=\"100%\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>"
+        );
+    }
+    for (share, label) in SHARES {
+        let x = x(share);
+        let _ = writeln!(
+            page,
+            "<line class=\"rule\" x1=\"{x:.2}%\" x2=\"{x:.2}%\" y1=\"{TOP}\" y2=\"{BOTTOM}\"/>\
+             <text class=\"share\" x=\"{x:.2}%\" y=\"{}\">{label}</text>",
+            BOTTOM + 18.0
+        );
+    }
+    for row in &rows {
+        write_curve(page, row, subjects, y);
+    }
+    // Over the curves, where these are closest to the edge.
+    for (micros, label) in &ticks {
+        let _ = writeln!(page, "<text x=\"2\" y=\"{:.1}\">{label}</text>", y(*micros) - 4.0);
+    }
+    page.push_str("</svg>\n<ul class=\"legend\">\n");
+    for row in &rows {
+        let style = Style::of(row, subjects);
+        let _ = writeln!(
+            page,
+            "<li><svg class=\"{}\" width=\"34\" height=\"12\" aria-hidden=\"true\"><line x1=\"0\" x2=\"34\" y1=\"6\" \
+             y2=\"6\"/><use href=\"#shape{}\" x=\"17\" y=\"6\"/></svg> {}</li>",
+            style.class,
+            style.shape,
+            Text(row.subject)
+        );
+    }
+    page.push_str("</ul>\n");
+    write_numbers(page, &rows);
+    page.push_str("</figure>\n");
+}
+
+/// How a subject is drawn.
+struct Style {
+    class: String,
+    shape: usize,
+}
+
+impl Style {
+    fn of(row: &Row<'_>, subjects: &[&str]) -> Self {
+        let place = subjects.iter().position(|&name| name == row.subject).unwrap_or(0);
+        let kind = if row.kind.is_yardstick() { " yardstick" } else { "" };
+        Self {
+            class: format!("curve colour{}{kind}", place % COLOUR_COUNT),
+            shape: place % SHAPE_COUNT,
+        }
+    }
+}
+
+fn write_curve(page: &mut String, row: &Row<'_>, subjects: &[&str], y: impl Fn(f64) -> f64) {
+    let style = Style::of(row, subjects);
+    let points = |scale: f64| {
+        let point = |q: &Quantile| (x(q.share) * scale, y(q.micros));
+        row.latencies.iter().map(point).collect::<Vec<_>>()
+    };
+    let line: Vec<String> = points(10.0).iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+    let _ = write!(
+        page,
+        "<g class=\"{}\"><title>{}</title><svg viewBox=\"0 0 1000 {HEIGHT}\" preserveAspectRatio=\"none\" \
+         width=\"100%\" height=\"{HEIGHT}\"><polyline points=\"{}\"/></svg>",
+        style.class,
+        Text(row.subject),
+        line.join(" ")
+    );
+    for (x, y) in points(1.0) {
+        let _ = write!(page, "<use href=\"#shape{}\" x=\"{x:.2}%\" y=\"{y:.1}\"/>", style.shape);
+    }
+    page.push_str("</g>\n");
+}
+
+fn write_numbers(page: &mut String, rows: &[&Row<'_>]) {
+    let shares: Vec<f64> =
+        rows.first().map_or_else(Vec::new, |row| row.latencies.iter().map(|q| q.share).collect());
+    page.push_str(
+        "<details><summary>The same as numbers, in microseconds</summary>\n\
+         <div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Distribution of latency\">\n\
+         <table class=\"grid\">\n<thead><tr><th scope=\"col\">Subject</th>",
+    );
+    for share in &shares {
+        let _ = match share {
+            share if *share >= 1.0 => write!(page, "<th scope=\"col\" class=\"num\">all</th>"),
+            share => write!(
+                page,
+                "<th scope=\"col\" class=\"num\">{}%</th>",
+                (share * 1e4).round() / 100.0
+            ),
+        };
+    }
+    page.push_str("</tr></thead>\n<tbody>\n");
+    for row in rows {
+        let _ = write!(page, "<tr><th scope=\"row\">{}</th>", Text(row.subject));
+        for share in &shares {
+            let found = row.latencies.iter().find(|q| q.share.total_cmp(share).is_eq());
+            let shown = found.and_then(|q| {
+                Some(crate::load::report::Figure::P50Micros.column()?.format(q.micros))
+            });
+            let _ = write!(page, "<td class=\"num\">{}</td>", shown.unwrap_or_default());
+        }
+        page.push_str("</tr>\n");
+    }
+    page.push_str("</tbody>\n</table>\n</div>\n</details>\n");
+}
+
+/// Where `share` is, in percent of the width.
+fn x(share: f64) -> f64 {
+    let logit = (share / (1.0 - share)).log10().clamp(FIRST, LAST);
+    (logit - FIRST) / (LAST - FIRST) * 96.0 + 2.0
+}
+
+/// Times between `low` and `high` that have a line, in microseconds, and their labels.
+fn ticks(low: f64, high: f64) -> Vec<(f64, String)> {
+    let decades = (high / low).log10();
+    let steps: &[u32] = if decades <= FEW_DECADES { &[1, 2, 5] } else { &[1] };
+    let mut ticks = Vec::new();
+    for (power, unit, count) in [
+        (1e0, "us", 1),
+        (1e1, "us", 10),
+        (1e2, "us", 100),
+        (1e3, "ms", 1),
+        (1e4, "ms", 10),
+        (1e5, "ms", 100),
+        (1e6, "s", 1),
+    ] {
+        for &step in steps {
+            let micros = power * f64::from(step);
+            if (low..=high).contains(&micros) {
+                ticks.push((micros, format!("{} {unit}", count * step)));
+            }
+        }
+    }
+    ticks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_go_from_left_to_right_and_all_has_a_place() {
+        let places: Vec<f64> = SHARES.iter().map(|(share, _)| x(*share)).collect();
+        assert!(places.windows(2).all(|pair| pair[0] < pair[1]), "{places:?}");
+        assert!(places.iter().all(|x| (0.0..=100.0).contains(x)), "{places:?}");
+    }
+
+    #[test]
+    fn there_are_lines_for_a_wide_range_and_for_a_narrow_one() {
+        let labels = |low, high| ticks(low, high).into_iter().map(|t| t.1).collect::<Vec<_>>();
+        assert_eq!(labels(30.0, 60_000.0), ["100 us", "1 ms", "10 ms"]);
+        assert_eq!(labels(30.0, 450.0), ["50 us", "100 us", "200 us"]);
+    }
+}

@@ -1,0 +1,67 @@
+//! How subjects behave: a row for each behaviour, a column for each subject, and below it what was seen where one
+//! failed.
+
+use super::super::digest::in_order;
+use super::grid::{plain, wrap, Cell, Grid};
+use super::write_heading;
+use crate::model::{Behaviour, Comparison, Passed};
+
+/// How a verdict is spelled.
+pub(super) fn word(result: Passed) -> &'static str {
+    match result {
+        Passed::Yes => "ok",
+        Passed::No => "FAIL",
+        Passed::NotTried => "-",
+    }
+}
+
+/// Writes the matrix, if behaviours were asked for.
+pub(super) fn write(text: &mut String, comparison: &Comparison) {
+    let behaviours = &comparison.behaviours;
+    if behaviours.is_empty() {
+        return;
+    }
+    write_heading(text, "Behaviour");
+    let subjects: Vec<&str> = comparison
+        .subjects
+        .iter()
+        .map(|s| s.name.as_str())
+        .filter(|&name| behaviours.iter().any(|b| b.verdict(name).is_some()))
+        .collect();
+    let mut grid = Grid::new(subjects.iter().map(|&name| name.to_owned()));
+    for group in in_order(behaviours.iter().map(|b| b.group.as_str())) {
+        for behaviour in behaviours.iter().filter(|b| b.group == group) {
+            let cells = subjects.iter().map(|subject| {
+                Cell::new(behaviour.verdict(subject).map_or("", |v| word(v.result)), "")
+            });
+            grid.row(&behaviour.name, cells);
+        }
+    }
+    grid.row(
+        "as expected",
+        subjects.iter().map(|subject| {
+            let (passed, tried) = comparison.score(subject);
+            Cell::new(format!("{passed}/{tried}"), "")
+        }),
+    );
+    grid.write(text);
+    for behaviour in behaviours {
+        write_failures(text, behaviour);
+    }
+}
+
+fn write_failures(text: &mut String, behaviour: &Behaviour) {
+    let mut failures = behaviour.verdicts.iter().filter(|v| v.result == Passed::No).peekable();
+    if failures.peek().is_none() {
+        return;
+    }
+    text.push('\n');
+    wrap(
+        text,
+        &format!("{}: ", plain(&behaviour.name)),
+        &format!("expected: {}", behaviour.expected),
+    );
+    for verdict in failures {
+        wrap(text, &format!("  FAIL {}: ", plain(&verdict.subject)), &verdict.seen);
+    }
+}
