@@ -1,0 +1,171 @@
+//! How subjects behave: each behaviour of a table, tried with each of them.
+//!
+//! A behaviour is a function of a scene, which has the relay under test and makes both ends of
+//! its links. What it returns is a phrase that tells what was seen, as expected or not.
+//!
+//! Subjects are tried side by side, in acts. In the first ones all wait: for late replies, then for
+//! links to be stuck, of all subjects at once and on links of their own. Then comes everything that
+//! is short, and at last what moves gigabytes, which would disturb the others. Each subject that is started here leads to a port of
+//! its own inside the target; relays that run already share one, and take turns at opening links.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use crate::model::{Behaviour, Passed, Verdict};
+use crate::stage::{Birth, Stage, StageError};
+use crate::subject::{Launcher, Means, Route, Subject};
+
+mod bytes;
+mod census;
+mod failing;
+mod flow;
+mod half_close;
+mod opening;
+mod remains;
+mod resets;
+mod scene;
+mod table;
+
+use scene::{Entrance, Miss, Scene};
+use table::{Act, Case};
+
+/// How much is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Extent {
+    /// What takes a few seconds.
+    Quick,
+    /// Everything.
+    Full,
+}
+
+/// How far it has come.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress<'a> {
+    /// Verdicts that there are.
+    pub done: usize,
+    /// Verdicts that there will be.
+    pub total: usize,
+    /// What the latest is about, as `SUBJECT: BEHAVIOUR`.
+    pub what: &'a str,
+}
+
+/// Who is told of the progress, by whichever thread has made some.
+pub type Listener<'a> = &'a (dyn Fn(Progress<'_>) + Sync);
+
+/// Tries all behaviours of `extent` with all `subjects`, and returns them with one verdict for each
+/// subject. What is started is ended, and nothing of it stays.
+///
+/// # Errors
+/// When there are no ports inside the target. What a subject does or does not is a verdict.
+pub fn run(
+    stage: &Stage,
+    launcher: &Launcher,
+    subjects: &[Subject],
+    extent: Extent,
+    listener: Listener<'_>,
+) -> Result<Vec<Behaviour>, StageError> {
+    let cases: Vec<_> = table::CASES.iter().filter(|case| case.extent <= extent).collect();
+    let ports = stage.free_ports(Birth::Target, subjects.len())?;
+    let mut entrances: HashMap<u16, Entrance> = HashMap::new();
+    let mut started = Vec::new();
+    for (subject, own_port) in subjects.iter().zip(ports) {
+        let port = match subject.means {
+            Means::Peer(_) => stage.port(),
+            _ => own_port,
+        };
+        entrances.entry(port).or_default();
+        let route = Route { host: None, port: Some(port) };
+        started.push((subject, port, subject.start(stage, launcher, &route)));
+    }
+
+    let board = Board::new(&cases, subjects, listener);
+    let mut ready: Vec<(&Subject, Scene<'_>)> = Vec::new();
+    for (subject, port, running) in &started {
+        match (running, entrances.get(port)) {
+            (Ok(running), Some(entrance)) => {
+                let scene = Scene::new(stage, launcher, subject, running, *port, entrance);
+                ready.push((subject, scene));
+            }
+            (Ok(_), None) => {}
+            (Err(error), _) => cases.iter().for_each(|case| {
+                board.note(subject, case, Err(Miss::NotTried(error.to_string())));
+            }),
+        }
+    }
+    for act in Act::ALL {
+        let cases: Vec<_> = cases.iter().copied().filter(|case| case.act == act).collect();
+        thread::scope(|threads| {
+            for (subject, scene) in &ready {
+                let (board, cases) = (&board, &cases);
+                threads.spawn(move || play(board, subject, scene, cases, act));
+            }
+        });
+    }
+    Ok(board.into_behaviours(&cases, subjects))
+}
+
+/// Plays the cases of one act with one subject.
+fn play(board: &Board<'_>, subject: &Subject, scene: &Scene<'_>, cases: &[&Case], act: Act) {
+    let one = |case: &Case| board.note(subject, case, (case.play)(scene));
+    if act.is_waiting() {
+        thread::scope(|threads| {
+            for case in cases {
+                threads.spawn(|| one(case));
+            }
+        });
+    } else {
+        cases.iter().for_each(|case| one(case));
+    }
+}
+
+/// Where verdicts are noted down, and progress is told from.
+struct Board<'a> {
+    verdicts: Mutex<HashMap<(String, &'static str), Verdict>>,
+    done: AtomicUsize,
+    total: usize,
+    listener: Listener<'a>,
+}
+
+impl std::fmt::Debug for Board<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Board({:?} of {})", self.done, self.total)
+    }
+}
+
+impl<'a> Board<'a> {
+    fn new(cases: &[&Case], subjects: &[Subject], listener: Listener<'a>) -> Self {
+        let total = cases.len() * subjects.len();
+        Self { verdicts: Mutex::default(), done: AtomicUsize::new(0), total, listener }
+    }
+
+    fn note(&self, subject: &Subject, case: &Case, seen: Result<String, Miss>) {
+        let (result, seen) = match seen {
+            Ok(seen) => (Passed::Yes, seen),
+            Err(Miss::Fault(fault)) => (Passed::No, fault.to_string()),
+            Err(Miss::NotTried(why)) => (Passed::NotTried, why),
+        };
+        let verdict = Verdict { subject: subject.name.clone(), result, seen };
+        let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
+        verdicts.insert((subject.name.clone(), case.name), verdict);
+        drop(verdicts);
+        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        let what = format!("{}: {}", subject.name, case.name);
+        (self.listener)(Progress { done, total: self.total, what: &what });
+    }
+
+    fn into_behaviours(self, cases: &[&Case], subjects: &[Subject]) -> Vec<Behaviour> {
+        let mut noted = self.verdicts.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let behaviour = |case: &&Case| Behaviour {
+            name: case.name.to_owned(),
+            expected: case.expected.to_owned(),
+            group: case.group.to_owned(),
+            verdicts: subjects
+                .iter()
+                .filter_map(|subject| noted.remove(&(subject.name.clone(), case.name)))
+                .collect(),
+        };
+        cases.iter().map(behaviour).collect()
+    }
+}

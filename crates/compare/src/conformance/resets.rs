@@ -1,0 +1,49 @@
+//! An RST is passed on as an RST: whoever gets a FIN instead takes a torn stream for a whole one.
+
+use std::thread;
+
+use super::scene::{Link, Miss, Scene, Seen};
+use crate::player::{Ending, Player, Side};
+
+/// Bytes that have gone through a busy link before it is reset.
+const BUSY: u64 = 1 << 20;
+
+/// Bytes that nobody takes after an RST: more than any buffers on the way hold.
+const ENDLESS: u64 = 512 << 20;
+
+/// The side `from` resets a link on which nothing is under way.
+pub(super) fn while_idle(scene: &Scene<'_>, from: Side) -> Seen {
+    let (from, to) = opened(scene, from)?;
+    from.reset();
+    to.expect_reset()?;
+    Ok("RST".to_owned())
+}
+
+/// The side `from` resets a link over which the other one sends all it can.
+pub(super) fn while_busy(scene: &Scene<'_>, from: Side) -> Seen {
+    let (from, to) = opened(scene, from)?;
+    let ending = thread::scope(|threads| {
+        let sending = threads.spawn(|| to.say_to_the_end(ENDLESS));
+        let heard = from.hear("stream", 0, BUSY);
+        from.reset();
+        let ending = sending.join().map_err(|_| Miss::fault("the sender failed"))?;
+        heard.map(|()| ending).map_err(Miss::from)
+    })?;
+    match ending {
+        Ending::Reset => Ok("RST".to_owned()),
+        seen => Err(to.otherwise("RST", seen).into()),
+    }
+}
+
+/// A link that has proved to be open both ways: the side `first`, and the other.
+fn opened(scene: &Scene<'_>, first: Side) -> Result<(Player, Player), Miss> {
+    let Link { client, server } = scene.link()?;
+    client.say(0, 1)?;
+    server.hear("first byte", 0, 1)?;
+    server.say(0, 1)?;
+    client.hear("first byte", 0, 1)?;
+    Ok(match first {
+        Side::Client => (client, server),
+        Side::Server => (server, client),
+    })
+}

@@ -1,0 +1,331 @@
+//! A player: one end of a link, client or server, that plays the part a behaviour gives it.
+//!
+//! Players block, with [`PATIENCE`] as the limit of every read and write, so a relay that hangs ends
+//! in an answer, too. What they are to hear is a ramp of 251 bytes, checked byte by byte. All they find out
+//! is a [`Fault`] with words for people; nothing here panics over what a relay does.
+
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::sys::socket::{send, MsgFlags};
+use socket2::Socket;
+
+mod fault;
+pub(crate) mod ramp;
+
+pub use fault::{Ending, Fault};
+pub use ramp::Mismatch;
+
+/// How long a player waits for anything.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A stream on which nothing was taken for this long is stuck: many round trips of one machine.
+const STUCK: Duration = Duration::from_millis(500);
+
+/// One read or write.
+const BLOCK: usize = 256 * 1024;
+
+/// Which end of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The one that has connected to the relay.
+    Client,
+    /// The one that the relay has connected to.
+    Server,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Client => "client",
+            Self::Server => "server",
+        })
+    }
+}
+
+/// One end of a link.
+#[derive(Debug)]
+pub struct Player {
+    side: Side,
+    stream: TcpStream,
+}
+
+impl Player {
+    /// A client that connects to `address` from `socket`.
+    ///
+    /// # Errors
+    /// When nobody lets it in.
+    pub fn connect(socket: Socket, address: SocketAddr) -> Result<Self, Fault> {
+        socket.connect_timeout(&address.into(), PATIENCE).map_err(Fault::Unconnected)?;
+        Self::new(Side::Client, socket.into()).map_err(Fault::Unconnected)
+    }
+
+    /// A player for a connected `socket` whose other end is not the relay's.
+    ///
+    /// # Errors
+    /// When it is not connected any more.
+    pub fn connected(socket: Socket) -> io::Result<Self> {
+        Self::new(Side::Client, socket.into())
+    }
+
+    /// The server of `client`, which has connected to the relay: the next that comes to `listener`,
+    /// which does not block.
+    ///
+    /// # Errors
+    /// When nobody comes, or when the client is told first that nobody will.
+    pub fn accept(listener: &TcpListener, client: &Self) -> Result<Self, Fault> {
+        let failed = |error: io::Error| Fault::Other(format!("cannot accept: {error}"));
+        loop {
+            match listener.accept() {
+                Ok((stream, _)) => return Self::new(Side::Server, stream).map_err(failed),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    match wait(listener, client).map_err(failed)? {
+                        Arrival::Server => {}
+                        Arrival::Nobody => return Err(Fault::Unserved(PATIENCE)),
+                        Arrival::End => return Err(client.otherwise("a link", client.ending())),
+                    }
+                }
+                // Gone before it was accepted: not the one that is waited for.
+                Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+    }
+
+    fn new(side: Side, stream: TcpStream) -> io::Result<Self> {
+        stream.set_nonblocking(false)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_nodelay(true)?;
+        Ok(Self { side, stream })
+    }
+
+    /// Sends `len` bytes of the ramp from `offset` on.
+    ///
+    /// # Errors
+    /// When they are not taken.
+    pub fn say(&self, offset: u64, len: u64) -> Result<(), Fault> {
+        let mut block = vec![0; block_of(len)];
+        let mut said = 0;
+        while said < len {
+            let size = block_of(len - said);
+            ramp::fill(offset + said, &mut block[..size]);
+            match (&self.stream).write(&block[..size]) {
+                Ok(taken) => said += taken as u64,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let by = Ending::of(error, PATIENCE);
+                    return Err(Fault::Unsent { who: self.side, after: said, of: len, by });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Hears `len` bytes of the ramp from `offset` on. `what` they are is for the report.
+    ///
+    /// # Errors
+    /// When others come, or fewer.
+    pub fn hear(&self, what: &'static str, offset: u64, len: u64) -> Result<(), Fault> {
+        let mut block = vec![0; block_of(len)];
+        let mut heard = 0;
+        while heard < len {
+            let size = block_of(len - heard);
+            let by = match (&self.stream).read(&mut block[..size]) {
+                Ok(0) => Ending::Fin,
+                Ok(read) => {
+                    ramp::verify(offset + heard, &block[..read])
+                        .map_err(|at| Fault::Wrong { what, at })?;
+                    heard += read as u64;
+                    continue;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => Ending::of(error, PATIENCE),
+            };
+            return Err(Fault::Cut { what, after: heard, of: len, by });
+        }
+        Ok(())
+    }
+
+    /// Reads to the FIN.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn hear_all(&self) -> Result<Vec<u8>, Fault> {
+        let mut bytes = Vec::new();
+        match (&self.stream).read_to_end(&mut bytes) {
+            Ok(_) => Ok(bytes),
+            Err(error) => Err(self.otherwise("FIN", Ending::of(error, PATIENCE))),
+        }
+    }
+
+    /// Sends the ramp until nothing more is taken for half a second, or `limit` bytes are, and
+    /// returns how many were.
+    ///
+    /// # Errors
+    /// When the stream ends.
+    pub fn say_until_stuck(&self, limit: u64) -> Result<u64, Fault> {
+        let set = |time| {
+            let changed = self.stream.set_write_timeout(Some(time));
+            changed.map_err(|error| Fault::Other(format!("cannot set a time limit: {error}")))
+        };
+        set(STUCK)?;
+        let mut said = 0;
+        let stuck = loop {
+            if said >= limit {
+                break Ok(said);
+            }
+            match self.say_once(said) {
+                Ok(taken) => said += taken,
+                Err(Ending::Silence(_)) => break Ok(said),
+                Err(by) => break Err(Fault::Unsent { who: self.side, after: said, of: limit, by }),
+            }
+        };
+        set(PATIENCE)?;
+        stuck
+    }
+
+    /// Sends the ramp until the stream ends, or `limit` bytes are taken, and returns how it did.
+    #[must_use]
+    pub fn say_to_the_end(&self, limit: u64) -> Ending {
+        let mut said = 0;
+        loop {
+            if said >= limit {
+                return Ending::Never(said);
+            }
+            match self.say_once(said) {
+                Ok(taken) => said += taken,
+                Err(ending) => return ending,
+            }
+        }
+    }
+
+    fn say_once(&self, offset: u64) -> Result<u64, Ending> {
+        let mut block = [0; BLOCK / 4];
+        ramp::fill(offset, &mut block);
+        loop {
+            match (&self.stream).write(&block) {
+                Ok(taken) => return Ok(taken as u64),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(Ending::of(error, PATIENCE)),
+            }
+        }
+    }
+
+    /// Sends `byte` out of band.
+    ///
+    /// # Errors
+    /// When it is not taken.
+    pub fn say_urgently(&self, byte: u8) -> Result<(), Fault> {
+        match send(self.stream.as_raw_fd(), &[byte], MsgFlags::MSG_OOB) {
+            Ok(1) => Ok(()),
+            Ok(_) => Err(Fault::Other("the urgent byte was not taken".to_owned())),
+            Err(errno) => Err(Fault::Other(format!("cannot send a byte out of band: {errno}"))),
+        }
+    }
+
+    /// Sends its FIN; hearing goes on.
+    ///
+    /// # Errors
+    /// When the connection is no more.
+    pub fn fin(&self) -> Result<(), Fault> {
+        self.stream.shutdown(Shutdown::Write).map_err(|error| Fault::Unsent {
+            who: self.side,
+            after: 0,
+            of: 0,
+            by: Ending::of(error, PATIENCE),
+        })
+    }
+
+    /// Ends the connection by RST.
+    pub fn reset(self) {
+        let socket = Socket::from(self.stream);
+        // If it has no linger time any more, it has no connection either.
+        let _ = socket.set_linger(Some(Duration::ZERO));
+    }
+
+    /// Lets nobody wait for this end any longer.
+    pub fn give_up(&self) {
+        // It may have ended already.
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+
+    /// What comes next, which should be an end.
+    #[must_use]
+    pub fn ending(&self) -> Ending {
+        let mut block = [0; 4096];
+        loop {
+            match (&self.stream).read(&mut block) {
+                Ok(0) => return Ending::Fin,
+                Ok(read) => return Ending::Bytes(read),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Ending::of(error, PATIENCE),
+            }
+        }
+    }
+
+    /// Expects a FIN, and no byte before it.
+    ///
+    /// # Errors
+    /// When something else comes.
+    pub fn expect_fin(&self) -> Result<(), Fault> {
+        match self.ending() {
+            Ending::Fin => Ok(()),
+            seen => Err(self.otherwise("FIN", seen)),
+        }
+    }
+
+    /// Expects an RST, and no byte before it.
+    ///
+    /// # Errors
+    /// When something else comes.
+    pub fn expect_reset(&self) -> Result<(), Fault> {
+        match self.ending() {
+            Ending::Reset => Ok(()),
+            seen => Err(self.otherwise("RST", seen)),
+        }
+    }
+
+    /// The fault of seeing `seen` and not `expected`.
+    #[must_use]
+    pub fn otherwise(&self, expected: &'static str, seen: Ending) -> Fault {
+        Fault::Otherwise { who: self.side, expected, seen }
+    }
+}
+
+/// The next block of `left` bytes.
+fn block_of(left: u64) -> usize {
+    usize::try_from(left).unwrap_or(BLOCK).min(BLOCK)
+}
+
+/// What comes to those who wait for a link.
+enum Arrival {
+    /// A connection to the server.
+    Server,
+    /// The end of the client's.
+    End,
+    /// Neither in time.
+    Nobody,
+}
+
+fn wait(listener: &TcpListener, client: &Player) -> io::Result<Arrival> {
+    let mut watched = [
+        PollFd::new(listener.as_fd(), PollFlags::POLLIN),
+        PollFd::new(client.stream.as_fd(), PollFlags::POLLIN),
+    ];
+    let timeout = PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::MAX);
+    loop {
+        match poll(&mut watched, timeout) {
+            Ok(0) => return Ok(Arrival::Nobody),
+            Ok(_) if watched[0].any().unwrap_or(false) => return Ok(Arrival::Server),
+            Ok(_) => return Ok(Arrival::End),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}

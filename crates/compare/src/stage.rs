@@ -1,0 +1,295 @@
+//! The two namespaces of a comparison: the node, where relays and their clients are, and the
+//! target, where the servers are.
+//!
+//! With a target of the user's, the node is where we run. Without one, the stage makes both: the
+//! calling thread leaves for a new namespace, the node, and a holder (see [`crate::holder`]) has
+//! the other one and is the target. All threads and programs that the calling thread starts after
+//! that are on the node, those that were there before are not; so a program opens its stage first.
+//!
+//! Servers and clients need no process of their own inside: a socket stays in the namespace it was
+//! born in, and making one there takes microseconds. So they live in this process, and one clock
+//! and one thread can see both ends of a link.
+//!
+//! Servers listen on one port, [`Stage::port`], because a relay that runs already forwards to one
+//! fixed port. It is below the range of outgoing connections, whose next one might take it.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use nix::errno::Errno;
+use nsplice_backend::{BackendError, Birthplace, Options, Target};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::holder;
+use crate::load::failure::Failure;
+use crate::load::ports;
+use crate::model::StageFacts;
+
+mod departure;
+pub(crate) mod loopback;
+pub(crate) mod tuning;
+
+/// What a stage is to be.
+#[derive(Debug, Clone)]
+pub struct Scenery {
+    /// The target; `None` for namespaces of our own.
+    pub target: Option<Target>,
+    /// Where servers listen inside; `None` for a free port.
+    pub port: Option<u16>,
+    /// The program that is the holder when its first argument is [`holder::ARGUMENT`].
+    pub program: PathBuf,
+    /// How the target is found.
+    pub options: Options,
+}
+
+/// On which side a socket is born.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Birth {
+    /// Where the relays run.
+    Node,
+    /// Where the servers are.
+    Target,
+}
+
+/// Why there is no stage.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// The target cannot be had.
+    #[error(transparent)]
+    Target(#[from] BackendError),
+    /// Namespaces cannot be had.
+    #[error(
+        "cannot make network namespaces: {words}; root may, and everybody else where user namespaces \
+         are allowed (sysctl user.max_user_namespaces above 0, and kernel.unprivileged_userns_clone=1 \
+         or kernel.apparmor_restrict_unprivileged_userns=0 where these exist)",
+        words = .0.desc()
+    )]
+    Forbidden(Errno),
+    /// The process that is to have the target's namespace did not do so.
+    #[error("the process that holds the target's namespace did not start: {0}")]
+    Holder(String),
+    /// Nobody can listen where the servers should.
+    #[error("cannot listen on {address} inside {target}: {source}; name another port, or none to have a free one found")]
+    Port {
+        /// Where.
+        address: SocketAddr,
+        /// In what.
+        target: Target,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// There is no free port.
+    #[error("cannot find a free port inside {target}: {source}")]
+    NoPort {
+        /// In what.
+        target: Target,
+        /// Why not.
+        source: Failure,
+    },
+    /// The system refused something.
+    #[error("cannot {tried}: {source}")]
+    System {
+        /// What was tried.
+        tried: String,
+        /// What the system answered.
+        source: io::Error,
+    },
+}
+
+impl StageError {
+    fn system(tried: impl Into<String>, source: impl Into<io::Error>) -> Self {
+        Self::System { tried: tried.into(), source: source.into() }
+    }
+}
+
+/// The node and the target.
+#[derive(Debug)]
+pub struct Stage {
+    target: Target,
+    inside: Birthplace,
+    port: u16,
+    scenery: Scenery,
+    /// Has the target's namespace, if that is ours.
+    holder: Option<Holder>,
+}
+
+impl Stage {
+    /// Sets it up. Without a target the calling thread is on the node from then on; who is not root
+    /// must be the only thread of its process.
+    ///
+    /// # Errors
+    /// When the target is not there, when namespaces are not allowed, when the port is taken.
+    pub fn open(scenery: Scenery) -> Result<Self, StageError> {
+        if scenery.target.is_none() {
+            departure::depart()?;
+        }
+        Self::around(scenery)
+    }
+
+    /// Another stage around the same node. If the target is ours, this has one of its own, which
+    /// may be ended.
+    ///
+    /// # Errors
+    /// As [`Stage::open`].
+    pub fn twin(&self) -> Result<Self, StageError> {
+        Self::around(self.scenery.clone())
+    }
+
+    fn around(scenery: Scenery) -> Result<Self, StageError> {
+        let (target, holder) = match &scenery.target {
+            Some(target) => (target.clone(), None),
+            None => {
+                let holder = Holder::start(&scenery.program)?;
+                (Target::Pid(holder.0.id()), Some(holder))
+            }
+        };
+        let inside = Birthplace::of_target(&target, &scenery.options)?;
+        let mut stage = Self { target, inside, port: 0, scenery, holder };
+        stage.port = match stage.scenery.port {
+            Some(port) => port,
+            None => stage.free_ports(Birth::Target, 1)?.first().copied().unwrap_or(0),
+        };
+        let address = stage.origin();
+        match stage.listen(address, 1) {
+            Ok(_) => Ok(stage),
+            Err(source) => Err(StageError::Port { address, target: stage.target, source }),
+        }
+    }
+
+    /// The target, as a relay on the node is told of it.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The port inside that servers listen on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The address inside that servers listen on.
+    #[must_use]
+    pub fn origin(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// Whether the target is a namespace that the stage has made.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.scenery.target.is_none()
+    }
+
+    /// Listens inside. The listener does not block.
+    ///
+    /// # Errors
+    /// When the target is gone, or the address is taken or not there.
+    pub fn listen(&self, address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
+        let socket = self.socket_inside(Domain::for_address(address))?;
+        // Connections of the last listener may still sit in TIME_WAIT on this port.
+        socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.bind(&address.into())?;
+        socket.listen(backlog)?;
+        Ok(socket.into())
+    }
+
+    /// A TCP socket that does not block and is connected to nothing yet.
+    ///
+    /// # Errors
+    /// When the target is gone, or there are no descriptors left.
+    pub fn connect_socket(&self, birth: Birth, domain: Domain) -> io::Result<Socket> {
+        match birth {
+            Birth::Node => Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP)),
+            Birth::Target => self.socket_inside(domain),
+        }
+    }
+
+    /// Does `work` on the side of `birth`. The programs that it starts stay there.
+    ///
+    /// # Errors
+    /// When the target is gone.
+    pub fn visit<T>(&self, birth: Birth, work: impl FnOnce() -> T) -> io::Result<T> {
+        match birth {
+            Birth::Node => Ok(work()),
+            Birth::Target => self.inside.visit(work).map_err(io::Error::from),
+        }
+    }
+
+    /// Ports of 127.0.0.1 that nobody listens on and no outgoing connection will take.
+    ///
+    /// # Errors
+    /// When there are not that many.
+    pub fn free_ports(&self, birth: Birth, count: usize) -> Result<Vec<u16>, StageError> {
+        let found = self
+            .visit(birth, || ports::free(count))
+            .map_err(|error| StageError::system(format!("enter {}", self.target), error))?;
+        found.map_err(|source| StageError::NoPort { target: self.target.clone(), source })
+    }
+
+    /// What a report says of it.
+    #[must_use]
+    pub fn facts(&self) -> StageFacts {
+        StageFacts {
+            target: self.scenery.target.as_ref().map(ToString::to_string),
+            origin: self.origin().to_string(),
+            namespace: self.inside.identity().map(|identity| identity.to_string()),
+        }
+    }
+
+    /// Ends the process that is the target, if that is ours. Sockets inside live on.
+    pub fn end_target(&mut self) {
+        self.holder = None;
+    }
+
+    fn socket_inside(&self, domain: Domain) -> io::Result<Socket> {
+        self.inside
+            .socket(domain, Type::STREAM, Some(Protocol::TCP))
+            .map_err(|unborn| unborn.errno().into())
+    }
+}
+
+/// The process that has the target's namespace. It is killed and waited for when it goes out of
+/// scope.
+#[derive(Debug)]
+struct Holder(Child);
+
+impl Holder {
+    fn start(program: &Path) -> Result<Self, StageError> {
+        let failed =
+            |error: io::Error| StageError::Holder(format!("{}: {error}", program.display()));
+        let mut command = Command::new(program);
+        command.arg(holder::ARGUMENT);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut holder = Self(command.spawn().map_err(failed)?);
+        let mut line = String::new();
+        if let Some(stdout) = holder.0.stdout.take() {
+            BufReader::new(stdout.take(READY_LIMIT)).read_line(&mut line).map_err(failed)?;
+        }
+        if line.trim_end() == holder::READY {
+            return Ok(holder);
+        }
+        // It is killed first, so that its last words have an end.
+        let _ = holder.0.kill();
+        let mut told = String::new();
+        if let Some(stderr) = holder.0.stderr.take() {
+            let _ = stderr.take(READY_LIMIT).read_to_string(&mut told);
+        }
+        Err(StageError::Holder(format!("{}: {}", program.display(), told.trim())))
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        // Neither fails on a child that is not yet waited for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Bytes that the holder may say at most.
+const READY_LIMIT: u64 = 4096;

@@ -1,0 +1,130 @@
+//! A subject: one way of reaching the target, how it is started, and where its clients are.
+//!
+//! A backend of nsplice, or a command of the operator's that carries its links, is started as
+//! `nsplice forward` in a process of its own, so that its costs and its descriptors are its own. A
+//! peer is a relay that runs already. `dial` connects from where it runs, so it runs inside the
+//! target, and its clients are there, too.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use nsplice_backend::{Choice, Template};
+
+use crate::model::{SubjectFacts, SubjectKind};
+use crate::stage::{Birth, Stage};
+
+mod launch;
+mod running;
+
+pub use launch::{Launcher, Route};
+pub use running::{Running, SubjectError};
+
+/// One way of reaching the target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// Its name, for people and as a key.
+    pub name: String,
+    /// What it is.
+    pub means: Means,
+}
+
+/// How a subject reaches the target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Means {
+    /// nsplice, with one of its backends.
+    Backend {
+        /// Which one.
+        backend: Choice,
+        /// Whether it may splice.
+        splice: bool,
+    },
+    /// nsplice, with a command for each link.
+    Command(Template),
+    /// A relay that runs already.
+    Peer(Peer),
+}
+
+/// A relay that runs already and forwards to the stage's port inside the target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Where it listens, on the node.
+    pub address: SocketAddr,
+    /// Its process, if that is known.
+    pub pid: Option<u32>,
+    /// Its control group, if that is known.
+    pub cgroup: Option<PathBuf>,
+}
+
+impl Subject {
+    /// nsplice with `backend`, by its own name.
+    #[must_use]
+    pub fn backend(backend: Choice) -> Self {
+        Self { name: backend.to_string(), means: Means::Backend { backend, splice: true } }
+    }
+
+    /// nsplice with the backend setns, which only copies.
+    #[must_use]
+    pub fn setns_copy() -> Self {
+        let means = Means::Backend { backend: Choice::Setns, splice: false };
+        Self { name: "setns-copy".to_owned(), means }
+    }
+
+    /// Where it runs and its clients' sockets are born.
+    #[must_use]
+    pub fn birth(&self) -> Birth {
+        match self.means {
+            Means::Backend { backend: Choice::Dial, .. } => Birth::Target,
+            _ => Birth::Node,
+        }
+    }
+
+    /// Whether each of its links has a process of its own.
+    #[must_use]
+    pub fn has_children(&self) -> bool {
+        match &self.means {
+            Means::Backend { backend, .. } => *backend == Choice::External,
+            Means::Command(_) => true,
+            Means::Peer(_) => false,
+        }
+    }
+
+    /// Makes it run, or takes hold of it if it does already.
+    ///
+    /// What is started dies with the thread that started it, if not before.
+    ///
+    /// # Errors
+    /// When it cannot be started; the words are its own where it has said some.
+    pub fn start(
+        &self,
+        stage: &Stage,
+        launcher: &Launcher,
+        route: &Route,
+    ) -> Result<Running, SubjectError> {
+        if let Means::Peer(peer) = &self.means {
+            return if route.host.is_none() {
+                Ok(Running::of_peer(peer))
+            } else {
+                Err(SubjectError::Fixed)
+            };
+        }
+        let command = launcher.command(self, stage, route);
+        Running::start(command, stage, self.birth(), &launcher.groups)
+    }
+
+    /// What a report says of it; `missing` is why it could not be started.
+    #[must_use]
+    pub fn facts(
+        &self,
+        stage: &Stage,
+        launcher: &Launcher,
+        missing: Option<&SubjectError>,
+    ) -> SubjectFacts {
+        let (kind, command) = match &self.means {
+            Means::Peer(peer) => (SubjectKind::Peer, peer.address.to_string()),
+            Means::Backend { .. } => (SubjectKind::Backend, launcher.line(self, stage)),
+            Means::Command(_) => (SubjectKind::Command, launcher.line(self, stage)),
+        };
+        let missing = missing.map(ToString::to_string);
+        SubjectFacts { name: self.name.clone(), kind, command, missing }
+    }
+}
