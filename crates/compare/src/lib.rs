@@ -1,10 +1,20 @@
 //! The backend comparison: what each way into a namespace costs and how it behaves.
 
 pub mod conformance;
+pub mod cost;
+pub mod floor;
+pub mod group;
 pub mod holder;
 pub mod load;
+pub mod machine;
 pub mod model;
+pub mod noise;
+pub mod opening;
+pub mod placement;
 pub mod player;
 pub mod report;
+pub mod request;
+
 pub mod stage;
 pub mod subject;
+pub mod words;

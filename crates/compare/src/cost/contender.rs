@@ -1,0 +1,61 @@
+//! One who is measured: how clients get to it, and how its costs are counted.
+
+use std::path::PathBuf;
+
+use crate::group;
+use crate::load::dialer::Dialer;
+use crate::load::failure::Failure;
+use crate::load::meter::Meter;
+use crate::model::SubjectKind;
+use crate::request::DIRECT;
+use crate::stage::{Birth, Stage};
+use crate::subject::Running;
+
+/// A subject that runs, ready to be measured.
+#[derive(Debug)]
+pub struct Contender<'a> {
+    /// The name of the subject.
+    pub name: String,
+    /// What it is.
+    pub kind: SubjectKind,
+    /// How clients get to it.
+    pub dialer: Dialer<'a>,
+    /// How its CPU and memory are counted.
+    pub meter: Meter,
+}
+
+impl<'a> Contender<'a> {
+    /// The yardstick: clients inside that connect to the origin themselves.
+    ///
+    /// # Errors
+    /// Never, as there is nothing to be counted.
+    pub fn direct(stage: &'a Stage) -> Result<Self, Failure> {
+        let dialer = Dialer::with_birth(stage.origin(), |domain| {
+            stage.connect_socket(Birth::Target, domain)
+        });
+        let meter = Meter::open(&[], None)?;
+        Ok(Self { name: DIRECT.to_owned(), kind: SubjectKind::Direct, dialer, meter })
+    }
+
+    /// A relay that runs. Its clients are born on the side of `birth`; `groups` are the directories of the control
+    /// group that it was put into, if it was.
+    ///
+    /// # Errors
+    /// When its group does not count CPU time, or its process is gone.
+    pub fn relay(
+        stage: &'a Stage,
+        name: &str,
+        kind: SubjectKind,
+        birth: Birth,
+        running: &Running,
+        groups: &[PathBuf],
+    ) -> Result<Self, Failure> {
+        let dialer = Dialer::with_birth(running.address(), move |domain| {
+            stage.connect_socket(birth, domain)
+        });
+        let named: Vec<PathBuf> = running.cgroup().map(PathBuf::from).into_iter().collect();
+        let groups = if groups.is_empty() { &named } else { groups };
+        let meter = group::meter(groups, running.pid())?;
+        Ok(Self { name: name.to_owned(), kind, dialer, meter })
+    }
+}

@@ -1,0 +1,195 @@
+//! What makes figures doubtful: others at work on the machine, and rounds that disagree. Each is told in a sentence.
+//!
+//! Nothing is corrected and nothing is left out on account of it; the reader has to know.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use crate::load::report::{Figure, Measurement};
+use crate::placement;
+
+/// The state of the machine when a comparison began.
+#[derive(Debug)]
+pub struct Watch {
+    load: Option<f64>,
+    stolen: Option<Ticks>,
+}
+
+/// CPU time of the whole machine.
+#[derive(Debug, Clone, Copy)]
+struct Ticks {
+    stolen: u64,
+    all: u64,
+}
+
+impl Watch {
+    /// Looks at the machine before anything is measured.
+    #[must_use]
+    pub fn begin() -> Self {
+        Self { load: load_average(), stolen: ticks() }
+    }
+
+    /// What there is to be told of the time since, and of what was measured in it.
+    #[must_use]
+    pub fn end(&self, measurements: &[Measurement]) -> Vec<String> {
+        let load = self.load.and_then(|load| busy_before(load, placement::allowed().len()));
+        let steal = self.stolen.zip(ticks()).and_then(|(before, now)| stolen(before, now));
+        [load, steal, others(measurements), apart(measurements)].into_iter().flatten().collect()
+    }
+}
+
+fn busy_before(load: f64, cpus: usize) -> Option<String> {
+    (load > BUSY * cpus as f64).then(|| {
+        format!(
+            "The load average was {load:.1} on {cpus} CPUs before the first measurement: this machine is busy with \
+             something else, so rates and latencies are worse than they could be."
+        )
+    })
+}
+
+fn stolen(before: Ticks, now: Ticks) -> Option<String> {
+    let share = now.stolen.saturating_sub(before.stolen) as f64
+        / now.all.saturating_sub(before.all).max(1) as f64;
+    (share > STOLEN).then(|| {
+        format!(
+            "The hypervisor took {:.0} % of the CPU time away from this machine (steal): compare CPU time, and rates only \
+             with care.",
+            share * 100.0
+        )
+    })
+}
+
+fn others(measurements: &[Measurement]) -> Option<String> {
+    let disturbed = measurements
+        .iter()
+        .filter(|m| m.figures.get(&Figure::OthersBusy).is_some_and(|&others| others > DISTURBED))
+        .count();
+    let many = disturbed as f64 > MANY * measurements.len() as f64;
+    many.then(|| {
+        format!(
+            "In {disturbed} of {} measurements other programs used more than {:.0} % of a CPU: measure again when they \
+             are quiet.",
+            measurements.len(),
+            DISTURBED * 100.0
+        )
+    })
+}
+
+/// Which subjects and workloads have rounds far apart, by what is compared first: CPU time, or else the rate.
+fn apart(measurements: &[Measurement]) -> Option<String> {
+    let mut rounds: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
+    for one in measurements {
+        if let Some(value) = FIRST.iter().find_map(|figure| one.figures.get(figure)) {
+            rounds.entry((&one.workload, &one.subject)).or_default().push(*value);
+        }
+    }
+    rounds.retain(|_, values| values.len() > 1);
+    let compared = rounds.len();
+    let wide: Vec<String> = rounds
+        .iter()
+        .filter(|(_, values)| is_wide(values))
+        .map(|((workload, subject), _)| format!("{subject} ({workload})"))
+        .collect();
+    let (first, rest) = wide.split_at(wide.len().min(NAMED));
+    let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+    (!wide.is_empty()).then(|| {
+        format!(
+            "Rounds lie more than {:.0} % of their median apart for {} of {compared}: {}{more}. More rounds or a quieter \
+             machine would help.",
+            WIDE * 100.0,
+            wide.len(),
+            first.join(", ")
+        )
+    })
+}
+
+fn is_wide(values: &[f64]) -> bool {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    match (sorted.first(), sorted.get(sorted.len() / 2), sorted.last()) {
+        (Some(least), Some(median), Some(most)) => most - least > WIDE * median,
+        _ => false,
+    }
+}
+
+fn load_average() -> Option<f64> {
+    fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
+}
+
+fn ticks() -> Option<Ticks> {
+    parse_ticks(&fs::read_to_string("/proc/stat").ok()?)
+}
+
+/// The first line of /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal; what follows is in user already.
+fn parse_ticks(stat: &str) -> Option<Ticks> {
+    let fields = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace();
+    let counts: Vec<u64> = fields.take(8).filter_map(|field| field.parse().ok()).collect();
+    Some(Ticks { stolen: *counts.get(7)?, all: counts.iter().sum() })
+}
+
+/// A load average beyond this, for each CPU, is not our own start.
+const BUSY: f64 = 0.5;
+
+/// Steal beyond this share of the CPU time is told.
+const STOLEN: f64 = 0.02;
+
+/// A measurement is disturbed when others used more than this share of one CPU; as in the load's own table.
+const DISTURBED: f64 = 0.2;
+
+/// So large a share of disturbed measurements is told.
+const MANY: f64 = 0.1;
+
+/// Rounds that lie further apart than this share of their median are told.
+const WIDE: f64 = 0.5;
+
+/// So many of those are named.
+const NAMED: usize = 5;
+
+/// What rounds are judged by, the best that there is.
+const FIRST: [Figure; 4] = [
+    Figure::CpuSecondsPerGb,
+    Figure::CpuMicrosPerOperation,
+    Figure::GbitPerSecond,
+    Figure::PerSecond,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measurement(subject: &str, cpu: f64, others: f64) -> Measurement {
+        let line = format!(
+            "{{\"subject\":\"{subject}\",\"workload\":\"w\",\"round\":1,\"meter\":\"none\",\"seconds\":1.0,\
+             \"figures\":{{\"cpu_micros_per_operation\":{cpu},\"others_busy\":{others}}}}}"
+        );
+        serde_json::from_str(&line).unwrap()
+    }
+
+    #[test]
+    fn a_quiet_machine_has_nothing_to_tell() {
+        let quiet = [measurement("a", 1.0, 0.1), measurement("a", 1.1, 0.0)];
+        assert_eq!((others(&quiet), apart(&quiet)), (None, None));
+        assert_eq!(busy_before(0.9, 2), None);
+        let (before, now) = (Ticks { stolen: 5, all: 100 }, Ticks { stolen: 6, all: 300 });
+        assert_eq!(stolen(before, now), None);
+    }
+
+    #[test]
+    fn each_kind_of_noise_has_its_sentence() {
+        let noisy =
+            [measurement("a", 1.0, 0.3), measurement("a", 3.0, 0.0), measurement("b", 9.0, 0.0)];
+        assert!(others(&noisy).unwrap().starts_with("In 1 of 3 measurements"));
+        let words = apart(&noisy).unwrap();
+        assert!(words.contains("for 1 of 1: a (w)."), "{words}");
+        assert!(busy_before(1.5, 2).unwrap().contains("1.5 on 2 CPUs"));
+        let (before, now) = (Ticks { stolen: 5, all: 100 }, Ticks { stolen: 25, all: 300 });
+        assert!(stolen(before, now).unwrap().contains("10 %"));
+    }
+
+    #[test]
+    fn steal_is_the_eighth_field() {
+        let ticks = parse_ticks("cpu  1 2 3 4 5 6 7 8 9 10\ncpu0 1\n").unwrap();
+        assert_eq!((ticks.stolen, ticks.all), (8, 36));
+        assert!(parse_ticks("cpu  1 2 3\n").is_none());
+    }
+}

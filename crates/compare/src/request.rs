@@ -1,0 +1,105 @@
+//! What is to be compared, and how thoroughly.
+
+use std::collections::BTreeSet;
+
+use crate::conformance::Extent;
+use crate::cost::Choices;
+use crate::stage::Scenery;
+use crate::subject::Subject;
+
+/// A comparison that is wanted.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Between which namespaces.
+    pub scenery: Scenery,
+    /// Who is compared. Names differ, and are none of [`RESERVED`].
+    pub subjects: Vec<Subject>,
+    /// How much of how they behave; `None` for nothing.
+    pub extent: Option<Extent>,
+    /// What of what they cost; `None` for nothing.
+    pub choices: Option<Choices>,
+}
+
+/// The yardstick without a relay.
+pub const DIRECT: &str = "direct";
+
+/// The yardstick of a relay.
+pub const FLOOR: &str = "floor";
+
+/// Names that subjects do not have.
+pub const RESERVED: [&str; 2] = [DIRECT, FLOOR];
+
+/// Why a request makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// Nobody is to be compared.
+    #[error("nobody is left to be compared; --backends, --command and --peer name subjects")]
+    NoSubject,
+    /// Nothing is to be found out.
+    #[error(
+        "nothing is left to be compared; --workloads names conformance, open, requests, bulk, idle"
+    )]
+    Nothing,
+    /// Two subjects with one name.
+    #[error("there are two subjects called `{0}`; give one of them another name")]
+    Twice(String),
+    /// A name of a yardstick.
+    #[error("`{0}` is the name of a yardstick; give the subject another one")]
+    Reserved(String),
+}
+
+impl Request {
+    /// Whether it makes sense.
+    ///
+    /// # Errors
+    /// Says what does not.
+    pub fn check(&self) -> Result<(), RequestError> {
+        if self.subjects.is_empty() {
+            return Err(RequestError::NoSubject);
+        }
+        let costs = self.choices.as_ref().is_some_and(|choices| !choices.families.is_empty());
+        if self.extent.is_none() && !costs {
+            return Err(RequestError::Nothing);
+        }
+        let mut names = BTreeSet::new();
+        for Subject { name, .. } in &self.subjects {
+            if RESERVED.contains(&name.as_str()) {
+                return Err(RequestError::Reserved(name.clone()));
+            }
+            if !names.insert(name) {
+                return Err(RequestError::Twice(name.clone()));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nsplice_backend::{Choice, Options};
+
+    fn request(subjects: Vec<Subject>) -> Request {
+        let scenery = Scenery {
+            target: None,
+            port: None,
+            program: "nsplice".into(),
+            options: Options::default(),
+        };
+        Request { scenery, subjects, extent: Some(Extent::Quick), choices: None }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let setns = || Subject::backend(Choice::Setns);
+        assert_eq!(request(vec![setns()]).check(), Ok(()));
+        assert_eq!(request(Vec::new()).check(), Err(RequestError::NoSubject));
+        let twice = request(vec![setns(), setns()]);
+        assert_eq!(twice.check(), Err(RequestError::Twice("setns".to_owned())));
+        let floor = Subject { name: "floor".to_owned(), ..setns() };
+        let reserved = request(vec![floor]).check();
+        assert_eq!(reserved, Err(RequestError::Reserved("floor".to_owned())));
+        let nothing = Request { extent: None, ..request(vec![setns()]) };
+        assert_eq!(nothing.check(), Err(RequestError::Nothing));
+    }
+}
