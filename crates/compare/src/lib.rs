@@ -14,7 +14,7 @@ pub mod placement;
 pub mod player;
 pub mod report;
 pub mod request;
-
+pub mod run;
 pub mod stage;
 pub mod subject;
 pub mod words;

@@ -10,7 +10,7 @@ use nsplice_relay::OpenClass;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::request::{CheckFormat, CheckRequest};
+use crate::request::{CheckRequest, OutputFormat};
 use crate::table::Table;
 
 /// Looks, answers, and says by the exit code whether anything works.
@@ -18,8 +18,8 @@ pub(crate) fn run(request: &CheckRequest) -> Result<Exit, Failure> {
     let destination = request.destination.as_ref();
     let survey = survey(&request.options, destination);
     let text = match request.format {
-        CheckFormat::Table => in_words(&survey, destination),
-        CheckFormat::Json => serde_json::to_string_pretty(&survey)
+        OutputFormat::Table => in_words(&survey, destination),
+        OutputFormat::Json => serde_json::to_string_pretty(&survey)
             .map(|json| json + "\n")
             .map_err(|error| Failure::system("write JSON")(error.into()))?,
     };

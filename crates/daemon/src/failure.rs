@@ -7,6 +7,7 @@ use nsplice_relay::open::describe;
 use nsplice_relay::RelayError;
 
 use crate::bind::ListenError;
+use crate::compare::ComparingError;
 use crate::config::ConfigError;
 use crate::exit::Exit;
 use crate::install::InstallError;
@@ -43,6 +44,9 @@ pub(crate) enum Failure {
     /// The names of socat and nsenter could not be taken or given back.
     #[error(transparent)]
     Install(#[from] InstallError),
+    /// There is no comparison, or it could not be kept.
+    #[error(transparent)]
+    Comparing(#[from] ComparingError),
     /// The one link of `connect` did not end cleanly.
     #[error("{sentence}")]
     Link {
@@ -82,6 +86,7 @@ impl Failure {
             },
             Self::Listen(_) => Exit::Listen,
             Self::Install(error) => error.exit(),
+            Self::Comparing(error) => error.exit(),
             Self::Link { exit, .. } => *exit,
             Self::Relay(_) | Self::Stdio(_) | Self::Defect | Self::System { .. } => Exit::Failed,
         }

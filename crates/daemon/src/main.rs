@@ -2,7 +2,8 @@
 //!
 //! This program is thin: options, configuration, signals and logs. Moving bytes is
 //! `nsplice-relay`, opening upstreams is `nsplice-backend`; what it does under the names `socat` and
-//! `nsenter` is `nsplice-socat`, and is asked for first.
+//! `nsenter` is `nsplice-socat`, and is asked for first. A comparison starts it once more to hold a
+//! namespace, and once to be the floor that others are measured from.
 //!
 //! A command line becomes a [`request::Request`], each kind of request has a file of its own, and
 //! whatever keeps it from being done becomes a [`failure::Failure`], which knows its exit code. The
@@ -12,6 +13,7 @@ mod address;
 mod applet;
 mod bind;
 mod check;
+mod compare;
 mod config;
 mod connect;
 mod environment;
@@ -38,6 +40,8 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use nsplice_compare::{floor, holder};
+
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -48,6 +52,11 @@ fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     if let Some(status) = applet::run(&words) {
         return ExitCode::from(status);
+    }
+    match words.get(1).and_then(|word| word.to_str()) {
+        Some(holder::ARGUMENT) => return holder::run(),
+        Some(floor::ARGUMENT) => return floor::run(&words[2..]),
+        _ => {}
     }
     let environment = Environment(&|variable| std::env::var_os(variable));
     let exit = match opt::parse(words, environment) {
@@ -74,6 +83,7 @@ fn act(request: Request) -> Result<Exit, Failure> {
         Request::Run(request) => run::run(&request).map(|()| Exit::Done),
         Request::Check(request) => check::run(&request),
         Request::Install(request) => install::run(&request).map(|()| Exit::Done),
+        Request::Compare(request) => compare::run(&request),
     }
 }
 

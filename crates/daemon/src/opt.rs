@@ -8,6 +8,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use nsplice_backend::{Choice, Destination, Host, Options, Target, Template};
+use nsplice_compare::conformance::Extent;
+use nsplice_compare::cost::{Choices, Timing};
+use nsplice_compare::stage::Scenery;
+use nsplice_compare::words::{Backends, NamedCommand, NamedPeer, Workloads};
 use nsplice_relay::Limits;
 use slog::Level;
 use structopt::clap::{AppSettings, Error, ErrorKind};
@@ -19,10 +23,10 @@ use crate::environment::{Environment, EnvironmentError};
 use crate::log::{LogFormat, LogLevel};
 use crate::ports::{port, PortPair};
 use crate::request::{
-    CheckFormat, CheckRequest, ConnectRequest, ForwardRequest, InstallRequest, LinkChange, Opening,
-    Others, Request, RunRequest,
+    CheckRequest, CompareRequest, ConnectRequest, ForwardRequest, InstallRequest, LinkChange,
+    Opening, Others, OutputFormat, Request, RunRequest,
 };
-use crate::values::{LinkCount, LoopCount, Time, TimeLimit};
+use crate::values::{LinkCount, LoopCount, RoundCount, Seconds, Time, TimeLimit};
 
 mod text;
 
@@ -61,6 +65,7 @@ pub(crate) fn parse(
         Command::Run(typed) => typed.into_request(environment).map(Request::Run),
         Command::Check(typed) => typed.into_request(environment).map(Request::Check),
         Command::Install(typed) => Ok(Request::Install(typed.into_request())),
+        Command::Compare(typed) => typed.into_request(environment).map(Request::Compare),
     }
 }
 
@@ -124,6 +129,14 @@ enum Command {
         help_message = text::HELP,
     )]
     Install(Install),
+    #[structopt(
+        about = text::COMPARE_ABOUT,
+        usage = text::COMPARE_USAGE,
+        template = text::COMMAND_TEMPLATE,
+        after_help = text::COMPARE_EXAMPLES,
+        help_message = text::HELP,
+    )]
+    Compare(Compare),
 }
 
 #[derive(Debug, StructOpt)]
@@ -181,7 +194,7 @@ struct Check {
     #[structopt(flatten)]
     tools: Tools,
     #[structopt(long, value_name = "FORMAT", help = text::OUTPUT)]
-    output: Option<CheckFormat>,
+    output: Option<OutputFormat>,
 }
 
 #[derive(Debug, StructOpt)]
@@ -194,6 +207,38 @@ struct Install {
     force: bool,
     #[structopt(long, conflicts_with_all = &["nsenter", "force"], help = text::UNINSTALL)]
     uninstall: bool,
+}
+
+#[derive(Debug, StructOpt)]
+struct Compare {
+    #[structopt(value_name = "TARGET", help = text::COMPARE_TARGET)]
+    target: Option<Target>,
+    #[structopt(value_name = "PORT", parse(try_from_str = port), help = text::COMPARE_PORT)]
+    port: Option<u16>,
+    #[structopt(long, value_name = "NAME,...", help = text::BACKENDS)]
+    backends: Option<Backends>,
+    #[structopt(long, value_name = "NAME=TEMPLATE", number_of_values = 1, help = text::COMPARE_COMMAND)]
+    command: Vec<NamedCommand>,
+    #[structopt(long, value_name = "NAME=ADDR:PORT", number_of_values = 1, help = text::PEER)]
+    peer: Vec<NamedPeer>,
+    #[structopt(long, value_name = "NAME,...", help = text::WORKLOADS)]
+    workloads: Option<Workloads>,
+    #[structopt(long, value_name = "N", help = text::ROUNDS)]
+    rounds: Option<RoundCount>,
+    #[structopt(long, value_name = "S", help = text::SECONDS)]
+    seconds: Option<Seconds>,
+    #[structopt(long, help = text::QUICK)]
+    quick: bool,
+    #[structopt(long, value_name = "FORMAT", help = text::OUTPUT)]
+    output: Option<OutputFormat>,
+    #[structopt(long, value_name = "FILE", parse(from_os_str), help = text::REPORT)]
+    report: Option<PathBuf>,
+    #[structopt(long, value_name = "OLD.json", parse(from_os_str), help = text::OLDER)]
+    compare: Option<PathBuf>,
+    #[structopt(long, value_name = "PATH", help = text::NSENTER)]
+    nsenter: Option<PathBuf>,
+    #[structopt(long, value_name = "PATH", help = text::SOCAT)]
+    socat: Option<PathBuf>,
 }
 
 #[derive(Debug, StructOpt)]
@@ -300,6 +345,50 @@ impl Install {
         InstallRequest { directory: self.directory, change }
     }
 }
+
+impl Compare {
+    fn into_request(self, environment: Environment<'_>) -> Result<CompareRequest, Answer> {
+        let Backends(mut subjects) =
+            environment.twin(self.backends, "backends", str::parse)?.unwrap_or_default();
+        subjects.extend(self.command.into_iter().map(|NamedCommand(subject)| subject));
+        subjects.extend(self.peer.into_iter().map(|NamedPeer(subject)| subject));
+        let quick = environment.flag(self.quick, "quick")?;
+        let workloads =
+            environment.twin(self.workloads, "workloads", str::parse)?.unwrap_or_default();
+        let mut choices = if quick { Choices::quick() } else { Choices::default() };
+        choices.families = workloads.families;
+        if let Some(RoundCount(rounds)) = environment.twin(self.rounds, "rounds", str::parse)? {
+            choices.rounds = rounds;
+        }
+        if let Some(Seconds(window)) = environment.twin(self.seconds, "seconds", str::parse)? {
+            choices.timing = Timing::Window(window);
+        }
+        let extent = if quick { Extent::Quick } else { Extent::Full };
+        let options = Options {
+            nsenter: environment.twin(self.nsenter, "nsenter", str::parse)?,
+            socat: environment.twin(self.socat, "socat", str::parse)?,
+            ..Options::default()
+        };
+        let program = OWN_PROGRAM.into();
+        let scenery = Scenery { target: self.target, port: self.port, program, options };
+        let comparison = nsplice_compare::request::Request {
+            scenery,
+            subjects,
+            extent: workloads.conformance.then_some(extent),
+            choices: (!choices.families.is_empty()).then_some(choices),
+        };
+        comparison.check().map_err(|error| Answer::Usage(format!("error: {error}")))?;
+        Ok(CompareRequest {
+            comparison,
+            format: environment.twin(self.output, "output", str::parse)?.unwrap_or_default(),
+            page: self.report,
+            older: self.compare,
+        })
+    }
+}
+
+/// This program, whatever name it was called by and wherever that name leads by now.
+const OWN_PROGRAM: &str = "/proc/self/exe";
 
 impl Opened {
     fn into_opening(self, environment: Environment<'_>) -> Result<Opening, Answer> {

@@ -25,6 +25,8 @@ pub(crate) enum Request {
     Check(CheckRequest),
     /// The names of socat and nsenter.
     Install(InstallRequest),
+    /// The backends side by side.
+    Compare(CompareRequest),
 }
 
 /// `nsplice forward`.
@@ -82,7 +84,7 @@ pub(crate) struct CheckRequest {
     /// How the backends work.
     pub(crate) options: Options,
     /// How the answer looks.
-    pub(crate) format: CheckFormat,
+    pub(crate) format: OutputFormat,
 }
 
 /// `nsplice install`.
@@ -117,9 +119,9 @@ pub(crate) enum Others {
     KeptAside,
 }
 
-/// How `check` answers.
+/// How `check` and `compare` answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum CheckFormat {
+pub(crate) enum OutputFormat {
     /// For people.
     #[default]
     Table,
@@ -127,7 +129,7 @@ pub(crate) enum CheckFormat {
     Json,
 }
 
-impl FromStr for CheckFormat {
+impl FromStr for OutputFormat {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -137,6 +139,19 @@ impl FromStr for CheckFormat {
             _ => Err(format!("`{text}` is not an output format: write table or json")),
         }
     }
+}
+
+/// `nsplice compare`.
+#[derive(Debug)]
+pub(crate) struct CompareRequest {
+    /// What is compared.
+    pub(crate) comparison: nsplice_compare::request::Request,
+    /// How the answer looks.
+    pub(crate) format: OutputFormat,
+    /// Where a page of it is written.
+    pub(crate) page: Option<PathBuf>,
+    /// An older comparison, as JSON.
+    pub(crate) older: Option<PathBuf>,
 }
 
 /// How upstreams are opened and what limits links have.

@@ -24,6 +24,14 @@ pub(crate) struct LinkCount(pub(crate) u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LoopCount(pub(crate) usize);
 
+/// How often something is measured, 1 to [`MAX_ROUNDS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RoundCount(pub(crate) u32);
+
+/// How long something is measured, in seconds: more than 0, at most an hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seconds(pub(crate) Duration);
+
 /// Why a text is not such a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {wanted}")]
@@ -37,6 +45,12 @@ const MAX_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// More loops than any machine has use for; each costs a thread and a few descriptors.
 const MAX_LOOPS: usize = 256;
+
+/// More rounds than anybody waits for.
+const MAX_ROUNDS: u32 = 1000;
+
+/// An hour for each of some hundred measurements is longer than anybody waits, too.
+const MAX_SECONDS: f64 = 3600.0;
 
 /// How long links may go on after a request to end, unless the configuration says otherwise.
 pub(crate) const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
@@ -109,6 +123,25 @@ impl FromStr for LoopCount {
     }
 }
 
+impl FromStr for RoundCount {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let count = text.parse().ok().filter(|count| (1..=MAX_ROUNDS).contains(count));
+        wanted(count, text, "a number of rounds: 1 to 1000").map(Self)
+    }
+}
+
+impl FromStr for Seconds {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let seconds = text.parse().ok().filter(|seconds| *seconds > 0.0 && *seconds <= MAX_SECONDS);
+        wanted(seconds, text, "a number of seconds: write for example 0.5 or 3, at most 3600")
+            .map(|seconds| Self(Duration::from_secs_f64(seconds)))
+    }
+}
+
 impl Default for LoopCount {
     /// One loop moves several gigabytes a second.
     fn default() -> Self {
@@ -125,6 +158,18 @@ impl fmt::Display for LoopCount {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn seconds_and_rounds_are_numbers() {
+        assert_eq!("0.5".parse(), Ok(Seconds(Duration::from_millis(500))));
+        assert_eq!("3".parse(), Ok(RoundCount(3)));
+        for text in ["", "0", "-1", "nan", "inf", "3601", "1s"] {
+            assert!(text.parse::<Seconds>().is_err(), "{text}");
+        }
+        for text in ["", "0", "-1", "1001", "1.5"] {
+            assert!(text.parse::<RoundCount>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn times_have_units() {

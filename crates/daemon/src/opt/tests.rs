@@ -111,7 +111,7 @@ fn local_ports_may_be_free_more_than_once() {
 #[test]
 fn check_takes_a_target_with_its_port_or_none() {
     let Ok(Request::Check(request)) = read("check --output json") else { panic!("refused") };
-    assert_eq!((request.destination, request.format), (None, CheckFormat::Json));
+    assert_eq!((request.destination, request.format), (None, OutputFormat::Json));
     let Ok(Request::Check(request)) = read("check pid/7 80 --to 10.0.0.1") else {
         panic!("refused")
     };

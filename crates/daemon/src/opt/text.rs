@@ -180,6 +180,52 @@ EXAMPLES:
     # As it was before
     nsplice install --uninstall /usr/bin";
 
+pub(super) const COMPARE_ABOUT: &str =
+    "Put the backends side by side: how they behave, what they cost";
+
+pub(super) const COMPARE_USAGE: &str = "nsplice compare [OPTIONS] [TARGET [PORT]]";
+
+pub(super) const COMPARE_EXAMPLES: &str = "\
+Brings servers and clients of its own. With a TARGET its servers listen inside that, on PORT or on a
+free one; without, it makes two namespaces and is gone without a trace. Takes three minutes, and
+says how much of them is left; Ctrl-C ends it with what has been found so far.
+
+EXAMPLES:
+    # On any machine, as root or where user namespaces are allowed
+    nsplice compare --quick
+
+    # The same for a container, to be kept and to be shown
+    nsplice compare docker/web --output json --report compare.html > compare.json
+
+    # What has changed since
+    nsplice compare docker/web --compare compare.json
+
+    # Beside a relay that forwards 127.0.0.1:9000 to port 8080 of this machine
+    nsplice compare tcp/127.0.0.1 8080 --backends dial --peer haproxy=127.0.0.1:9000,pid=4947
+
+    # Another program in the place of nsenter and socat
+    nsplice compare --command 'nc=nsenter -t {pid} -n nc 127.0.0.1 {port}' --workloads conformance";
+
+pub(super) const COMPARE_TARGET: &str =
+    "Inside what to measure [default: a namespace made for this]";
+pub(super) const COMPARE_PORT: &str =
+    "The port that servers listen on inside [default: a free one]";
+pub(super) const BACKENDS: &str =
+    "Of nsplice: setns, setns-copy, external, dial [default: all of them]";
+pub(super) const COMPARE_COMMAND: &str =
+    "Also nsplice with this command for each link; knows {pid} {netns} {address} {port}";
+pub(super) const PEER: &str =
+    "Also a relay that runs and forwards to PORT; `,pid=N` or `,cgroup=DIR` let its costs be counted";
+pub(super) const WORKLOADS: &str =
+    "Of conformance, open, requests, bulk, idle [default: all of them]";
+pub(super) const ROUNDS: &str = "How often each is measured [default: 4, with --quick 1]";
+pub(super) const SECONDS: &str =
+    "How long each measurement takes [default: what fits into three minutes]";
+pub(super) const QUICK: &str = "Take 20 seconds: shows that it works, and orders of magnitude";
+pub(super) const REPORT: &str = "Write a page for a browser, too: one file, nothing else is needed";
+pub(super) const OLDER: &str =
+    "Tell what has changed since this one, which --output json has written";
+
 pub(super) const LINK_DIRECTORY: &str = "The directory of the links";
 pub(super) const LINK_NSENTER: &str = "Make the link nsenter as well";
 pub(super) const FORCE: &str = "Keep another program of that name aside instead of failing";

@@ -1,0 +1,253 @@
+//! A comparison from its beginning to its end.
+//!
+//! First the behaviours, each subject started afresh for them; then what openings cost by
+//! themselves; then everything that a load generator measures, with each subject in a control group
+//! of its own. What cannot be had here (a backend without its tools, a target that has none) is not
+//! measured and says why; the rest goes on.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use nsplice_backend::Choice;
+
+use crate::conformance::{self, Extent};
+use crate::cost::{self, Choices, Contender, Family, Timing};
+use crate::floor;
+use crate::group::Group;
+use crate::load::failure::Failure;
+use crate::load::report::Measurement;
+use crate::machine;
+use crate::model::{Behaviour, Comparison, SubjectFacts, SubjectKind, SCHEMA};
+use crate::opening::{self, Way};
+use crate::report::progress::Step;
+use crate::request::{Request, RequestError, DIRECT, FLOOR};
+use crate::stage::{Birth, Stage, StageError};
+use crate::subject::{Launcher, Means, Route, Running, Subject, SubjectError};
+
+/// Why there is no comparison.
+#[derive(Debug, thiserror::Error)]
+pub enum CompareError {
+    /// It was asked for something that makes no sense.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// There is nothing to compare on.
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    /// The measuring itself failed.
+    #[error(transparent)]
+    Measuring(#[from] Failure),
+}
+
+/// Who is told of each step, and may break the comparison off: what has been found by then is the
+/// result, with a warning. Behaviours are tried by several threads, hence `Sync`.
+pub type Teller<'a> = &'a (dyn Fn(&Step<'_>) -> ControlFlow<()> + Sync);
+
+/// Compares. Opens the stage before anything else, so it must be called by a program that has no
+/// other thread yet, if the stage is to be our own and we are not root.
+///
+/// # Errors
+/// When the request makes no sense, or there is no stage for it. What goes wrong with one subject is
+/// told in the result.
+pub fn run(request: &Request, tell: Teller<'_>) -> Result<Comparison, CompareError> {
+    request.check()?;
+    let (started, begun) = (machine::now(), Instant::now());
+    let stage = Stage::open(request.scenery.clone())?;
+    let mut found = Findings::default();
+    if let Some(extent) = request.extent {
+        found.behaviours = behave(request, &stage, extent, tell)?;
+    }
+    let mut machine = machine::examine(&request.scenery.options, &peer_pids(request));
+    if let Some(choices) = &request.choices {
+        let costs = measure(request, &stage, choices, tell, &mut found)?;
+        (machine.meter, machine.placement) = costs;
+    } else {
+        let launcher = launcher(request, Vec::new());
+        let facts = |subject: &Subject| subject.facts(&stage, &launcher, None);
+        found.subjects = request.subjects.iter().map(facts).collect();
+    }
+    Ok(Comparison {
+        schema: SCHEMA.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started,
+        seconds: begun.elapsed().as_secs_f64(),
+        machine,
+        stage: stage.facts(),
+        subjects: found.subjects,
+        behaviours: found.behaviours,
+        measurements: found.measurements,
+        warnings: found.warnings,
+        change: None,
+    })
+}
+
+/// What has been found so far.
+#[derive(Debug, Default)]
+struct Findings {
+    subjects: Vec<SubjectFacts>,
+    behaviours: Vec<Behaviour>,
+    measurements: Vec<Measurement>,
+    warnings: Vec<String>,
+}
+
+fn launcher(request: &Request, groups: Vec<PathBuf>) -> Launcher {
+    let program = request.scenery.program.clone();
+    Launcher { program, options: request.scenery.options.clone(), groups }
+}
+
+fn peer_pids(request: &Request) -> Vec<u32> {
+    let pid = |subject: &Subject| match &subject.means {
+        Means::Peer(peer) => peer.pid,
+        Means::Backend { .. } | Means::Command(_) => None,
+    };
+    request.subjects.iter().filter_map(pid).collect()
+}
+
+fn behave(
+    request: &Request,
+    stage: &Stage,
+    extent: Extent,
+    tell: Teller<'_>,
+) -> Result<Vec<Behaviour>, CompareError> {
+    let launcher = launcher(request, Vec::new());
+    let listener = |progress: conformance::Progress<'_>| {
+        let conformance::Progress { done, total, what } = progress;
+        // It is over soon by itself, and the end of it is where one can stop.
+        let _ = tell(&Step { done, total, what, left: None });
+    };
+    Ok(conformance::run(stage, &launcher, &request.subjects, extent, &listener)?)
+}
+
+/// A subject that was to be started, and its group.
+struct Started<'a> {
+    subject: &'a Subject,
+    // Ended before its group is taken away.
+    running: Result<Running, SubjectError>,
+    _group: Option<Group>,
+    groups: Vec<PathBuf>,
+}
+
+impl<'a> Started<'a> {
+    fn start(subject: &'a Subject, request: &Request, stage: &Stage) -> Self {
+        let is_ours = !matches!(subject.means, Means::Peer(_));
+        let group = is_ours.then(|| Group::make(&subject.name).ok()).flatten();
+        let groups = group.as_ref().map(|group| group.directories().to_vec()).unwrap_or_default();
+        let running = subject.start(stage, &launcher(request, groups.clone()), &Route::default());
+        Self { subject, running, _group: group, groups }
+    }
+
+    fn facts(&self, request: &Request, stage: &Stage) -> SubjectFacts {
+        self.subject.facts(stage, &launcher(request, Vec::new()), self.running.as_ref().err())
+    }
+}
+
+/// Measures everything, and returns how it was counted and placed.
+fn measure(
+    request: &Request,
+    stage: &Stage,
+    choices: &Choices,
+    tell: Teller<'_>,
+    found: &mut Findings,
+) -> Result<(String, String), CompareError> {
+    if choices.families.contains(&Family::Open) {
+        open(request, stage, choices, tell, found);
+    }
+    let started: Vec<_> =
+        request.subjects.iter().map(|subject| Started::start(subject, request, stage)).collect();
+    let floor_group = Group::make(FLOOR);
+    if let Err(no_group) = &floor_group {
+        found.warnings.push(format!("{no_group}."));
+    }
+    let floor_group = floor_group.ok();
+    let floor_groups: Vec<_> =
+        floor_group.iter().flat_map(|group| group.directories().to_vec()).collect();
+    let floor = floor::start(&request.scenery.program, stage, &floor_groups);
+
+    let mut contenders = vec![Contender::direct(stage)?];
+    found.subjects.push(yardstick(DIRECT, SubjectKind::Direct, "a connect made inside", None));
+    let missing = floor.as_ref().err().map(ToString::to_string);
+    let command = "the system calls of a relay and nothing else";
+    found.subjects.push(yardstick(FLOOR, SubjectKind::Floor, command, missing));
+    if let Ok(running) = &floor {
+        let kind = SubjectKind::Floor;
+        let contender = Contender::relay(stage, FLOOR, kind, Birth::Node, running, &floor_groups)?;
+        contenders.push(contender);
+    }
+    for one in &started {
+        let facts = one.facts(request, stage);
+        if let Ok(running) = &one.running {
+            let (name, birth) = (&one.subject.name, one.subject.birth());
+            match Contender::relay(stage, name, facts.kind, birth, running, &one.groups) {
+                Ok(contender) => contenders.push(contender),
+                Err(failure) => found.warnings.push(format!("{name} was not measured: {failure}.")),
+            }
+        }
+        found.subjects.push(facts);
+    }
+    let costs = cost::run(stage, &contenders, choices, &mut |progress| {
+        let cost::Progress { done, total, subject, workload, left } = *progress;
+        let what = format!("{subject}, {workload}");
+        tell(&Step { done, total, what: &what, left: Some(left) })
+    })?;
+    found.measurements.extend(costs.measurements);
+    found.warnings.extend(costs.warnings);
+    Ok((costs.meter, costs.placement))
+}
+
+fn yardstick(name: &str, kind: SubjectKind, what: &str, missing: Option<String>) -> SubjectFacts {
+    SubjectFacts { name: name.to_owned(), kind, command: what.to_owned(), missing }
+}
+
+/// Measures openings by themselves, of each backend that is among the subjects.
+fn open(
+    request: &Request,
+    stage: &Stage,
+    choices: &Choices,
+    tell: Teller<'_>,
+    found: &mut Findings,
+) {
+    let ways: Vec<Way> =
+        std::iter::once(Way::Direct).chain(request.subjects.iter().filter_map(way)).collect();
+    let slots = u32::try_from(ways.len()).unwrap_or(u32::MAX).saturating_mul(choices.rounds);
+    let window = match choices.timing {
+        Timing::Window(window) => window,
+        Timing::Whole(whole) => (whole / OPENING_SHARE / slots.max(1)).min(LONGEST_OPENING),
+    };
+    let mut failed = Vec::new();
+    let turns = (1..=choices.rounds).flat_map(|round| ways.iter().map(move |way| (round, *way)));
+    for (index, (round, way)) in turns.enumerate() {
+        let what = format!("{}, {}", way.name(), opening::WORKLOAD);
+        let left = window * (slots - u32::try_from(index).unwrap_or(slots).min(slots));
+        let step = Step { done: index, total: slots as usize, what: &what, left: Some(left) };
+        if tell(&step).is_break() {
+            return;
+        }
+        if failed.contains(&way) {
+            continue;
+        }
+        match opening::measure(way, stage, &request.scenery.options, window, round) {
+            Ok(measurement) => found.measurements.push(measurement),
+            Err(failure) => {
+                failed.push(way);
+                let name = way.name();
+                found.warnings.push(format!("{name} failed at {}: {failure}.", opening::WORKLOAD));
+            }
+        }
+    }
+}
+
+/// The way of a subject's openings: only whole backends have one of their own.
+fn way(subject: &Subject) -> Option<Way> {
+    match subject.means {
+        Means::Backend { backend, splice: true } if backend != Choice::Auto => {
+            Some(Way::Backend(backend))
+        }
+        _ => None,
+    }
+}
+
+/// Of the time for all costs, one part in so many is for openings alone.
+const OPENING_SHARE: u32 = 20;
+
+/// Openings are thousands in this time, or a hundred with a child for each.
+const LONGEST_OPENING: Duration = Duration::from_millis(500);
