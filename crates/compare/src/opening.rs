@@ -25,8 +25,8 @@ use crate::load::failure::Failure;
 use crate::load::latency::Latencies;
 use crate::load::meter::cpu_of;
 use crate::load::report::Measurement;
-use crate::request::DIRECT;
 use crate::stage::{Birth, Stage};
+use crate::subject::DIRECT;
 
 /// The name of the workload.
 pub const WORKLOAD: &str = "open alone";

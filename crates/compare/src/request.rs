@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::conformance::Extent;
 use crate::cost::Choices;
 use crate::stage::Scenery;
-use crate::subject::Subject;
+use crate::subject::{Subject, RESERVED};
 
 /// A comparison that is wanted.
 #[derive(Debug, Clone)]
@@ -19,15 +19,6 @@ pub struct Request {
     /// What of what they cost; `None` for nothing.
     pub choices: Option<Choices>,
 }
-
-/// The yardstick without a relay.
-pub const DIRECT: &str = "direct";
-
-/// The yardstick of a relay.
-pub const FLOOR: &str = "floor";
-
-/// Names that subjects do not have.
-pub const RESERVED: [&str; 2] = [DIRECT, FLOOR];
 
 /// Why a request makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -21,9 +21,9 @@ use crate::machine;
 use crate::model::{Behaviour, Comparison, SubjectFacts, SubjectKind, SCHEMA};
 use crate::opening::{self, Way};
 use crate::report::progress::Step;
-use crate::request::{Request, RequestError, DIRECT, FLOOR};
+use crate::request::{Request, RequestError};
 use crate::stage::{Birth, Stage, StageError};
-use crate::subject::{Launcher, Means, Route, Running, Subject, SubjectError};
+use crate::subject::{Launcher, Means, Route, Running, Subject, SubjectError, DIRECT, FLOOR};
 
 /// Why there is no comparison.
 #[derive(Debug, thiserror::Error)]

@@ -7,9 +7,8 @@ use crate::load::dialer::Dialer;
 use crate::load::failure::Failure;
 use crate::load::meter::Meter;
 use crate::model::SubjectKind;
-use crate::request::DIRECT;
 use crate::stage::{Birth, Stage};
-use crate::subject::Running;
+use crate::subject::{Running, DIRECT};
 
 /// A subject that runs, ready to be measured.
 #[derive(Debug)]
