@@ -85,7 +85,9 @@ impl Half {
                 1
             }
         };
-        if let Some(source) = self.channel.source() {
+        // A descriptor that was handed over belongs to others, too, who would find the mark raised.
+        let source = self.channel.source().filter(|_| !self.channel.is_pair());
+        if let Some(source) = source {
             // Where it is refused the source goes on telling of each byte, as before.
             let _ = source.set_low_water(bytes);
         }
