@@ -81,13 +81,20 @@ impl Budget {
 pub(crate) struct Lane {
     phase: Phase,
     pace: Pace,
-    haul: Haul,
+    /// None where the low-water mark of the source is not ours to move.
+    haul: Option<Haul>,
     traffic: Traffic,
 }
 
 impl Lane {
     pub(crate) fn new(pace: Pace) -> Self {
-        Self { phase: Phase::Flowing, pace, haul: Haul::default(), traffic: Traffic::default() }
+        let haul = Some(Haul::default());
+        Self { phase: Phase::Flowing, pace, haul, traffic: Traffic::default() }
+    }
+
+    /// A lane whose source others hold, too: they would find its mark raised.
+    pub(crate) fn from_shared(pace: Pace) -> Self {
+        Self { haul: None, ..Self::new(pace) }
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -110,7 +117,7 @@ impl Lane {
 
     fn means(&self) -> Means {
         match self.pace.means() {
-            Means::Pipe if self.haul.waits_for_heaps() => Means::Heap,
+            Means::Pipe if self.haul.as_ref().is_some_and(Haul::waits_for_heaps) => Means::Heap,
             means => means,
         }
     }
@@ -118,21 +125,23 @@ impl Lane {
     /// Learns that `read` bytes were taken in the turn at `now`, and tells what becomes of the
     /// low-water mark of the source.
     pub(crate) fn note_haul(&mut self, read: u64, now: Instant) -> Mark {
-        if self.pace.splices() && self.phase == Phase::Flowing {
-            self.haul.note(read, now)
-        } else {
-            self.haul.end()
+        match &mut self.haul {
+            None => Mark::Stays,
+            Some(haul) if self.pace.splices() && self.phase == Phase::Flowing => {
+                haul.note(read, now)
+            }
+            Some(haul) => haul.end(),
         }
     }
 
     /// When a source that is waited for must be asked although nothing has told of it.
     pub(crate) fn patience(&self) -> Option<Instant> {
-        self.haul.deadline()
+        self.haul.as_ref()?.deadline()
     }
 
     /// Ends the patience with the source if it is time.
     pub(crate) fn lose_patience(&mut self, now: Instant) -> Mark {
-        self.haul.expire(now)
+        self.haul.as_mut().map_or(Mark::Stays, |haul| haul.expire(now))
     }
 
     /// The FIN of an ended lane has been passed on.

@@ -85,9 +85,7 @@ impl Half {
                 1
             }
         };
-        // A descriptor that was handed over belongs to others, too, who would find the mark raised.
-        let source = self.channel.source().filter(|_| !self.channel.is_pair());
-        if let Some(source) = source {
+        if let Some(source) = self.channel.source() {
             // Where it is refused the source goes on telling of each byte, as before.
             let _ = source.set_low_water(bytes);
         }
@@ -223,6 +221,11 @@ impl Link {
         };
         let (down, up) = (of(Side::Downstream)?, of(Side::Upstream)?);
         Some(Joined { sources: [down.0, up.0], sinks: [down.1, up.1] })
+    }
+
+    /// Whether the downstream was handed over: others may hold its descriptors, too.
+    fn is_handed_over(&self) -> bool {
+        self.client.is_none()
     }
 
     fn is_gentle(&self) -> bool {

@@ -153,7 +153,8 @@ impl Scene {
     /// One that has come to wait for heaps.
     fn with_heaps() -> Self {
         let mut scene = Self::new(Pace::Splicing { small: 0 }, false);
-        scene.lane.haul = Haul::Heaps { latest: scene.now, patience: Duration::from_millis(2) };
+        let patience = Duration::from_millis(2);
+        scene.lane.haul = Some(Haul::Heaps { latest: scene.now, patience });
         scene.world.heaps_only = true;
         scene
     }

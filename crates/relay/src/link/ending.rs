@@ -147,7 +147,7 @@ impl Link {
     /// Closes both sides in the way that `outcome` calls for. False if the link must stay until
     /// its child has been collected.
     pub(crate) fn close(&mut self, outcome: Outcome, tools: &mut Toolbox<'_>) -> bool {
-        let handed_over = self.client.is_none();
+        let handed_over = self.is_handed_over();
         for side in [Side::Downstream, Side::Upstream] {
             // A side to which everything has been delivered, FIN included, must not lose it again
             // because the other side has reset since.

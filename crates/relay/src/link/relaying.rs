@@ -297,8 +297,10 @@ impl Link {
         };
         let filter = self.manners.filters.as_ref().and_then(|filters| filters.lane(from));
         let pace = if filter.is_some() { Pace::CopyOnly } else { pace };
+        let handed_over = from == Side::Downstream && self.is_handed_over();
         let half = &mut self.halves[from as usize];
-        half.lane = Some(Lane::new(pace));
+        let shared = handed_over || half.channel.is_pair();
+        half.lane = Some(if shared { Lane::from_shared(pace) } else { Lane::new(pace) });
         half.filter = filter;
         if self.manners.ends[from as usize] == Ends::Ignored {
             self.recheck = Some(self.active_at + END_TICK);
