@@ -14,6 +14,7 @@ use nix::sys::socket::sockopt::SetUsize;
 use nix::sys::socket::{recv, send, setsockopt, MsgFlags};
 use nix::sys::stat::{fstat, SFlag};
 use nix::unistd::{read, write};
+use socket2::{Domain, SockRef};
 
 /// What kind of descriptor an end is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,8 +129,15 @@ impl End<'_> {
         uninterrupted(|| poll(&mut fds, PollTimeout::ZERO)).map(|ready| ready > 0)
     }
 
-    /// Sets how many bytes must be queued before a socket counts as readable (SO_RCVLOWAT).
+    /// Sets how many bytes must be queued before a TCP socket counts as readable (SO_RCVLOWAT).
+    ///
+    /// A Unix socket is readable with any byte all the same (`unix_poll`), but with a mark above
+    /// what is queued a read takes a reset behind it away, and then answers with an end
+    /// (`unix_stream_read_generic`).
     pub(crate) fn set_low_water(self, bytes: usize) -> nix::Result<()> {
+        if !matches!(SockRef::from(&self.fd).domain(), Ok(Domain::IPV4 | Domain::IPV6)) {
+            return Err(Errno::EOPNOTSUPP);
+        }
         setsockopt(&self.fd, LowWater, &bytes)
     }
 
