@@ -21,11 +21,12 @@
 use std::time::{Duration, Instant};
 
 /// The raised mark, in bytes. On loopback, where a segment is 64 KiB, this brings a gigabyte from some
-/// 33,000 system calls down to 3,000; half of it saves half as much. The kernel lowers it to half
+/// 33,000 system calls down to 4,000; half of it saves half as much. The kernel lowers it to half
 /// of what it may queue at most (`tcp_set_rcvlowat`).
 pub(crate) const HEAP: usize = 1024 * 1024;
 
-/// A burst must have carried this many bytes: what patience adds to it is then a few hundredths.
+/// A burst must have carried this many bytes: what patience adds to it is then a few hundredths, and
+/// where a heap takes less than [`TICK`] up to a tenth.
 const LONG: u64 = 64 * 1024 * 1024;
 
 /// A heap must arrive within this time, or waiting for it would be felt.

@@ -92,9 +92,10 @@ impl Lane {
         Self { phase: Phase::Flowing, pace, haul, traffic: Traffic::default() }
     }
 
-    /// A lane whose source others hold, too: they would find its mark raised.
-    pub(crate) fn from_shared(pace: Pace) -> Self {
-        Self { haul: None, ..Self::new(pace) }
+    /// Moves the low-water mark of the source no more: the kernel refuses that, or others hold the
+    /// source, too, and would find the mark raised.
+    pub(crate) fn leave_mark_alone(&mut self) {
+        self.haul = None;
     }
 
     pub(crate) fn phase(&self) -> Phase {

@@ -75,7 +75,7 @@ struct Half {
 }
 
 impl Half {
-    /// Moves the low-water mark of the source.
+    /// Moves the low-water mark of the source. Where it is refused, the lane does without.
     fn apply(&mut self, mark: Mark) {
         let bytes = match mark {
             Mark::Stays => return,
@@ -85,9 +85,9 @@ impl Half {
                 1
             }
         };
-        if let Some(source) = self.channel.source() {
-            // Where it is refused the source goes on telling of each byte, as before.
-            let _ = source.set_low_water(bytes);
+        let refused = self.channel.source().is_some_and(|end| end.set_low_water(bytes).is_err());
+        if refused {
+            self.lane.iter_mut().for_each(Lane::leave_mark_alone);
         }
     }
 }

@@ -299,8 +299,11 @@ impl Link {
         let pace = if filter.is_some() { Pace::CopyOnly } else { pace };
         let handed_over = from == Side::Downstream && self.is_handed_over();
         let half = &mut self.halves[from as usize];
-        let shared = handed_over || half.channel.is_pair();
-        half.lane = Some(if shared { Lane::from_shared(pace) } else { Lane::new(pace) });
+        let mut lane = Lane::new(pace);
+        if handed_over || half.channel.is_pair() {
+            lane.leave_mark_alone();
+        }
+        half.lane = Some(lane);
         half.filter = filter;
         if self.manners.ends[from as usize] == Ends::Ignored {
             self.recheck = Some(self.active_at + END_TICK);
