@@ -65,30 +65,6 @@ fn many_ramps_at_once_are_exact() {
 }
 
 #[test]
-fn the_tail_of_a_long_burst_arrives_although_no_end_follows() {
-    // Long enough for the low-water mark to be raised, where the machine is fast enough; what is
-    // left of a heap is then told by no event.
-    const BURST: u64 = 160 << 20;
-    in_both_modes(|settings| {
-        let bench = Bench::new(settings);
-        let (client, server) = bench.link();
-        for tail in [1, 100_000, 777_777] {
-            let len = BURST + tail;
-            at_once(|| send_ramp(&server, 0, len), || expect_ramp(&client, 0, len));
-            // And messages are as quick as ever.
-            for offset in 0..10 {
-                send_ramp(&client, offset, 1);
-                expect_ramp(&server, offset, 1);
-                send_ramp(&server, offset, 1);
-                expect_ramp(&client, offset, 1);
-            }
-        }
-        drop((client, server));
-        bench.only_end();
-    });
-}
-
-#[test]
 fn messages_and_bulk_take_turns() {
     in_both_modes(|settings| {
         let bench = Bench::new(settings);

@@ -11,8 +11,6 @@ use std::time::Duration;
 
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nix::sched::{unshare, CloneFlags};
-use nix::sys::socket::getsockopt;
-use nix::sys::socket::sockopt::GetUsize;
 use nsplice_relay::{Downstream, OpenClass, Outcome, Settings, Side};
 use nsplice_testkit::ramp::{self, Ramp, RampSink};
 use nsplice_testkit::skip::{require_root_or_userns, require_tool, skipped};
@@ -50,7 +48,11 @@ fn upstream() -> TcpListener {
 
 /// A loop with nothing but a downstream that is handed over.
 #[track_caller]
-fn adopt(settings: Settings, downstream: Downstream, target: std::net::SocketAddr) -> Running {
+pub(crate) fn adopt(
+    settings: Settings,
+    downstream: Downstream,
+    target: std::net::SocketAddr,
+) -> Running {
     Running::start(settings, |relay| {
         relay.adopt(downstream, forward(connecting(target))).expect("adopt");
     })
@@ -58,7 +60,7 @@ fn adopt(settings: Settings, downstream: Downstream, target: std::net::SocketAdd
 
 /// Waits until the loop has returned by itself, and checks its books.
 #[track_caller]
-fn finish(relay: Running) -> Ended {
+pub(crate) fn finish(relay: Running) -> Ended {
     let ended = relay.only_end();
     relay.wait_returned();
     relay.close();
@@ -472,38 +474,4 @@ fn the_flags_of_handed_over_descriptors_are_left_alone() {
         drop((shared, stdout));
         server.join();
     });
-}
-
-/// The low-water mark of a receive queue, for which nix has no name.
-#[derive(Debug, Clone, Copy)]
-struct LowWater;
-
-nix::getsockopt_impl!(LowWater, libc::SOL_SOCKET, libc::SO_RCVLOWAT, usize, GetUsize);
-
-#[test]
-fn the_low_water_mark_of_a_socket_that_others_hold_is_left_alone() {
-    // Enough for the mark to be raised, where the machine is fast enough.
-    const BURST: u64 = 256 << 20;
-    let server = Server::start(listen("127.0.0.1:0"), ramp_sink);
-    let listener = listen("127.0.0.1:0");
-    let client = connect(listener.local_addr().expect("an address"));
-    let (ours, _) = listener.accept().expect("a client");
-    // As a socket of systemd's is with NonBlocking=yes: only such a one is spliced.
-    ours.set_nonblocking(true).expect("non-blocking");
-    let shared = ours.try_clone().expect("a duplicate");
-    let downstream = Downstream::Socket(ours.into());
-    let relay = adopt(Settings::default(), downstream, server.address());
-    let sending = thread::spawn(move || {
-        send_ramp(&client, 0, BURST);
-        half_close(&client);
-        client
-    });
-    while !sending.is_finished() {
-        assert_eq!(getsockopt(&shared, LowWater), Ok(1));
-        sleep(Duration::from_millis(1));
-    }
-    let client = sending.join().expect("sent");
-    assert_eq!(finish(relay).outcome, Outcome::Clean);
-    drop(client);
-    assert_eq!(server.join(), [BURST]);
 }

@@ -19,6 +19,7 @@ mod children;
 mod faults;
 mod half_close;
 mod handover;
+mod heaps;
 mod holds;
 mod limits;
 mod manners;

@@ -1,13 +1,8 @@
 //! RST as RST, each way; a link that could not be opened ends in RST, too.
 
-use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
 
-use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
-use nsplice_relay::{Attempt, OpenClass, Outcome, Progress, Settings, Side, Upstream, Wake};
-use nsplice_testkit::ramp::Ramp;
+use nsplice_relay::{OpenClass, Outcome, Settings, Side};
 use nsplice_testkit::talk::{
     expect_eof, expect_ramp, expect_reset, expect_reset_after_eof, half_close, read_to_reset,
     reset, send_ramp, send_until_stuck,
@@ -15,7 +10,7 @@ use nsplice_testkit::talk::{
 use nsplice_testkit::{connect, ramp, wait_until};
 
 use crate::bench::{knock, listening, Bench, ANY_PORT};
-use crate::openers::{by, connecting, failing, forward, leashed, Then};
+use crate::openers::{connecting, failing, forward, leashed, Then};
 use crate::running::Running;
 use crate::scene::{at_once, in_both_modes, scene};
 
@@ -335,53 +330,4 @@ fn a_peer_that_goes_on_after_its_links_end_is_told_by_reset() {
         expect_reset(&server);
         assert_eq!(bench.only_end().outcome, Outcome::Stopped);
     });
-}
-
-/// Answers at once with a socket that is connected already.
-#[derive(Debug)]
-struct Connected(Option<UnixStream>);
-
-impl Attempt for Connected {
-    fn source(&self) -> Option<BorrowedFd<'_>> {
-        None
-    }
-
-    fn advance(&mut self, _wake: Wake) -> Progress {
-        match self.0.take() {
-            Some(stream) => Progress::Open(Upstream::Stream(stream.into())),
-            None => Progress::Waiting,
-        }
-    }
-}
-
-#[test]
-fn a_unix_socket_reset_behind_a_long_burst_is_a_reset() {
-    // With a low-water mark above one, recv(2) and splice(2) on a Unix socket take a reset away
-    // that comes behind less than that (`unix_stream_read_generic`), and answer with an end.
-    const BURST: u64 = 96 << 20;
-    for _ in 0..20 {
-        let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
-        ours.set_nonblocking(true).expect("non-blocking");
-        let mut ours = Some(ours);
-        let opener = by(move || Connected(ours.take()));
-        let mut address = ANY_PORT;
-        let relay = Running::start(Settings::default(), |relay| {
-            address = listening(relay, forward(opener));
-        });
-        let client = connect(address);
-        (&client).write_all(b"never read").expect("speak");
-        wait_until("the byte has arrived", || {
-            let mut fds = [PollFd::new(theirs.as_fd(), PollFlags::POLLIN)];
-            poll(&mut fds, PollTimeout::ZERO).expect("poll") > 0
-        });
-        let sending = std::thread::spawn(move || {
-            io::copy(&mut Ramp::new(BURST), &mut &theirs).expect("send");
-        });
-        let mut buffer = vec![0; 1 << 20];
-        while (&client).read(&mut buffer).is_ok_and(|read| read > 0) {}
-        sending.join().expect("sent");
-        drop(client);
-        assert_eq!(relay.only_end().outcome, Outcome::Reset(Side::Upstream));
-        relay.close();
-    }
 }
