@@ -92,16 +92,6 @@ impl Group {
         &self.directories
     }
 
-    /// Takes the process `pid` in, with all its threads; children that it has later are born inside.
-    ///
-    /// # Errors
-    /// When the process is gone, or is not ours to move.
-    pub fn add(&self, pid: u32) -> io::Result<()> {
-        self.directories
-            .iter()
-            .try_for_each(|directory| fs::write(directory.join(MEMBERS), pid.to_string()))
-    }
-
     /// The processes inside.
     #[must_use]
     pub fn members(&self) -> Vec<u32> {
@@ -147,6 +137,15 @@ impl Drop for Group {
             }
         }
     }
+}
+
+/// Puts the process `pid` into the group of `directory`, with all its threads; children that it has later are born
+/// inside.
+///
+/// # Errors
+/// When the process is gone, or is not ours to move.
+pub fn join(directory: &Path, pid: u32) -> io::Result<()> {
+    fs::write(directory.join(MEMBERS), pid.to_string())
 }
 
 /// The meter of a relay: its groups if it has any, else its process and all descendants of that, else nothing. Of
@@ -283,7 +282,7 @@ mod tests {
         let script = "read word; (while :; do :; done) & (exec sleep 1000) & wait";
         let mut command = Command::new("sh");
         let mut shell = command.args(["-c", script]).stdin(Stdio::piped()).spawn().unwrap();
-        group.add(shell.id()).unwrap();
+        group.directories().iter().for_each(|directory| join(directory, shell.id()).unwrap());
         drop(shell.stdin.take());
         wait_until("two children", || group.members().len() == 3);
         let meter = meter(&group.directories()[..1], None).unwrap();

@@ -53,6 +53,13 @@ impl Comparison {
             results().filter(|&r| r != Passed::NotTried).count(),
         )
     }
+
+    /// The names of the subjects whose behaviour was asked for, in their order.
+    #[must_use]
+    pub fn behaving(&self) -> Vec<&str> {
+        let names = self.subjects.iter().map(|subject| subject.name.as_str());
+        names.filter(|name| self.behaviours.iter().any(|b| b.verdict(name).is_some())).collect()
+    }
 }
 
 impl Behaviour {
@@ -60,6 +67,11 @@ impl Behaviour {
     #[must_use]
     pub fn verdict(&self, subject: &str) -> Option<&Verdict> {
         self.verdicts.iter().find(|v| v.subject == subject)
+    }
+
+    /// Who does not have it as expected.
+    pub fn failures(&self) -> impl Iterator<Item = &Verdict> {
+        self.verdicts.iter().filter(|v| v.result == Passed::No)
     }
 }
 

@@ -7,6 +7,8 @@ use std::fs;
 
 use crate::load::report::{Figure, Measurement};
 use crate::placement;
+use crate::report::digest::{is_calm, DISTURBED};
+use crate::report::stats::{Spread, WIDE};
 
 /// The state of the machine when a comparison began.
 #[derive(Debug)]
@@ -60,10 +62,7 @@ fn stolen(before: Ticks, now: Ticks) -> Option<String> {
 }
 
 fn others(measurements: &[Measurement]) -> Option<String> {
-    let disturbed = measurements
-        .iter()
-        .filter(|m| m.figures.get(&Figure::OthersBusy).is_some_and(|&others| others > DISTURBED))
-        .count();
+    let disturbed = measurements.iter().filter(|m| !is_calm(m)).count();
     let many = disturbed as f64 > MANY * measurements.len() as f64;
     many.then(|| {
         format!(
@@ -87,7 +86,7 @@ fn apart(measurements: &[Measurement]) -> Option<String> {
     let compared = rounds.len();
     let wide: Vec<String> = rounds
         .iter()
-        .filter(|(_, values)| is_wide(values))
+        .filter(|(_, values)| Spread::of(values).is_some_and(|spread| spread.is_wide()))
         .map(|((workload, subject), _)| format!("{subject} ({workload})"))
         .collect();
     let (first, rest) = wide.split_at(wide.len().min(NAMED));
@@ -101,15 +100,6 @@ fn apart(measurements: &[Measurement]) -> Option<String> {
             first.join(", ")
         )
     })
-}
-
-fn is_wide(values: &[f64]) -> bool {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    match (sorted.first(), sorted.get(sorted.len() / 2), sorted.last()) {
-        (Some(least), Some(median), Some(most)) => most - least > WIDE * median,
-        _ => false,
-    }
 }
 
 fn load_average() -> Option<f64> {
@@ -133,14 +123,8 @@ const BUSY: f64 = 0.5;
 /// Steal beyond this share of the CPU time is told.
 const STOLEN: f64 = 0.02;
 
-/// A measurement is disturbed when others used more than this share of one CPU; as in the load's own table.
-const DISTURBED: f64 = 0.2;
-
 /// So large a share of disturbed measurements is told.
 const MANY: f64 = 0.1;
-
-/// Rounds that lie further apart than this share of their median are told.
-const WIDE: f64 = 0.5;
 
 /// So many of those are named.
 const NAMED: usize = 5;

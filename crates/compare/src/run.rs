@@ -23,7 +23,7 @@ use crate::opening::{self, Way};
 use crate::report::progress::Step;
 use crate::request::{Request, RequestError};
 use crate::stage::{Birth, Stage, StageError};
-use crate::subject::{Launcher, Means, Route, Running, Subject, SubjectError, DIRECT, FLOOR};
+use crate::subject::{Launcher, Means, Route, Running, Subject, DIRECT, FLOOR};
 
 /// Why there is no comparison.
 #[derive(Debug, thiserror::Error)]
@@ -118,27 +118,44 @@ fn behave(
     Ok(conformance::run(stage, &launcher, &request.subjects, extent, &listener)?)
 }
 
-/// A subject that was to be started, and its group.
-struct Started<'a> {
-    subject: &'a Subject,
+/// A relay that was to be started, and its group.
+struct Started {
+    facts: SubjectFacts,
+    birth: Birth,
     // Ended before its group is taken away.
-    running: Result<Running, SubjectError>,
-    _group: Option<Group>,
-    groups: Vec<PathBuf>,
+    running: Option<Running>,
+    group: Option<Group>,
 }
 
-impl<'a> Started<'a> {
-    fn start(subject: &'a Subject, request: &Request, stage: &Stage) -> Self {
+impl Started {
+    fn subject(subject: &Subject, request: &Request, stage: &Stage) -> Self {
         let is_ours = !matches!(subject.means, Means::Peer(_));
         let group = is_ours.then(|| Group::make(&subject.name).ok()).flatten();
-        let groups = group.as_ref().map(|group| group.directories().to_vec()).unwrap_or_default();
-        let running = subject.start(stage, &launcher(request, groups.clone()), &Route::default());
-        Self { subject, running, _group: group, groups }
+        let launcher = launcher(request, directories(group.as_ref()));
+        let running = subject.start(stage, &launcher, &Route::default());
+        let facts = subject.facts(stage, &launcher, running.as_ref().err());
+        Self { facts, birth: subject.birth(), running: running.ok(), group }
     }
 
-    fn facts(&self, request: &Request, stage: &Stage) -> SubjectFacts {
-        self.subject.facts(stage, &launcher(request, Vec::new()), self.running.as_ref().err())
+    fn floor(request: &Request, stage: &Stage, group: Option<Group>) -> Self {
+        let running = floor::start(&request.scenery.program, stage, &directories(group.as_ref()));
+        let missing = running.as_ref().err().map(ToString::to_string);
+        let what = "the system calls of a relay and nothing else";
+        let facts = yardstick(FLOOR, SubjectKind::Floor, what, missing);
+        Self { facts, birth: Birth::Node, running: running.ok(), group }
     }
+
+    /// It as one who is measured, if it runs.
+    fn contender<'a>(&self, stage: &'a Stage) -> Option<Result<Contender<'a>, Failure>> {
+        let running = self.running.as_ref()?;
+        let SubjectFacts { name, kind, .. } = &self.facts;
+        let groups = directories(self.group.as_ref());
+        Some(Contender::relay(stage, name, *kind, self.birth, running, &groups))
+    }
+}
+
+fn directories(group: Option<&Group>) -> Vec<PathBuf> {
+    group.map(|group| group.directories().to_vec()).unwrap_or_default()
 }
 
 /// Measures everything, and returns how it was counted and placed.
@@ -152,37 +169,23 @@ fn measure(
     if choices.families.contains(&Family::Open) {
         open(request, stage, choices, tell, found);
     }
-    let started: Vec<_> =
-        request.subjects.iter().map(|subject| Started::start(subject, request, stage)).collect();
-    let floor_group = Group::make(FLOOR);
-    if let Err(no_group) = &floor_group {
-        found.warnings.push(format!("{no_group}."));
-    }
-    let floor_group = floor_group.ok();
-    let floor_groups: Vec<_> =
-        floor_group.iter().flat_map(|group| group.directories().to_vec()).collect();
-    let floor = floor::start(&request.scenery.program, stage, &floor_groups);
+    let subjects: Vec<_> =
+        request.subjects.iter().map(|one| Started::subject(one, request, stage)).collect();
+    let floor_group =
+        Group::make(FLOOR).map_err(|no_group| found.warnings.push(format!("{no_group}."))).ok();
+    let floor = Started::floor(request, stage, floor_group);
 
     let mut contenders = vec![Contender::direct(stage)?];
     found.subjects.push(yardstick(DIRECT, SubjectKind::Direct, "a connect made inside", None));
-    let missing = floor.as_ref().err().map(ToString::to_string);
-    let command = "the system calls of a relay and nothing else";
-    found.subjects.push(yardstick(FLOOR, SubjectKind::Floor, command, missing));
-    if let Ok(running) = &floor {
-        let kind = SubjectKind::Floor;
-        let contender = Contender::relay(stage, FLOOR, kind, Birth::Node, running, &floor_groups)?;
-        contenders.push(contender);
-    }
-    for one in &started {
-        let facts = one.facts(request, stage);
-        if let Ok(running) = &one.running {
-            let (name, birth) = (&one.subject.name, one.subject.birth());
-            match Contender::relay(stage, name, facts.kind, birth, running, &one.groups) {
-                Ok(contender) => contenders.push(contender),
-                Err(failure) => found.warnings.push(format!("{name} was not measured: {failure}.")),
+    for one in std::iter::once(&floor).chain(&subjects) {
+        match one.contender(stage) {
+            Some(Ok(contender)) => contenders.push(contender),
+            Some(Err(failure)) => {
+                found.warnings.push(format!("{} was not measured: {failure}.", one.facts.name));
             }
+            None => {}
         }
-        found.subjects.push(facts);
+        found.subjects.push(one.facts.clone());
     }
     let costs = cost::run(stage, &contenders, choices, &mut |progress| {
         let cost::Progress { done, total, subject, workload, left } = *progress;

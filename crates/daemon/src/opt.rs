@@ -235,10 +235,8 @@ struct Compare {
     report: Option<PathBuf>,
     #[structopt(long, value_name = "OLD.json", parse(from_os_str), help = text::OLDER)]
     compare: Option<PathBuf>,
-    #[structopt(long, value_name = "PATH", help = text::NSENTER)]
-    nsenter: Option<PathBuf>,
-    #[structopt(long, value_name = "PATH", help = text::SOCAT)]
-    socat: Option<PathBuf>,
+    #[structopt(flatten)]
+    programs: Programs,
 }
 
 #[derive(Debug, StructOpt)]
@@ -263,6 +261,12 @@ struct Opened {
 struct Tools {
     #[structopt(long, value_name = "TEMPLATE", parse(try_from_str = Template::parse), help = text::COMMAND)]
     command: Option<Template>,
+    #[structopt(flatten)]
+    programs: Programs,
+}
+
+#[derive(Debug, StructOpt)]
+struct Programs {
     #[structopt(long, value_name = "PATH", help = text::NSENTER)]
     nsenter: Option<PathBuf>,
     #[structopt(long, value_name = "PATH", help = text::SOCAT)]
@@ -364,11 +368,7 @@ impl Compare {
             choices.timing = Timing::Window(window);
         }
         let extent = if quick { Extent::Quick } else { Extent::Full };
-        let options = Options {
-            nsenter: environment.twin(self.nsenter, "nsenter", str::parse)?,
-            socat: environment.twin(self.socat, "socat", str::parse)?,
-            ..Options::default()
-        };
+        let options = self.programs.into_options(environment)?;
         let program = OWN_PROGRAM.into();
         let scenery = Scenery { target: self.target, port: self.port, program, options };
         let comparison = nsplice_compare::request::Request {
@@ -418,10 +418,17 @@ impl Opened {
 
 impl Tools {
     fn into_options(self, environment: Environment<'_>) -> Result<Options, Answer> {
+        let command = environment.twin(self.command, "command", Template::parse)?;
+        Ok(Options { command, ..self.programs.into_options(environment)? })
+    }
+}
+
+impl Programs {
+    fn into_options(self, environment: Environment<'_>) -> Result<Options, Answer> {
         Ok(Options {
             nsenter: environment.twin(self.nsenter, "nsenter", str::parse)?,
             socat: environment.twin(self.socat, "socat", str::parse)?,
-            command: environment.twin(self.command, "command", Template::parse)?,
+            command: None,
             // The backend reads DOCKER_HOST as docker(1) does.
             docker_host: None,
         })

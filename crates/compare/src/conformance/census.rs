@@ -1,8 +1,9 @@
 //! What a relay holds: the processes of its tree, and their descriptors, as /proc tells.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::fs;
+
+use crate::load::process;
 
 /// What the processes of a tree hold at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,32 +70,14 @@ impl fmt::Display for Census {
 
 /// The children, and their children, and so on, of the process `root`.
 pub(super) fn descendants(root: u32) -> Vec<u32> {
-    tree(root).split_off(1)
-}
-
-/// A process and all that descend from it.
-fn tree(root: u32) -> Vec<u32> {
-    // From the parents of all processes: /proc/PID/task/TID/children is not in every kernel.
-    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    for pid in entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
-        if let Some(parent) = parent_of(pid) {
-            children.entry(parent).or_default().push(pid);
-        }
-    }
-    let mut tree = vec![root];
-    let mut next = 0;
-    while let Some(pid) = tree.get(next) {
-        tree.extend(children.remove(pid).unwrap_or_default());
-        next += 1;
-    }
+    let mut tree = tree(root);
+    tree.retain(|pid| *pid != root);
     tree
 }
 
-fn parent_of(pid: u32) -> Option<u32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name is in parentheses and may contain anything; the state and the parent follow it.
-    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+/// A process and all that descend from it; nobody if it is gone.
+fn tree(root: u32) -> Vec<u32> {
+    process::tree(root).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -183,7 +183,8 @@ fn is_told(figure: Figure) -> bool {
     figure == Figure::MaxMicros || figure.column().is_some_and(|c| c.better != Better::Neither)
 }
 
-fn is_calm(one: &Measurement) -> bool {
+/// Whether others left the machine alone while it was made.
+pub(crate) fn is_calm(one: &Measurement) -> bool {
     one.figures.get(&Figure::OthersBusy).is_none_or(|&others| others <= DISTURBED)
 }
 

@@ -5,7 +5,6 @@
 //! kernel ends the relay with it.
 
 use std::collections::VecDeque;
-use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,6 +18,7 @@ use nix::unistd::Pid;
 use nsplice_backend::confine;
 
 use super::Peer;
+use crate::group;
 use crate::stage::{Birth, Stage};
 
 /// Why a subject does not run.
@@ -75,9 +75,9 @@ impl Running {
             let program = command.get_program().to_string_lossy().into_owned();
             SubjectError::Start { program, source }
         })?);
-        for group in groups {
-            join(group, own.child.id())
-                .map_err(|source| SubjectError::Group { group: group.clone(), source })?;
+        for directory in groups {
+            group::join(directory, own.child.id())
+                .map_err(|source| SubjectError::Group { group: directory.clone(), source })?;
         }
         let address = own.address()?;
         Ok(Self { address, pid: Some(own.child.id()), cgroup: None, own: Some(own) })
@@ -112,11 +112,6 @@ impl Running {
     pub fn last_words(&self) -> Vec<String> {
         self.own.as_ref().map(|own| own.errors.lines()).unwrap_or_default()
     }
-}
-
-/// Puts the process `pid` into a control group.
-fn join(group: &Path, pid: u32) -> io::Result<()> {
-    fs::write(group.join("cgroup.procs"), pid.to_string())
 }
 
 /// A child of ours. It is ended when it goes out of scope.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::digest::in_order;
 use super::markup::Text;
-use crate::model::{Behaviour, Comparison, Passed, Verdict};
+use crate::model::{Behaviour, Comparison, Passed};
 
 /// The class of a cell, and the mark and word in it, for a verdict.
 pub(super) fn spelled(result: Passed) -> (&'static str, &'static str) {
@@ -21,12 +21,7 @@ pub(super) fn write(page: &mut String, comparison: &Comparison) {
     if behaviours.is_empty() {
         return;
     }
-    let subjects: Vec<&str> = comparison
-        .subjects
-        .iter()
-        .map(|s| s.name.as_str())
-        .filter(|&name| behaviours.iter().any(|b| b.verdict(name).is_some()))
-        .collect();
+    let subjects = comparison.behaving();
     page.push_str(
         "<section id=\"behaviour\">\n<h2>Behaviour</h2>\n\
          <p class=\"note\">Each verdict opens to tell what was seen.</p>\n\
@@ -83,12 +78,12 @@ fn write_row(page: &mut String, behaviour: &Behaviour, subjects: &[&str]) {
 }
 
 fn write_failures(page: &mut String, behaviours: &[Behaviour]) {
-    if behaviours.iter().all(|b| failures(b).next().is_none()) {
+    if behaviours.iter().all(|b| b.failures().next().is_none()) {
         return;
     }
     page.push_str("<h3>What was seen where it failed</h3>\n<dl class=\"failures\">\n");
     for behaviour in behaviours {
-        let mut failures = failures(behaviour).peekable();
+        let mut failures = behaviour.failures().peekable();
         if failures.peek().is_none() {
             continue;
         }
@@ -108,8 +103,4 @@ fn write_failures(page: &mut String, behaviours: &[Behaviour]) {
         }
     }
     page.push_str("</dl>\n");
-}
-
-fn failures(behaviour: &Behaviour) -> impl Iterator<Item = &Verdict> {
-    behaviour.verdicts.iter().filter(|v| v.result == Passed::No)
 }

@@ -22,12 +22,7 @@ pub(super) fn write(text: &mut String, comparison: &Comparison) {
         return;
     }
     write_heading(text, "Behaviour");
-    let subjects: Vec<&str> = comparison
-        .subjects
-        .iter()
-        .map(|s| s.name.as_str())
-        .filter(|&name| behaviours.iter().any(|b| b.verdict(name).is_some()))
-        .collect();
+    let subjects = comparison.behaving();
     let mut grid = Grid::new(subjects.iter().map(|&name| name.to_owned()));
     for group in in_order(behaviours.iter().map(|b| b.group.as_str())) {
         for behaviour in behaviours.iter().filter(|b| b.group == group) {
@@ -51,7 +46,7 @@ pub(super) fn write(text: &mut String, comparison: &Comparison) {
 }
 
 fn write_failures(text: &mut String, behaviour: &Behaviour) {
-    let mut failures = behaviour.verdicts.iter().filter(|v| v.result == Passed::No).peekable();
+    let mut failures = behaviour.failures().peekable();
     if failures.peek().is_none() {
         return;
     }
