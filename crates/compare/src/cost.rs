@@ -12,7 +12,6 @@ mod schedule;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::TcpListener;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -22,7 +21,7 @@ use crate::load::report::Measurement;
 use crate::load::{self, ready};
 use crate::noise::Watch;
 use crate::placement::{Pinned, Placement};
-use crate::stage::Stage;
+use crate::stage::{Listening, Stage};
 
 pub use contender::Contender;
 pub use schedule::{Choices, Family, Timing, UnknownFamily};
@@ -80,7 +79,7 @@ pub fn run(
     let mut warnings = Vec::new();
     let mut fit = Vec::new();
     for contender in contenders {
-        match ready::wait(&contender.dialer, &origin(stage)?, PATIENCE) {
+        match ready::wait(&contender.dialer, &*origin(stage)?, PATIENCE) {
             Ok(opening) => fit.push((contender, opening)),
             Err(failure) => {
                 warnings.push(format!("{} was not measured: {failure}.", contender.name))
@@ -110,7 +109,7 @@ fn pin(placement: Placement, fit: &[(&Contender<'_>, Duration)]) -> Pinned {
 }
 
 /// A listener for one measurement: what the last one left in its queue is reset with it.
-fn origin(stage: &Stage) -> Result<TcpListener, Failure> {
+fn origin(stage: &Stage) -> Result<Listening, Failure> {
     let address = stage.origin();
     stage
         .listen(address, BACKLOG)
@@ -148,7 +147,10 @@ impl Course<'_> {
             subject.clone_into(&mut plan.peer);
             (plan.round, plan.window, plan.warmup) = (turn.round, turn.window, turn.warmup);
             plan.patience = PATIENCE;
-            let listener = origin(self.stage)?;
+            let origin = origin(self.stage)?;
+            let listener = origin
+                .try_clone()
+                .map_err(|e| Failure::system("have the origin's listener twice", e))?;
             match load::measure(&plan, &turn.contender.dialer, listener, &turn.contender.meter) {
                 Ok(measurement) => self.measurements.push(measurement),
                 Err(failure) => self.failures.add(subject, &workload, &failure),

@@ -10,7 +10,7 @@
 //! handshake run on the back of the one that connects, for every row alike.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ use crate::load::failure::Failure;
 use crate::load::latency::Latencies;
 use crate::load::meter::cpu_of;
 use crate::load::report::Measurement;
-use crate::stage::{Birth, Stage};
+use crate::stage::{Birth, Listening, Stage};
 use crate::subject::DIRECT;
 
 /// The name of the workload.
@@ -218,7 +218,7 @@ struct Server {
 }
 
 impl Server {
-    fn start(listener: TcpListener) -> Result<Self, Failure> {
+    fn start(listener: Listening) -> Result<Self, Failure> {
         let (heard, word) = pipe2(nix::fcntl::OFlag::O_CLOEXEC)
             .map_err(|e| Failure::system("make a pipe", io::Error::from(e)))?;
         let thread = thread::Builder::new()
@@ -237,7 +237,7 @@ impl Drop for Server {
     }
 }
 
-fn serve(listener: &TcpListener, word: &OwnedFd) {
+fn serve(listener: &Listening, word: &OwnedFd) {
     loop {
         let mut sources = [
             PollFd::new(listener.as_fd(), PollFlags::POLLIN),

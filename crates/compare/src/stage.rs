@@ -14,13 +14,14 @@
 //! fixed port. It is below the range of outgoing connections, whose next one might take it.
 
 use std::io::{self, BufRead, BufReader, Read};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use nix::errno::Errno;
 use nsplice_backend::{BackendError, Birthplace, Options, Target};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::holder;
 use crate::load::failure::Failure;
@@ -186,7 +187,7 @@ impl Stage {
     ///
     /// # Errors
     /// When the target is gone, or the address is taken or not there.
-    pub fn listen(&self, address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
+    pub fn listen(&self, address: SocketAddr, backlog: i32) -> io::Result<Listening> {
         let socket = self.socket_inside(Domain::for_address(address))?;
         // Connections of the last listener may still sit in TIME_WAIT on this port.
         socket.set_reuse_address(true)?;
@@ -195,7 +196,7 @@ impl Stage {
         }
         socket.bind(&address.into())?;
         socket.listen(backlog)?;
-        Ok(socket.into())
+        Ok(Listening(socket.into()))
     }
 
     /// A TCP socket that does not block and is connected to nothing yet.
@@ -250,6 +251,27 @@ impl Stage {
         self.inside
             .socket(domain, Type::STREAM, Some(Protocol::TCP))
             .map_err(|unborn| unborn.errno().into())
+    }
+}
+
+/// A listener inside. When this goes out of scope nobody listens any more, at once, and the address is
+/// free: a program that another thread is starting has a copy of the descriptor from its fork to its
+/// exec, and a copy that was not shut down would go on.
+#[derive(Debug)]
+pub struct Listening(TcpListener);
+
+impl Deref for Listening {
+    type Target = TcpListener;
+
+    fn deref(&self) -> &TcpListener {
+        &self.0
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        // It cannot fail on a socket that listens.
+        let _ = SockRef::from(&self.0).shutdown(Shutdown::Both);
     }
 }
 

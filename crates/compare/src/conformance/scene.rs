@@ -4,15 +4,15 @@
 //! the connection that is accepted is the one that was asked for, also where several relays lead to
 //! one port; once a link is open, nobody can take it for another, and the entrance is free.
 
-use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, SockRef};
+use socket2::Domain;
 
 use crate::player::{Fault, Player};
-use crate::stage::{Birth, Stage};
+use crate::stage::{Birth, Listening, Stage};
 use crate::subject::{Launcher, Route, Running, Subject, SubjectError};
 
 /// The right to listen on a port.
@@ -70,7 +70,7 @@ pub(super) struct Link {
 #[derive(Debug)]
 pub(super) struct Reception<'a> {
     scene: &'a Scene<'a>,
-    listener: TcpListener,
+    listener: Listening,
     _entrance: MutexGuard<'a, ()>,
 }
 
@@ -163,15 +163,6 @@ impl Reception<'_> {
             self.scene.stage.connect_socket(Birth::Target, Domain::for_address(address)).ok()?;
         socket.connect_timeout(&address.into(), FILLED).ok()?;
         Player::connected(socket).ok()
-    }
-}
-
-impl Drop for Reception<'_> {
-    /// Nobody listens any more, at once: a program that another behaviour is starting has a copy of
-    /// the listener from its fork to its exec, and a copy that was not shut down would go on.
-    fn drop(&mut self) {
-        // It cannot fail on a socket that listens.
-        let _ = SockRef::from(&self.listener).shutdown(Shutdown::Both);
     }
 }
 
