@@ -16,6 +16,7 @@
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener};
 use std::ops::Deref;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -285,7 +286,8 @@ impl Holder {
         let failed =
             |error: io::Error| StageError::Holder(format!("{}: {error}", program.display()));
         let mut command = Command::new(program);
-        command.arg(holder::ARGUMENT);
+        // Ctrl-C is for the one who holds the stage, not for the stage.
+        command.arg(holder::ARGUMENT).process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut holder = Self(command.spawn().map_err(failed)?);
         let mut line = String::new();

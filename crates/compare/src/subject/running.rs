@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::{mpsc, Arc, Mutex, PoisonError};
@@ -69,6 +70,8 @@ impl Running {
         birth: Birth,
         groups: &[PathBuf],
     ) -> Result<Self, SubjectError> {
+        // Ctrl-C goes to all of a terminal's foreground group, and would end it amid its trials.
+        command.process_group(0);
         confine(&mut command);
         let spawned = stage.visit(birth, || command.spawn()).and_then(|spawned| spawned);
         let mut own = Own::new(spawned.map_err(|source| {
