@@ -9,7 +9,8 @@
 //! its own inside the target; relays that run already share one, and take turns at opening links.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -51,11 +52,12 @@ pub struct Progress<'a> {
     pub what: &'a str,
 }
 
-/// Who is told of the progress, by whichever thread has made some.
-pub type Listener<'a> = &'a (dyn Fn(Progress<'_>) + Sync);
+/// Who is told of the progress, by whichever thread has made some. When it breaks, what is being
+/// tried is brought to its end, and nothing else is begun: verdicts on that are missing.
+pub type Listener<'a> = &'a (dyn Fn(Progress<'_>) -> ControlFlow<()> + Sync);
 
 /// Tries all behaviours of `extent` with all `subjects`, and returns them with one verdict for each
-/// subject. What is started is ended, and nothing of it stays.
+/// subject, unless the `listener` breaks it off. What is started is ended, and nothing of it stays.
 ///
 /// # Errors
 /// When there are no ports inside the target. What a subject does or does not is a verdict.
@@ -108,7 +110,11 @@ pub fn run(
 
 /// Plays the cases of one act with one subject.
 fn play(board: &Board<'_>, subject: &Subject, scene: &Scene<'_>, cases: &[&Case], act: Act) {
-    let one = |case: &Case| board.note(subject, case, (case.play)(scene));
+    let one = |case: &Case| {
+        if !board.is_closed() {
+            board.note(subject, case, (case.play)(scene));
+        }
+    };
     if act.is_waiting() {
         thread::scope(|threads| {
             for case in cases {
@@ -126,6 +132,8 @@ struct Board<'a> {
     done: AtomicUsize,
     total: usize,
     listener: Listener<'a>,
+    /// The listener has broken it off.
+    closed: AtomicBool,
 }
 
 impl std::fmt::Debug for Board<'_> {
@@ -137,7 +145,12 @@ impl std::fmt::Debug for Board<'_> {
 impl<'a> Board<'a> {
     fn new(cases: &[&Case], subjects: &[Subject], listener: Listener<'a>) -> Self {
         let total = cases.len() * subjects.len();
-        Self { verdicts: Mutex::default(), done: AtomicUsize::new(0), total, listener }
+        let (done, closed) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Self { verdicts: Mutex::default(), done, total, listener, closed }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
     }
 
     fn note(&self, subject: &Subject, case: &Case, seen: Result<String, Miss>) {
@@ -152,7 +165,9 @@ impl<'a> Board<'a> {
         drop(verdicts);
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
         let what = format!("{}: {}", subject.name, case.name);
-        (self.listener)(Progress { done, total: self.total, what: &what });
+        if (self.listener)(Progress { done, total: self.total, what: &what }).is_break() {
+            self.closed.store(true, Ordering::Relaxed);
+        }
     }
 
     fn into_behaviours(self, cases: &[&Case], subjects: &[Subject]) -> Vec<Behaviour> {

@@ -60,10 +60,7 @@ impl Group {
     /// When there are no control groups, or none that we may make.
     pub fn make(name: &str) -> Result<Self, NoGroup> {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
-        let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
-        let parents = parents(&mounts, |root| {
-            fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default()
-        });
+        let parents = parents_here();
         if parents.is_empty() {
             return Err(NoGroup::NoHierarchy);
         }
@@ -148,6 +145,16 @@ pub fn join(directory: &Path, pid: u32) -> io::Result<()> {
     fs::write(directory.join(MEMBERS), pid.to_string())
 }
 
+/// Ends all groups of this process, with what is in them: for a program that is about to exit without
+/// dropping anything.
+pub fn end_all() {
+    let ours = format!("{PREFIX}{}-", std::process::id());
+    let is_ours = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&ours);
+    let entries = parents_here().into_iter().filter_map(|parent| fs::read_dir(parent).ok());
+    let directories = entries.flat_map(|entries| entries.flatten().filter(is_ours));
+    drop(Group { directories: directories.map(|entry| entry.path()).collect() });
+}
+
 /// The meter of a relay: its groups if it has any, else its process and all descendants of that, else nothing. Of
 /// version 1 one directory is enough: the one of the same name in the other hierarchy is found.
 ///
@@ -168,6 +175,12 @@ fn companion(mounts: &str, group: &Path) -> Option<PathBuf> {
     let (cpu, memory) = (cpu?, memory?);
     let name = |own: &Path, other: &Path| Some(other.join(group.strip_prefix(own).ok()?));
     name(&cpu, &memory).or_else(|| name(&memory, &cpu)).filter(|found| found != group)
+}
+
+/// Where groups are made on this machine.
+fn parents_here() -> Vec<PathBuf> {
+    let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
+    parents(&mounts, |root| fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default())
 }
 
 /// Where groups are made, by the text of /proc/mounts and the controllers of a version 2 hierarchy.

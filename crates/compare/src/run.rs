@@ -7,6 +7,7 @@
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nsplice_backend::Choice;
@@ -43,27 +44,26 @@ pub enum CompareError {
 /// result, with a warning. Behaviours are tried by several threads, hence `Sync`.
 pub type Teller<'a> = &'a (dyn Fn(&Step<'_>) -> ControlFlow<()> + Sync);
 
-/// Compares. Opens the stage before anything else, so it must be called by a program that has no
-/// other thread yet, if the stage is to be our own and we are not root.
+/// Compares on `stage`, which was opened from the scenery of the request.
 ///
 /// # Errors
-/// When the request makes no sense, or there is no stage for it. What goes wrong with one subject is
-/// told in the result.
-pub fn run(request: &Request, tell: Teller<'_>) -> Result<Comparison, CompareError> {
+/// When the request makes no sense, or the stage is gone. What goes wrong with one subject is told in
+/// the result.
+pub fn run(request: &Request, stage: &Stage, tell: Teller<'_>) -> Result<Comparison, CompareError> {
     request.check()?;
     let (started, begun) = (machine::now(), Instant::now());
-    let stage = Stage::open(request.scenery.clone())?;
     let mut found = Findings::default();
+    let mut flow = ControlFlow::Continue(());
     if let Some(extent) = request.extent {
-        found.behaviours = behave(request, &stage, extent, tell)?;
+        (found.behaviours, flow) = behave(request, stage, extent, tell)?;
     }
     let mut machine = machine::examine(&request.scenery.options, &peer_pids(request));
-    if let Some(choices) = &request.choices {
-        let costs = measure(request, &stage, choices, tell, &mut found)?;
+    if let (Some(choices), ControlFlow::Continue(())) = (&request.choices, flow) {
+        let costs = measure(request, stage, choices, tell, &mut found)?;
         (machine.meter, machine.placement) = costs;
     } else {
         let launcher = launcher(request, Vec::new());
-        let facts = |subject: &Subject| subject.facts(&stage, &launcher, None);
+        let facts = |subject: &Subject| subject.facts(stage, &launcher, None);
         found.subjects = request.subjects.iter().map(facts).collect();
     }
     Ok(Comparison {
@@ -108,14 +108,21 @@ fn behave(
     stage: &Stage,
     extent: Extent,
     tell: Teller<'_>,
-) -> Result<Vec<Behaviour>, CompareError> {
+) -> Result<(Vec<Behaviour>, ControlFlow<()>), CompareError> {
     let launcher = launcher(request, Vec::new());
+    let broken = AtomicBool::new(false);
     let listener = |progress: conformance::Progress<'_>| {
         let conformance::Progress { done, total, what } = progress;
-        // It is over soon by itself, and the end of it is where one can stop.
-        let _ = tell(&Step { done, total, what, left: None });
+        let flow = tell(&Step { done, total, what, left: None });
+        broken.fetch_or(flow.is_break(), Ordering::Relaxed);
+        flow
     };
-    Ok(conformance::run(stage, &launcher, &request.subjects, extent, &listener)?)
+    let behaviours = conformance::run(stage, &launcher, &request.subjects, extent, &listener)?;
+    let flow = match broken.into_inner() {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    };
+    Ok((behaviours, flow))
 }
 
 /// A relay that was to be started, and its group.

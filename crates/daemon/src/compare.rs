@@ -2,23 +2,30 @@
 //!
 //! What is found out, and how it looks, is `nsplice-compare`'s. Here it gets its files and its
 //! signals: what can be refused is refused before minutes are spent, a first Ctrl-C or SIGTERM ends
-//! the comparison with what there is by then, and results go to standard output while progress goes
-//! to standard error.
+//! the comparison with what there is by then, a second one ends the program wherever it is, and
+//! results go to standard output while progress goes to standard error.
+//!
+//! Signals are awaited by a thread of their own, since a step may take seconds. It starts after the
+//! stage has been opened: who is not root must be alone in the process until then.
 
 use std::fs;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+use std::{process, thread};
 
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::Signal;
 use nsplice_backend::BackendError;
+use nsplice_compare::group;
 use nsplice_compare::model::Comparison;
 use nsplice_compare::report::progress::{Progress, Step};
 use nsplice_compare::report::{change, html, json, table};
 use nsplice_compare::run::CompareError;
-use nsplice_compare::stage::StageError;
+use nsplice_compare::stage::{Stage, StageError};
 use nsplice_relay::open::describe;
 
 use crate::exit::Exit;
@@ -67,21 +74,20 @@ pub(crate) fn run(request: &CompareRequest) -> Result<Exit, Failure> {
     let older = request.older.as_deref().map(json::read).transpose().map_err(comparing)?;
     let page = request.page.as_deref().map(Page::open).transpose()?;
 
-    let told = Mutex::new(Told { progress: Progress::stderr(), ended: None });
+    let stage = Stage::open(request.comparison.scenery.clone());
+    let stage = stage.map_err(|error| comparing(CompareError::Stage(error)))?;
+    let watch = Watch::start(signals).map_err(Failure::system("start a thread"))?;
     let tell = |step: &Step<'_>| {
-        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.progress.show(step, Instant::now());
-        if let Ok(Some(signal)) = signals.next() {
-            told.ended = Some(signal);
-        }
-        match told.ended {
+        lock(&watch.progress).show(step, Instant::now());
+        match lock(&watch.stopping).signal {
             Some(_) => ControlFlow::Break(()),
             None => ControlFlow::Continue(()),
         }
     };
-    let compared = nsplice_compare::run::run(&request.comparison, &tell);
-    let Told { mut progress, ended } = told.into_inner().unwrap_or_else(PoisonError::into_inner);
-    progress.finish();
+    let compared = nsplice_compare::run::run(&request.comparison, &stage, &tell);
+    drop(stage);
+    lock(&watch.progress).finish();
+    let ended = watch.close();
     let mut comparison = compared.map_err(comparing)?;
     if let Some(signal) = ended {
         comparison
@@ -96,11 +102,64 @@ pub(crate) fn run(request: &CompareRequest) -> Result<Exit, Failure> {
     Ok(ended.map_or(Exit::Done, Exit::Interrupted))
 }
 
-/// What the steps have brought.
-struct Told {
-    progress: Progress<io::Stderr>,
-    /// The signal that has ended it.
-    ended: Option<Signal>,
+/// Where the comparison stands, shared with the thread that waits for signals.
+struct Watch {
+    progress: Mutex<Progress<io::Stderr>>,
+    stopping: Mutex<Stopping>,
+}
+
+/// What has been said about stopping.
+#[derive(Debug, Default)]
+struct Stopping {
+    /// The signal that has ended the comparison.
+    signal: Option<Signal>,
+    /// Nothing is left to be broken off: the next signal ends the program.
+    is_last: bool,
+}
+
+impl Watch {
+    fn start(signals: Signals) -> io::Result<Arc<Self>> {
+        let watch =
+            Arc::new(Self { progress: Mutex::new(Progress::stderr()), stopping: Mutex::default() });
+        let shared = Arc::clone(&watch);
+        thread::Builder::new().name("signals".to_owned()).spawn(move || shared.wait(&signals))?;
+        Ok(watch)
+    }
+
+    /// Waits for signals as long as the program lives.
+    fn wait(&self, signals: &Signals) {
+        loop {
+            // Should it fail, the next look waits again.
+            let _ = poll(&mut [PollFd::new(signals.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE);
+            let Ok(Some(signal)) = signals.next() else { continue };
+            let mut stopping = lock(&self.stopping);
+            if stopping.is_last || stopping.signal.is_some() {
+                self.abandon(signal);
+            }
+            stopping.signal = Some(signal);
+        }
+    }
+
+    /// Ends the program at once. The kernel ends the children with it; control groups are ours.
+    fn abandon(&self, signal: Signal) -> ! {
+        group::end_all();
+        // Whoever shows progress may be held up by a terminal that has stopped.
+        if let Ok(mut progress) = self.progress.try_lock() {
+            progress.finish();
+        }
+        process::exit(Exit::Interrupted(signal).code().into())
+    }
+
+    /// The signal that has ended the comparison; one that comes later ends the program.
+    fn close(&self) -> Option<Signal> {
+        let mut stopping = lock(&self.stopping);
+        stopping.is_last = true;
+        stopping.signal
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn answer(comparison: &Comparison, format: OutputFormat) -> Result<(), Failure> {

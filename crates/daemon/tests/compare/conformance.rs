@@ -1,6 +1,7 @@
 //! What the behaviours find out: about nsplice, and about relays that do not behave.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -40,6 +41,7 @@ fn try_quickly(stage: &Stage, subjects: &[Subject]) -> Vec<Behaviour> {
     let note = |progress: Progress<'_>| {
         let mut told = told.lock().unwrap();
         *told = (told.0 + 1, progress.total);
+        ControlFlow::Continue(())
     };
     let found = conformance::run(stage, &launcher(), subjects, Extent::Quick, &note).unwrap();
     let total = found.len() * subjects.len();
