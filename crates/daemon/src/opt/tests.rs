@@ -143,9 +143,61 @@ fn refusals_say_what_would_be_right() {
     }
 }
 
+fn compare(words: &str, variables: &[(&str, &str)]) -> CompareRequest {
+    match read_with(words, variables) {
+        Ok(Request::Compare(request)) => request,
+        other => panic!("{words}: {other:?}"),
+    }
+}
+
+#[test]
+fn every_option_of_compare_arrives() {
+    let request = compare(
+        "compare pid/7 80 --backends dial --command nc=nc --peer h=127.0.0.1:9 --workloads \
+         conformance,bulk --rounds 3 --seconds 0.5 --quick --output json --report /r --compare /o \
+         --nsenter /n --socat /s",
+        &[],
+    );
+    let CompareRequest { comparison, format, page, older } = request;
+    assert_eq!(
+        (comparison.scenery.target, comparison.scenery.port),
+        (Some(Target::Pid(7)), Some(80))
+    );
+    let names: Vec<_> = comparison.subjects.iter().map(|subject| subject.name.as_str()).collect();
+    assert_eq!(names, ["dial", "nc", "h"]);
+    assert_eq!(comparison.extent, Some(Extent::Quick));
+    let choices = comparison.choices.unwrap();
+    assert_eq!((choices.families.len(), choices.rounds), (1, 3));
+    assert!(
+        matches!(choices.timing, Timing::Window(window) if window == Duration::from_millis(500))
+    );
+    assert_eq!((page, older), (Some("/r".into()), Some("/o".into())));
+    assert_eq!(format, OutputFormat::Json);
+    assert_eq!(comparison.scenery.options.nsenter, Some("/n".into()));
+    assert_eq!(comparison.scenery.options.socat, Some("/s".into()));
+}
+
+#[test]
+fn options_of_compare_have_twins_in_the_environment() {
+    let typed = "compare --backends dial --workloads bulk --rounds 3 --seconds 2 --quick \
+                 --output json --nsenter /n --socat /s";
+    let variables = [
+        ("NSPLICE_BACKENDS", "dial"),
+        ("NSPLICE_WORKLOADS", "bulk"),
+        ("NSPLICE_ROUNDS", "3"),
+        ("NSPLICE_SECONDS", "2"),
+        ("NSPLICE_QUICK", "1"),
+        ("NSPLICE_OUTPUT", "json"),
+        ("NSPLICE_NSENTER", "/n"),
+        ("NSPLICE_SOCAT", "/s"),
+    ];
+    let from_variables = compare("compare", &variables);
+    assert_eq!(format!("{from_variables:?}"), format!("{:?}", compare(typed, &[])));
+}
+
 #[test]
 fn help_fits_a_terminal() {
-    for command in ["", "forward", "connect", "run", "check", "install"] {
+    for command in ["", "forward", "connect", "run", "check", "install", "compare"] {
         let command = format!("{command} --help");
         let Err(Answer::Help(text)) = read(command.trim_start()) else { panic!("{command}") };
         assert!(text.contains("EXAMPLES:"), "{command}");
