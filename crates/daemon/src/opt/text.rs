@@ -188,7 +188,8 @@ pub(super) const COMPARE_USAGE: &str = "nsplice compare [OPTIONS] [TARGET [PORT]
 pub(super) const COMPARE_EXAMPLES: &str = "\
 Brings servers and clients of its own. With a TARGET its servers listen inside that, on PORT or on a
 free one; without, it makes two namespaces and is gone without a trace. Takes three minutes, and
-says how much of them is left; Ctrl-C ends it with what has been found so far.
+says how much of them is left; Ctrl-C ends it with what has been found so far, a second one at
+once. A command knows {pid} {netns} {address} {port}; a relay that runs must forward to PORT.
 
 EXAMPLES:
     # On any machine, as root or where user namespaces are allowed
@@ -210,21 +211,15 @@ pub(super) const COMPARE_TARGET: &str =
     "Inside what to measure [default: a namespace made for this]";
 pub(super) const COMPARE_PORT: &str =
     "The port that servers listen on inside [default: a free one]";
-pub(super) const BACKENDS: &str =
-    "Of nsplice: setns, setns-copy, external, dial [default: all of them]";
-pub(super) const COMPARE_COMMAND: &str =
-    "Also nsplice with this command for each link; knows {pid} {netns} {address} {port}";
-pub(super) const PEER: &str =
-    "Also a relay that runs and forwards to PORT; `,pid=N` or `,cgroup=DIR` let its costs be counted";
-pub(super) const WORKLOADS: &str =
-    "Of conformance, open, requests, bulk, idle [default: all of them]";
+pub(super) const BACKENDS: &str = "Of setns, setns-copy, external, dial [default: all]";
+pub(super) const COMPARE_COMMAND: &str = "Also nsplice with this command for each link";
+pub(super) const PEER: &str = "Also a relay that runs; ,pid=N or ,cgroup=DIR: count it";
+pub(super) const WORKLOADS: &str = "Of conformance, open, requests, bulk, idle [default: all]";
 pub(super) const ROUNDS: &str = "How often each is measured [default: 4, with --quick 1]";
-pub(super) const SECONDS: &str =
-    "How long each measurement takes [default: what fits into three minutes]";
-pub(super) const QUICK: &str = "Take 20 seconds: shows that it works, and orders of magnitude";
-pub(super) const REPORT: &str = "Write a page for a browser, too: one file, nothing else is needed";
-pub(super) const OLDER: &str =
-    "Tell what has changed since this one, which --output json has written";
+pub(super) const SECONDS: &str = "How long each measurement takes [default: fits into 3 min]";
+pub(super) const QUICK: &str = "Take 20 seconds: shows orders of magnitude";
+pub(super) const REPORT: &str = "Write a page for a browser, too, in one file";
+pub(super) const OLDER: &str = "Tell what has changed since this one of --output json";
 
 pub(super) const LINK_DIRECTORY: &str = "The directory of the links";
 pub(super) const LINK_NSENTER: &str = "Make the link nsenter as well";
