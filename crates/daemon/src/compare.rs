@@ -95,10 +95,12 @@ pub(crate) fn run(request: &CompareRequest) -> Result<Exit, Failure> {
             .push(format!("{} ended the comparison before it was complete.", signal));
     }
     comparison.change = older.map(|older| change::between(&older, &comparison));
-    answer(&comparison, request.format)?;
+    // Minutes of work are in it: one of the two that cannot be written takes not the other along.
+    let answered = answer(&comparison, request.format);
     if let Some(page) = page {
         page.write(&comparison)?;
     }
+    answered?;
     Ok(ended.map_or(Exit::Done, Exit::Interrupted))
 }
 
@@ -191,8 +193,12 @@ impl Page {
 
     fn write(mut self, comparison: &Comparison) -> Result<(), Failure> {
         let text = html::render(comparison);
-        let written = self.file.set_len(0).and_then(|()| self.file.write_all(text.as_bytes()));
-        written.map_err(|error| Self::failed(&self.path, error))
+        // A pipe or a device has no length.
+        let is_plain = self.file.metadata().is_ok_and(|found| found.is_file());
+        let emptied = if is_plain { self.file.set_len(0) } else { Ok(()) };
+        emptied
+            .and_then(|()| self.file.write_all(text.as_bytes()))
+            .map_err(|error| Self::failed(&self.path, error))
     }
 
     fn failed(path: &Path, source: io::Error) -> Failure {
