@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use super::census::Census;
-use super::scene::{wait_for, Link, Miss, Scene, Seen};
+use super::scene::{wait_for, Link, Miss, Reception, Scene, Seen};
 use crate::player::Fault;
 use crate::stage::Birth;
 use crate::subject::{Means, SubjectError};
@@ -19,6 +19,11 @@ const NO_NAME: &str = "nsplice-compare.invalid";
 
 /// How long a relay may take to notice: to begin with an opening, or to give one up.
 const NOTICE: Duration = Duration::from_secs(3);
+
+/// How long an opening may go on that its relay has not given up. Where nobody listens, its next try
+/// is its last: the kernel tries again 1, 3, 7 and 15 s after the first, or every second to begin
+/// with (tcp_syn_linear_timeouts).
+const LAST_TRY: Duration = Duration::from_secs(13);
 
 /// TCP_SYN_SENT, as /proc/net/tcp has it.
 const SYN_SENT: &str = "02";
@@ -78,6 +83,15 @@ pub(super) fn ipv6_only(scene: &Scene<'_>) -> Seen {
 /// The accept queue of the server is full, so an opening stays one; then the client resets.
 pub(super) fn cancelled(scene: &Scene<'_>) -> Seen {
     let reception = scene.reception_on(Ipv4Addr::LOCALHOST.into(), 0)?;
+    let seen = cancel(scene, &reception);
+    // A relay that does not give up would be let in by the next who listens, in the place of one
+    // that was asked for.
+    drop(reception);
+    wait_for(LAST_TRY, || openings(scene) == 0);
+    seen
+}
+
+fn cancel(scene: &Scene<'_>, reception: &Reception<'_>) -> Seen {
     let mut waiting = Vec::new();
     while let Some(client) = reception.fill() {
         waiting.push(client);
