@@ -99,11 +99,12 @@ fn version(text: &str) -> Option<String> {
 }
 
 /// What other relays are asked with.
-const VERSION_FLAGS: [(&str, &str); 5] = [
+const VERSION_FLAGS: [(&str, &str); 6] = [
     ("haproxy", "-v"),
     ("nginx", "-v"),
     ("rinetd", "-v"),
     ("socat", "-V"),
+    ("systemd-socket-activate", "--version"),
     ("systemd-socket-proxyd", "--version"),
 ];
 

@@ -1,4 +1,7 @@
-//! `nsplice-load`: load for a TCP relay from both of its sides. See [`nsplice_compare::load`].
+//! `nsplice-load`: what the scripts need beside `nsplice compare`. See [`nsplice_compare::load`].
+//!
+//! `scripts/soak` keeps a relay busy with it; `scripts/bench-peers` starts programs with it and lays out what it has
+//! measured together with comparisons.
 
 use nsplice_compare::load::args::{self, Command, Setting};
 use nsplice_compare::load::dialer::Dialer;
@@ -7,8 +10,11 @@ use nsplice_compare::load::meter::Meter;
 use nsplice_compare::load::plan::{Plan, Workload};
 use nsplice_compare::load::report::Measurement;
 use nsplice_compare::load::{self, net, ports, start};
-use nsplice_compare::report::{lines, table};
+use nsplice_compare::model::Comparison;
+use nsplice_compare::placement::Placement;
+use nsplice_compare::report::{json, lines, merge, table};
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -32,7 +38,13 @@ fn run() -> Result<(), Failure> {
             let words: Vec<String> = ports::free(count)?.iter().map(u16::to_string).collect();
             say(&format!("{}\n", words.join(" ")))
         }
-        Command::Table(path) => say(&table::render(&lines::read(&path)?)),
+        Command::Merge(paths) => {
+            let all = paths.iter().map(|path| comparison(path)).collect::<Result<Vec<_>, _>>()?;
+            let whole = merge::merged(all)
+                .ok_or_else(|| Failure::Usage("there is nothing to merge".to_owned()))?;
+            say(&json::text(&whole).map_err(unreadable)?)
+        }
+        Command::Table(path) => say(&table::render(&comparison(&path)?)),
         Command::Measure(plan, setting) => {
             measure(&plan, &setting)?.tell();
             Ok(())
@@ -42,13 +54,28 @@ fn run() -> Result<(), Failure> {
 
 fn measure(plan: &Plan, setting: &Setting) -> Result<Measurement, Failure> {
     let listener = net::listen(setting.origin)?;
-    let meter = Meter::open(&setting.cgroups, setting.pid)?;
+    // What the relay costs is for `nsplice compare` to tell, and programs are counted by themselves.
+    let meter = Meter::open(&[], None)?;
     if plan.workload == Workload::Start {
+        // The programs inherit the CPU.
+        let _pinned = Placement::choose().map(|placement| placement.apply([]));
         return start::run(plan, &setting.program, &listener, &meter);
     }
     let origin =
         listener.local_addr().map_err(|e| Failure::system("read the origin's address", e))?;
     load::measure(plan, &Dialer::here(setting.relay.unwrap_or(origin)), listener, &meter)
+}
+
+/// What is in a file: lines of measurements, or a comparison.
+fn comparison(path: &Path) -> Result<Comparison, Failure> {
+    if path.extension().is_some_and(|extension| extension == "jsonl") {
+        return lines::read(path);
+    }
+    json::read(path).map_err(unreadable)
+}
+
+fn unreadable(error: json::JsonError) -> Failure {
+    Failure::Usage(error.to_string())
 }
 
 fn say(text: &str) -> Result<(), Failure> {

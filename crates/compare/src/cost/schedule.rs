@@ -189,7 +189,7 @@ impl Idle {
         // Both ends of a link are ours, and not everybody may have as many descriptors as that takes.
         let most = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, hard)| hard) / 2;
         let most = usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(128).max(1);
-        Workload::Idle { links: IDLE_LINKS.min(most), opening: self.opening, hold: false }
+        Workload::Idle { links: IDLE_LINKS.min(most), opening: self.opening }
     }
 
     /// Memory settles before and after; then the window.

@@ -1,7 +1,7 @@
 //! The command line of `nsplice-load`, in two steps: words into options, options into a [`Command`].
 //!
-//! Every option takes one value except `--hold`. An option that the chosen workload does not know is an error, not a
-//! thing to ignore: a benchmark that silently drops half of what it was asked is worse than none.
+//! Every option takes one value. An option that the chosen workload does not know is an error, not a thing to ignore: a
+//! benchmark that silently drops half of what it was asked is worse than none.
 
 use super::failure::Failure;
 use super::plan::{Direction, Plan, Workload};
@@ -13,37 +13,35 @@ use std::time::Duration;
 
 /// What `--help` prints.
 pub const HELP: &str = "\
-nsplice-load: client and origin on both sides of a TCP relay, in one process
+nsplice-load: what the scripts need beside `nsplice compare`
 
-  nsplice-load bulk     [--streams N] [--direction up|down]   bytes one way             (1, up)
-  nsplice-load pingpong [--links N] [--size BYTES]            requests and replies      (64, 1024)
+load through a relay, client and origin in one process, to keep it busy:
+  nsplice-load bulk     [--streams N] [--direction up|down]   bytes one way              (1, up)
+  nsplice-load pingpong [--links N] [--size BYTES]            requests and replies       (64, 1024)
   nsplice-load connect  [--parallel K]                        connect, 64 B, 64 B, close (1)
-  nsplice-load idle     [--links N] [--opening S] [--hold]    memory and CPU of idle links (2000, 60)
-  nsplice-load start    [--program PATH]                      PROGRAM - TCP4:localhost:PORT, a process each (socat)
+    --relay ADDR:PORT     where the relay listens; without it the client connects straight to the origin
+    --origin ADDR:PORT    where our origin listens, to which the relay forwards (127.0.0.1:0)
 
-  nsplice-load ports N       print N free TCP ports of 127.0.0.1, outside the range of outgoing connections
-  nsplice-load table FILE    print the measurements in FILE (the JSON lines of the above) side by side
+a program started for each link, PROGRAM - TCP4:localhost:PORT:
+  nsplice-load start    [--program PATH] [--peer NAME] [--round N]
+    --program PATH        what is started (socat)
+    --peer NAME           the name of the row (direct)
+    --round N             which repetition this is (1)
 
-for every workload, the first three of them not for start:
-  --relay ADDR:PORT     where the relay listens; without it the client connects straight to the origin
-  --cgroup DIR          control group of the relay, for its CPU and memory; repeat it for the hierarchies of cgroup v1
-  --pid PID             the relay's process (children count too), where there is no control group
-  --origin ADDR:PORT    where our origin listens, to which the relay forwards (127.0.0.1:0)
-  --seconds S           length of the measured window (3); for idle also the longest wait for memory to settle
-  --warmup S            unmeasured time before it (0.5)
-  --peer NAME           the name of the row (direct)
-  --round N             which repetition this is (1)
+for all of these:
+    --seconds S           length of the measured window (3)
+    --warmup S            unmeasured time before it (0.5)
 
-idle measures as many links as can be opened in --opening seconds, if that is fewer than --links.
-One JSON line goes to stdout, the readable form to stderr. idle --hold keeps the links until stdin has a line or ends.
+  nsplice-load ports N         print N free TCP ports of 127.0.0.1, outside the range of outgoing connections
+  nsplice-load merge FILE...   print comparisons (.json) and measurements (.jsonl, the lines of the above) as one comparison
+  nsplice-load table FILE      print a comparison or measurements side by side
+
+One JSON line goes to stdout, the readable form to stderr.
 Exit status: 0 measured, 1 not measured, 2 usage.
 ";
 
 /// Longest window and warm-up taken: an hour. Beyond it a typing error is likelier than a wish.
 const LONGEST_SECONDS: f64 = 3600.0;
-
-/// How long idle links may take to be opened.
-const OPENING: Duration = Duration::from_secs(60);
 
 /// Most links taken. Both ends of each are ours, so this is already two fds each; ports run out long before.
 const MOST_LINKS: usize = 100_000;
@@ -58,6 +56,8 @@ pub enum Command {
     Measure(Plan, Box<Setting>),
     /// Find free ports.
     Ports(usize),
+    /// Make one comparison of several.
+    Merge(Vec<PathBuf>),
     /// Print measurements side by side.
     Table(PathBuf),
     /// Print [`HELP`].
@@ -71,10 +71,6 @@ pub struct Setting {
     pub relay: Option<SocketAddr>,
     /// Where our origin listens.
     pub origin: SocketAddr,
-    /// Control group directories of the relay. cgroup v2 has one, v1 one for each controller.
-    pub cgroups: Vec<PathBuf>,
-    /// The relay's process, for machines without control groups.
-    pub pid: Option<u32>,
     /// The program that is started for each connection, where the workload is that.
     pub program: PathBuf,
 }
@@ -84,8 +80,6 @@ impl Default for Setting {
         Self {
             relay: None,
             origin: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            cgroups: Vec::new(),
-            pid: None,
             program: PathBuf::from("socat"),
         }
     }
@@ -115,10 +109,12 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Failur
     match verb.as_str() {
         "ports" => Ok(Command::Ports(number("ports", &only(&verb, rest)?, 1, 1000)?)),
         "table" => Ok(Command::Table(PathBuf::from(only(&verb, rest)?))),
-        "bulk" | "pingpong" | "connect" | "idle" | "start" => plan(&verb, Options::read(rest)?)
+        "merge" if rest.is_empty() => Err(Failure::Usage("merge takes files".to_owned())),
+        "merge" => Ok(Command::Merge(rest.into_iter().map(PathBuf::from).collect())),
+        "bulk" | "pingpong" | "connect" | "start" => plan(&verb, Options::read(rest)?)
             .map(|(plan, setting)| Command::Measure(plan, Box::new(setting))),
         other => Err(Failure::Usage(format!(
-            "{other:?} is not one of bulk, pingpong, connect, idle, start, ports, table"
+            "{other:?} is not one of bulk, pingpong, connect, start, ports, merge, table"
         ))),
     }
 }
@@ -144,11 +140,6 @@ fn plan(verb: &str, mut options: Options) -> Result<(Plan, Setting), Failure> {
         "connect" => Workload::Connect {
             parallel: options.number("--parallel", 1, MOST_LINKS)?.unwrap_or(1),
         },
-        "idle" => Workload::Idle {
-            links: options.number("--links", 1, MOST_LINKS)?.unwrap_or(2000),
-            opening: options.seconds("--opening")?.unwrap_or(OPENING),
-            hold: options.take("--hold").is_some(),
-        },
         _ => Workload::Start,
     };
     let mut plan = Plan::new(workload);
@@ -157,29 +148,25 @@ fn plan(verb: &str, mut options: Options) -> Result<(Plan, Setting), Failure> {
         if let Some(program) = options.take("--program") {
             setting.program = PathBuf::from(program);
         }
+        if let Some(peer) = options.take("--peer") {
+            plan.peer = peer;
+        }
+        if let Some(round) = options.parsed("--round", "a number")? {
+            plan.round = round;
+        }
     } else {
         setting.relay = options.parsed("--relay", "an address and port such as 127.0.0.1:8080")?;
-        while let Some(dir) = options.take("--cgroup") {
-            setting.cgroups.push(PathBuf::from(dir));
+        if let Some(origin) = options
+            .parsed::<SocketAddr>("--origin", "an address and port such as 127.0.0.1:8080")?
+        {
+            setting.origin = origin;
         }
-        setting.pid = options.parsed("--pid", "a process id")?;
-    }
-    if let Some(origin) =
-        options.parsed::<SocketAddr>("--origin", "an address and port such as 127.0.0.1:8080")?
-    {
-        setting.origin = origin;
     }
     if let Some(window) = options.seconds("--seconds")? {
         plan.window = window;
     }
     if let Some(warmup) = options.seconds("--warmup")? {
         plan.warmup = warmup;
-    }
-    if let Some(peer) = options.take("--peer") {
-        plan.peer = peer;
-    }
-    if let Some(round) = options.parsed("--round", "a number")? {
-        plan.round = round;
     }
     options.finish(verb)?;
     Ok((plan, setting))
@@ -210,9 +197,7 @@ impl Options {
             if !word.starts_with("--") {
                 return Err(Failure::Usage(format!("{word:?} is not an option")));
             }
-            if word == "--hold" {
-                options.push((word, String::new()));
-            } else if let Some((name, value)) = word.split_once('=') {
+            if let Some((name, value)) = word.split_once('=') {
                 options.push((name.to_owned(), value.to_owned()));
             } else if let Some(value) = words.next() {
                 options.push((word, value));
@@ -283,7 +268,7 @@ mod tests {
     #[test]
     fn a_full_line_is_read() {
         let line = "bulk --streams 16 --direction=down --relay 127.0.0.1:7 --origin 127.0.0.1:8 --seconds 0.5 \
-                    --warmup 0 --cgroup /a --cgroup /b --pid 12 --peer socat --round 3";
+                    --warmup 0";
         let Ok(Command::Measure(plan, setting)) = parse_line(line) else {
             panic!("{line} was refused");
         };
@@ -292,17 +277,14 @@ mod tests {
         assert_eq!(setting.origin.port(), 8);
         assert_eq!(plan.window, Duration::from_millis(500));
         assert_eq!(plan.warmup, Duration::ZERO);
-        assert_eq!(setting.cgroups, [PathBuf::from("/a"), PathBuf::from("/b")]);
-        assert_eq!((setting.pid, plan.peer.as_str(), plan.round), (Some(12), "socat", 3));
     }
 
     #[test]
     fn defaults_are_the_documented_ones() {
-        let Ok(Command::Measure(plan, _)) = parse_line("idle --hold") else {
+        let Ok(Command::Measure(plan, _)) = parse_line("pingpong") else {
             panic!("refused");
         };
-        let idle = Workload::Idle { links: 2000, opening: OPENING, hold: true };
-        assert_eq!(plan.workload, idle);
+        assert_eq!(plan.workload, Workload::PingPong { links: 64, size: 1024 });
         let Ok(Command::Measure(plan, setting)) = parse_line("start") else {
             panic!("refused");
         };
@@ -310,9 +292,21 @@ mod tests {
     }
 
     #[test]
+    fn starts_have_a_name_and_a_round() {
+        let line = "start --program /bin/socat --peer socat --round 3";
+        let Ok(Command::Measure(plan, setting)) = parse_line(line) else {
+            panic!("{line} was refused");
+        };
+        assert_eq!(setting.program, PathBuf::from("/bin/socat"));
+        assert_eq!((plan.peer.as_str(), plan.round), ("socat", 3));
+    }
+
+    #[test]
     fn other_verbs() {
         assert_eq!(parse_line("ports 2").ok(), Some(Command::Ports(2)));
         assert_eq!(parse_line("table x").ok(), Some(Command::Table(PathBuf::from("x"))));
+        let two = vec![PathBuf::from("x"), PathBuf::from("y")];
+        assert_eq!(parse_line("merge x y").ok(), Some(Command::Merge(two)));
         assert_eq!(parse_line("bulk --help").ok(), Some(Command::Help));
     }
 
@@ -323,14 +317,15 @@ mod tests {
         assert!(refusal("bulk --streams").contains("--streams needs a value"));
         assert!(refusal("bulk --streams 0").contains("from 1 to"));
         assert!(refusal("bulk --size 3").contains("--size is not an option of bulk"));
-        assert!(refusal("bulk --peer a --peer b").contains("twice"));
+        assert!(refusal("start --peer a --peer b").contains("twice"));
         assert!(refusal("bulk --direction sideways").contains("neither"));
         assert!(refusal("bulk extra").contains("not an option"));
         assert!(refusal("bulk --seconds -1").contains("from 0 to"));
         assert!(refusal("bulk --seconds nan").contains("from 0 to"));
         assert!(refusal("connect --relay nowhere").contains("127.0.0.1:8080"));
         assert!(refusal("start --relay 127.0.0.1:7").contains("--relay is not an option of start"));
-        assert!(refusal("idle --program socat").contains("--program is not an option of idle"));
+        assert!(refusal("bulk --program socat").contains("--program is not an option of bulk"));
+        assert!(refusal("merge").contains("takes files"));
         assert!(refusal("ports").contains("one argument"));
     }
 }

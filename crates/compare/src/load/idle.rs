@@ -18,7 +18,6 @@ use super::origin::{Origin, Side};
 use super::plan::{Plan, SMALL_REQUEST};
 use super::report::{Figure, Measurement};
 use mio::{Events, Poll};
-use std::io::Read;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
@@ -35,15 +34,13 @@ const SETTLE_STEP: Duration = Duration::from_millis(200);
 /// that grows by processes.
 const SAME: u64 = 64 * 1024;
 
-/// How many links, how fast, and what then.
+/// How many links, and how fast.
 #[derive(Debug, Clone, Copy)]
 pub struct Wish {
     /// So many,
     pub links: usize,
     /// or as many as can be opened in this time.
     pub opening: Duration,
-    /// Keep them until stdin has a line or ends.
-    pub hold: bool,
 }
 
 struct Bench {
@@ -101,11 +98,6 @@ pub fn run(
     }
     if let (Some(before), Some(after)) = (before, after) {
         report.memory(before, after, links);
-    }
-    if wish.hold {
-        report.tell();
-        // A line, or the end: either is the word to go. What else can be wrong with stdin does not matter by now.
-        let _ = std::io::stdin().read(&mut [0; 1]);
     }
     Ok(report)
 }

@@ -1,4 +1,4 @@
-//! The load that relays are compared under: `nsplice-load`.
+//! The load that relays are compared under.
 //!
 //! # Theory of operation
 //!
@@ -18,8 +18,8 @@
 //!
 //! The generator must not be the bottleneck it measures. Payload is sent from one static block that stays in cache,
 //! and received with `MSG_TRUNC`, which for TCP drops the bytes in the kernel without a copy. Whether that was enough
-//! is part of each report: `load_busy` is the share of one CPU this process used, and a run without `--relay` (the row
-//! "direct") shows what the load costs alone.
+//! is part of each report: `load_busy` is the share of one CPU this process used, and the row "direct", without a
+//! relay, shows what the load costs alone.
 //!
 //! [`start`] differs: it starts a program for each connection, so there is no relay that must be up first, and what it
 //! counts is what its children used.
@@ -73,8 +73,8 @@ pub fn measure(
             pingpong::run(plan, relay, listener, meter, links, size)
         }
         Workload::Connect { parallel } => connect::run(plan, relay, listener, meter, parallel),
-        Workload::Idle { links, opening, hold } => {
-            idle::run(plan, relay, listener, meter, idle::Wish { links, opening, hold })
+        Workload::Idle { links, opening } => {
+            idle::run(plan, relay, listener, meter, idle::Wish { links, opening })
         }
         Workload::Start => Err(Failure::Usage("start takes a program, not a relay".to_owned())),
     }

@@ -43,8 +43,6 @@ pub enum Workload {
         links: usize,
         /// How long they may take to be opened.
         opening: Duration,
-        /// Keep them after the measurement until stdin has a line or ends.
-        hold: bool,
     },
     /// A program started for each connection, its first byte, its end; again and again.
     Start,
@@ -137,9 +135,6 @@ mod tests {
 
     #[test]
     fn both_ends_of_each_link_are_counted() {
-        assert!(
-            Workload::Idle { links: 2000, opening: Duration::ZERO, hold: false }.fds_needed()
-                > 4000
-        );
+        assert!(Workload::Idle { links: 2000, opening: Duration::ZERO }.fds_needed() > 4000);
     }
 }

@@ -87,8 +87,6 @@ pub struct Measurement {
     /// How the latencies are distributed, where there are any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub latencies: Vec<Quantile>,
-    #[serde(skip)]
-    told: bool,
 }
 
 impl Measurement {
@@ -103,7 +101,6 @@ impl Measurement {
             seconds: wall.as_secs_f64(),
             figures: BTreeMap::new(),
             latencies: Vec::new(),
-            told: false,
         }
     }
 
@@ -132,7 +129,6 @@ impl Measurement {
             seconds: wall.as_secs_f64(),
             figures: BTreeMap::new(),
             latencies: Vec::new(),
-            told: false,
         }
     }
 
@@ -227,11 +223,8 @@ impl Measurement {
         }
     }
 
-    /// Writes it, JSON to stdout and words to stderr, once however often it is called.
-    pub fn tell(&mut self) {
-        if std::mem::replace(&mut self.told, true) {
-            return;
-        }
+    /// Writes it, JSON to stdout and words to stderr.
+    pub fn tell(&self) {
         // If nobody reads, there is nobody to tell that.
         if let Ok(line) = serde_json::to_string(self) {
             let mut out = std::io::stdout().lock();

@@ -13,8 +13,8 @@
 //! 4. standard input is closed, the origin answers the FIN with its own, and the program must end with status 0 and
 //!    without a word on standard error. Its CPU time is in the usage of our children from then on.
 //!
-//! Program and load are on one CPU if the load is pinned, as it is by `scripts/bench-peers`. Nothing is lost by that:
-//! of the two one always waits for the other.
+//! Program and load are on one CPU, where the load is put before. Nothing is lost by that: of the two one always waits
+//! for the other.
 
 use super::failure::Failure;
 use super::latency::Latencies;

@@ -8,6 +8,7 @@
 //! | [`table`] | text for a terminal |
 //! | [`html`] | one page that needs nothing but itself |
 //! | [`json`] | the comparison as a file, and back; the schema is `SCHEMA.md` |
+//! | [`merge`] | several comparisons as one |
 //! | [`change`] | what is different from an older comparison |
 //! | [`progress`] | what a long run is at, on stderr |
 //!
@@ -20,6 +21,7 @@ pub mod digest;
 pub mod html;
 pub mod json;
 pub mod lines;
+pub mod merge;
 pub mod progress;
 pub mod stats;
 pub mod table;

@@ -63,7 +63,7 @@ const WORKLOADS: [Workload; 10] = [
     Workload::Bulk { streams: 1, direction: Direction::Up },
     Workload::Bulk { streams: 1, direction: Direction::Down },
     Workload::Bulk { streams: 16, direction: Direction::Down },
-    Workload::Idle { links: 2000, opening: Duration::from_secs(3), hold: false },
+    Workload::Idle { links: 2000, opening: Duration::from_secs(3) },
 ];
 
 /// A name, a group, what is expected, and which subjects fail it with which words.
