@@ -3,7 +3,7 @@
 //! One candidate is the *lead*: the first backend of nsplice that was measured. It is set against the best of its
 //! *rivals*, for each figure by itself. Rivals are the peers and commands, or where there are none the other backends.
 //! A yardstick is no rival, nor is a variant of the lead, such as `setns-copy` of `setns`. A subject `nsplice-NAME` is
-//! also set against the subject NAME that it stands in for.
+//! no rival either, being nsplice itself, but is set against the subject NAME that it stands in for.
 
 use std::collections::BTreeMap;
 
@@ -55,10 +55,11 @@ impl<'a> Case<'a> {
     }
 
     fn rivals(&self, lead: &str) -> (Vec<&Row<'a>>, &'static str) {
+        let is_ours = |name: &str| name.starts_with(lead) || name.starts_with(STAND_IN);
         let others = |peers: bool| {
             self.rows
                 .iter()
-                .filter(|row| !row.kind.is_yardstick() && !row.subject.starts_with(lead))
+                .filter(|row| !row.kind.is_yardstick() && !is_ours(row.subject))
                 .filter(|row| (row.kind != SubjectKind::Backend) == peers)
                 .collect::<Vec<_>>()
         };

@@ -60,6 +60,18 @@ fn a_stand_in_is_compared_with_its_original() {
 }
 
 #[test]
+fn a_stand_in_is_no_rival() {
+    let all = [
+        measurement("nsplice", 1, 10.0, 0.5),
+        measurement("nsplice-socat", 1, 20.0, 0.1),
+        measurement("socat", 1, 5.0, 1.0),
+    ];
+    let text = lay_out(&all);
+    let best = row(&text, "nsplice / best peer");
+    assert!(best.contains("2.00 (socat)") && best.contains("0.50 (socat)"), "{text}");
+}
+
+#[test]
 fn disturbed_rounds_give_way_to_calm_ones() {
     let disturb = |mut m: Measurement| {
         m.figures.insert(Figure::OthersBusy, 0.9);
