@@ -269,10 +269,17 @@ impl Deref for Listening {
     }
 }
 
+impl Listening {
+    /// Lets nobody in any more, while the port stays taken.
+    pub fn shut(&self) {
+        // It cannot fail on a socket that listens; on one that does no longer, there is nothing to do.
+        let _ = SockRef::from(&self.0).shutdown(Shutdown::Both);
+    }
+}
+
 impl Drop for Listening {
     fn drop(&mut self) {
-        // It cannot fail on a socket that listens.
-        let _ = SockRef::from(&self.0).shutdown(Shutdown::Both);
+        self.shut();
     }
 }
 

@@ -70,7 +70,7 @@ pub(super) struct Link {
 #[derive(Debug)]
 pub(super) struct Reception<'a> {
     scene: &'a Scene<'a>,
-    listener: Listening,
+    pub(super) listener: Listening,
     _entrance: MutexGuard<'a, ()>,
 }
 
