@@ -13,7 +13,9 @@
 //! * only a long burst raises the mark, so that a message of megabytes never meets it;
 //! * only a fast one, of which a heap arrives within moments;
 //! * patience is twice the time that a heap has taken so far. When it ends the mark is lowered, what
-//!   is there is read, and a new burst must earn the mark again.
+//!   is there is read, and a new burst must earn the mark again. Where less came under the mark than
+//!   had earned it, the next one is twice as dear: a source that sends part of a heap and waits for
+//!   an answer would pay for patience again and again. One that pays off brings the price down.
 //!
 //! With the mark up, poll(2) knows whether a step has left a heap behind (a pipe may hold less than
 //! the queue). If not, nothing more is asked: what comes later is told when it makes a heap.
@@ -25,9 +27,12 @@ use std::time::{Duration, Instant};
 /// of what it may queue at most (`tcp_set_rcvlowat`).
 pub(crate) const HEAP: usize = 1024 * 1024;
 
-/// A burst must have carried this many bytes: what patience adds to it is then a few hundredths, and
-/// where a heap takes less than [`TICK`] up to a tenth.
+/// A burst must at first have carried this many bytes: what patience adds to it is then a few
+/// hundredths, and where a heap takes less than [`TICK`] up to a tenth.
 const LONG: u64 = 64 * 1024 * 1024;
+
+/// The highest price of the mark, in bytes: a minute of the fastest bursts.
+const DEAREST: u64 = 1 << 38;
 
 /// A heap must arrive within this time, or waiting for it would be felt.
 const SOON: Duration = Duration::from_millis(4);
@@ -39,15 +44,28 @@ const PAUSE: Duration = Duration::from_millis(10);
 const TICK: Duration = Duration::from_millis(1);
 
 /// How a lane that splices has been going.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Haul {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Haul {
+    run: Run,
+    /// The bytes that a burst must have carried before the mark is raised.
+    price: u64,
+}
+
+/// What comes from the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Run {
     /// Nothing has come, or not enough to call it a burst.
-    #[default]
     Quiet,
     /// Bytes come without a pause, `bytes` since `begun`.
     Burst { begun: Instant, latest: Instant, bytes: u64 },
-    /// The mark is up.
-    Heaps { latest: Instant, patience: Duration },
+    /// The mark is up, and `bytes` have come since.
+    Heaps { latest: Instant, patience: Duration, bytes: u64 },
+}
+
+impl Default for Haul {
+    fn default() -> Self {
+        Self { run: Run::Quiet, price: LONG }
+    }
 }
 
 /// What becomes of the mark.
@@ -64,22 +82,25 @@ pub(crate) enum Mark {
 impl Haul {
     /// Learns that `bytes` were spliced in the turn at `now`.
     pub(crate) fn note(&mut self, bytes: u64, now: Instant) -> Mark {
-        let fresh = Self::Burst { begun: now, latest: now, bytes };
-        *self = match *self {
+        let fresh = Run::Burst { begun: now, latest: now, bytes };
+        self.run = match self.run {
             _ if bytes == 0 => return Mark::Stays,
-            Self::Heaps { patience, .. } => Self::Heaps { latest: now, patience },
-            Self::Quiet => fresh,
-            Self::Burst { latest, .. } if now.duration_since(latest) > PAUSE => fresh,
-            Self::Burst { begun, bytes: before, .. } if before + bytes < LONG => {
-                Self::Burst { begun, latest: now, bytes: before + bytes }
+            Run::Heaps { patience, bytes: before, .. } => {
+                Run::Heaps { latest: now, patience, bytes: before + bytes }
             }
-            Self::Burst { begun, bytes: before, .. } => {
+            Run::Quiet => fresh,
+            Run::Burst { latest, .. } if now.duration_since(latest) > PAUSE => fresh,
+            Run::Burst { begun, bytes: before, .. } if before + bytes < self.price => {
+                Run::Burst { begun, latest: now, bytes: before + bytes }
+            }
+            Run::Burst { begun, bytes: before, .. } => {
                 let share = HEAP as f64 / (before + bytes) as f64;
                 let heap = now.duration_since(begun).mul_f64(share);
                 if heap > SOON {
                     fresh
                 } else {
-                    *self = Self::Heaps { latest: now, patience: heap * 2 + TICK };
+                    let patience = heap * 2 + TICK;
+                    self.run = Run::Heaps { latest: now, patience, bytes: 0 };
                     return Mark::Raised;
                 }
             }
@@ -89,14 +110,14 @@ impl Haul {
 
     /// The mark is up.
     pub(crate) fn waits_for_heaps(&self) -> bool {
-        matches!(self, Self::Heaps { .. })
+        matches!(self.run, Run::Heaps { .. })
     }
 
     /// When patience ends.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        match self {
-            Self::Heaps { latest, patience } => Some(*latest + *patience),
-            Self::Quiet | Self::Burst { .. } => None,
+        match self.run {
+            Run::Heaps { latest, patience, .. } => Some(latest + patience),
+            Run::Quiet | Run::Burst { .. } => None,
         }
     }
 
@@ -109,12 +130,13 @@ impl Haul {
         }
     }
 
-    /// Ends the waiting: the lane splices no more.
+    /// Ends the waiting: patience has ended, or the lane splices no more.
     pub(crate) fn end(&mut self) -> Mark {
-        match std::mem::take(self) {
-            Self::Heaps { .. } => Mark::Lowered,
-            Self::Quiet | Self::Burst { .. } => Mark::Stays,
-        }
+        let run = std::mem::replace(&mut self.run, Run::Quiet);
+        let Run::Heaps { bytes, .. } = run else { return Mark::Stays };
+        let pays_off = bytes >= self.price;
+        self.price = if pays_off { LONG } else { DEAREST.min(self.price * 2) };
+        Mark::Lowered
     }
 }
 
@@ -160,7 +182,34 @@ mod tests {
         let deadline = haul.deadline().expect("it waits");
         assert!(deadline > later);
         assert_eq!(haul.expire(deadline), Mark::Lowered);
-        assert_eq!((haul, haul.expire(deadline)), (Haul::Quiet, Mark::Stays));
+        assert_eq!((haul.run, haul.expire(deadline)), (Run::Quiet, Mark::Stays));
+    }
+
+    #[test]
+    fn a_mark_that_does_not_pay_off_is_dearer_the_next_time() {
+        /// Steps that it takes until the mark is up, `carried` of which come under it thereafter.
+        fn earn(haul: &mut Haul, carried: u64) -> u64 {
+            let mut now = haul.deadline().unwrap_or_else(Instant::now);
+            let mut steps = 1;
+            while haul.note(STEP, now) != Mark::Raised {
+                (steps, now) = (steps + 1, now + Duration::from_micros(200));
+            }
+            (0..carried).for_each(|_| assert_eq!(haul.note(STEP, now), Mark::Stays));
+            let deadline = haul.deadline().expect("it waits");
+            assert_eq!(haul.expire(deadline), Mark::Lowered);
+            steps
+        }
+        let mut haul = Haul::default();
+        let first = LONG / STEP;
+        assert_eq!(earn(&mut haul, 0), first);
+        assert_eq!(earn(&mut haul, first), 2 * first);
+        assert_eq!(earn(&mut haul, 4 * first), 4 * first, "less than it had cost");
+        assert_eq!(earn(&mut haul, 0), first, "it has paid off");
+        for _ in 0..20 {
+            haul.run = Run::Heaps { latest: Instant::now(), patience: TICK, bytes: 0 };
+            haul.end();
+        }
+        assert_eq!(haul.price, DEAREST);
     }
 
     #[test]

@@ -6,8 +6,6 @@
 //! turn ends within its budget. A failing script is printed and replayed from proptest's seed file,
 //! or with `PROPTEST_CASES` raised to search further.
 
-use std::time::Duration;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -153,8 +151,7 @@ impl Scene {
     /// One that has come to wait for heaps.
     fn with_heaps() -> Self {
         let mut scene = Self::new(Pace::Splicing { small: 0 }, false);
-        let patience = Duration::from_millis(2);
-        scene.lane.haul = Some(Haul::Heaps { latest: scene.now, patience });
+        while scene.lane.note_haul(HEAP as u64, scene.now) != Mark::Raised {}
         scene.world.heaps_only = true;
         scene
     }
