@@ -4,8 +4,10 @@
 
 # install_missing COMMAND:PACKAGE...
 # Installs the Debian packages of those commands that are not there. Only root may: everyone else is told, and goes on.
+# Packages of services start them; a policy-rc.d that says no (the documented way) keeps them from it, so that nothing
+# serves what nobody asked for. One that is there already is somebody's decision and stays.
 install_missing() {
-    local pair packages=()
+    local pair packages=() policy=/usr/sbin/policy-rc.d
     for pair in "$@"; do
         has "${pair%%:*}" || packages+=("${pair#*:}")
     done
@@ -15,8 +17,15 @@ install_missing() {
         return 0
     fi
     echo "installing ${packages[*]}"
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get update -q=2 && apt-get install -q=2 --no-install-recommends "${packages[@]}" >/dev/null
+    (
+        if [ ! -e "$policy" ]; then
+            trap 'rm -f "$policy"' EXIT
+            printf '#!/bin/sh\nexit 101\n' >"$policy"
+            chmod 755 "$policy"
+        fi
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get update -q=2 && apt-get install -q=2 --no-install-recommends "${packages[@]}" >/dev/null
+    )
 }
 
 # has COMMAND: is it in PATH? Of busybox only the static one counts, because it has to run where there is no library.
