@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 use std::thread;
 
+use nsplice_compare::model::Passed;
+use nsplice_compare::report::json;
 use nsplice_testkit::peer::connect_expecting_reset;
 use nsplice_testkit::ramp::{Ramp, RampSink};
 use nsplice_testkit::talk::{expect_eof, expect_ramp, half_close, send_ramp};
@@ -189,4 +191,37 @@ fn connect_carries_standard_input_and_output() {
         assert_eq!(sink.count(), BULK, "{backend}");
         assert!(child.wait().unwrap().success(), "{backend}");
     }
+}
+
+#[test]
+fn a_container_is_compared_into_and_left_as_it_was() {
+    let Some(engine) = Engine::for_test("a_container_is_compared_into_and_left_as_it_was") else {
+        return;
+    };
+    let container = engine.container("compared");
+    let target = format!("docker/{}", container.name());
+    let words = "--backends setns,external --workloads conformance,idle --quick --seconds 0.05";
+    let args = ["compare", &target, "--output", "json"].into_iter().chain(words.split(' '));
+    let result = tempfile::NamedTempFile::new().unwrap();
+    let output = engine.nsplice(args).stdout(result.reopen().unwrap()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let found = json::read(result.path()).unwrap();
+    let (_, namespace) = container.place();
+    assert_eq!(found.stage.target.as_deref(), Some(target.as_str()));
+    assert_eq!(found.stage.namespace.as_deref(), namespace.to_str());
+    for backend in BACKENDS {
+        let behaviour = |name| found.behaviours.iter().find(|one| one.name == name).unwrap();
+        let verdict = |name| behaviour(name).verdict(backend).unwrap().result;
+        assert_eq!(verdict("bytes-1MiB"), Passed::Yes, "{backend}");
+        // The container is the user's own.
+        assert_eq!(verdict("target-gone"), Passed::NotTried, "{backend}");
+        assert!(
+            found.measurements.iter().any(|one| one.subject == backend),
+            "{:?}",
+            found.warnings
+        );
+    }
+    let forward = engine.forward(container.name(), "setns");
+    round_trip(forward.forwarded_address(), 1000);
 }
