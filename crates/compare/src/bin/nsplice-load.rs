@@ -12,7 +12,7 @@ use nsplice_compare::load::report::Measurement;
 use nsplice_compare::load::{self, net, ports, start};
 use nsplice_compare::model::Comparison;
 use nsplice_compare::placement::Placement;
-use nsplice_compare::report::{json, lines, merge, table};
+use nsplice_compare::report::{json, lines, markdown, merge, table};
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -44,6 +44,7 @@ fn run() -> Result<(), Failure> {
                 .ok_or_else(|| Failure::Usage("there is nothing to merge".to_owned()))?;
             say(&json::text(&whole).map_err(unreadable)?)
         }
+        Command::Markdown(path) => say(&markdown::render(&comparison(&path)?)),
         Command::Table(path) => say(&table::render(&comparison(&path)?)),
         Command::Measure(plan, setting) => {
             measure(&plan, &setting)?.tell();

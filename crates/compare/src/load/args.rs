@@ -35,6 +35,7 @@ for all of these:
   nsplice-load ports N         print N free TCP ports of 127.0.0.1, outside the range of outgoing connections
   nsplice-load merge FILE...   print comparisons (.json) and measurements (.jsonl, the lines of the above) as one comparison
   nsplice-load table FILE      print a comparison or measurements side by side
+  nsplice-load markdown FILE   print the same as tables of Markdown, for a document
 
 One JSON line goes to stdout, the readable form to stderr.
 Exit status: 0 measured, 1 not measured, 2 usage.
@@ -60,6 +61,8 @@ pub enum Command {
     Merge(Vec<PathBuf>),
     /// Print measurements side by side.
     Table(PathBuf),
+    /// Print them for a document.
+    Markdown(PathBuf),
     /// Print [`HELP`].
     Help,
 }
@@ -109,12 +112,13 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Failur
     match verb.as_str() {
         "ports" => Ok(Command::Ports(number("ports", &only(&verb, rest)?, 1, 1000)?)),
         "table" => Ok(Command::Table(PathBuf::from(only(&verb, rest)?))),
+        "markdown" => Ok(Command::Markdown(PathBuf::from(only(&verb, rest)?))),
         "merge" if rest.is_empty() => Err(Failure::Usage("merge takes files".to_owned())),
         "merge" => Ok(Command::Merge(rest.into_iter().map(PathBuf::from).collect())),
         "bulk" | "pingpong" | "connect" | "start" => plan(&verb, Options::read(rest)?)
             .map(|(plan, setting)| Command::Measure(plan, Box::new(setting))),
         other => Err(Failure::Usage(format!(
-            "{other:?} is not one of bulk, pingpong, connect, start, ports, merge, table"
+            "{other:?} is not one of bulk, pingpong, connect, start, ports, merge, table, markdown"
         ))),
     }
 }
@@ -305,6 +309,7 @@ mod tests {
     fn other_verbs() {
         assert_eq!(parse_line("ports 2").ok(), Some(Command::Ports(2)));
         assert_eq!(parse_line("table x").ok(), Some(Command::Table(PathBuf::from("x"))));
+        assert_eq!(parse_line("markdown x").ok(), Some(Command::Markdown(PathBuf::from("x"))));
         let two = vec![PathBuf::from("x"), PathBuf::from("y")];
         assert_eq!(parse_line("merge x y").ok(), Some(Command::Merge(two)));
         assert_eq!(parse_line("bulk --help").ok(), Some(Command::Help));

@@ -18,14 +18,14 @@ use crate::load::report::{Better, Figure, Measurement};
 use crate::model::{Comparison, SubjectKind};
 
 pub use headline::{headlines, Headline};
-pub use ratio::Ratio;
+pub use ratio::{is_stand_in, By, Ratio};
 pub use section::Section;
 
 /// A round is disturbed when others used more than this share of one CPU.
 pub const DISTURBED: f64 = 0.2;
 
-/// How workloads begin that tell the length of a round trip. With more links latency is mostly waiting in line.
-const ONE_LINK: &str = "ping-pong 1 x ";
+/// The mark of a subject all of whose rounds were disturbed.
+pub const NEVER_CALM: char = '~';
 
 /// One workload.
 #[derive(Debug)]
@@ -132,7 +132,7 @@ impl<'a> Case<'a> {
                 Row::new(subject, kind, &own)
             })
             .collect();
-        if workload.starts_with(ONE_LINK) {
+        if is_one_link(workload) {
             add_what_is_added(&mut rows);
         }
         let figures: BTreeSet<Figure> = rows
@@ -147,21 +147,31 @@ impl<'a> Case<'a> {
         Self { workload, section, meters, figures: figures.into_iter().collect(), rows }
     }
 
+    /// Whether it tells the length of a round trip. With more links latency is mostly waiting in line.
+    #[must_use]
+    pub fn is_one_link(&self) -> bool {
+        is_one_link(self.workload)
+    }
+
     /// The row of `subject`.
     #[must_use]
     pub fn row(&self, subject: &str) -> Option<&Row<'a>> {
         self.rows.iter().find(|row| row.subject == subject)
     }
 
-    /// The best of all candidates in `figure`, if there are two to choose from.
+    /// The best of all candidates but stand-ins in `figure`, if there are two to choose from.
     #[must_use]
     pub fn best(&self, figure: Figure) -> Option<&'a str> {
-        let candidates: Vec<&Row<'a>> =
-            self.rows.iter().filter(|row| !row.kind.is_yardstick()).collect();
+        let is_candidate = |row: &&Row<'a>| !row.kind.is_yardstick() && !is_stand_in(row.subject);
+        let candidates: Vec<&Row<'a>> = self.rows.iter().filter(is_candidate).collect();
         let have = candidates.iter().filter(|row| row.spread(figure).is_some()).count();
         let (name, _) = best_of(&candidates, figure)?;
         (have > 1).then_some(name)
     }
+}
+
+fn is_one_link(workload: &str) -> bool {
+    workload.starts_with("ping-pong 1 x ")
 }
 
 impl<'a> Row<'a> {

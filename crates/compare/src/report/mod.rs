@@ -8,19 +8,21 @@
 //! | [`table`] | text for a terminal |
 //! | [`html`] | one page that needs nothing but itself |
 //! | [`json`] | the comparison as a file, and back; the schema is `SCHEMA.md` |
+//! | [`markdown`] | tables for a document |
 //! | [`merge`] | several comparisons as one |
 //! | [`change`] | what is different from an older comparison |
 //! | [`progress`] | what a long run is at, on stderr |
 //!
-//! [`digest`] stands between the measurements and the first two: it picks the rounds that count, sums them up with
+//! [`digest`] stands between the measurements and what people read: it picks the rounds that count, sums them up with
 //! [`stats`], and puts subjects and workloads in order. How a figure is rounded and what its unit is called is said
-//! once, in [`Column`](crate::load::report::Column). So table and page cannot contradict each other.
+//! once, in [`Column`](crate::load::report::Column). So no two of them can contradict each other.
 
 pub mod change;
 pub mod digest;
 pub mod html;
 pub mod json;
 pub mod lines;
+pub mod markdown;
 pub mod merge;
 pub mod progress;
 pub mod stats;

@@ -16,14 +16,11 @@ mod grid;
 
 use std::fmt::Write as _;
 
-use super::digest::{self, Case, Row, DISTURBED};
+use super::digest::{self, Case, Row, DISTURBED, NEVER_CALM};
 use super::stats::WIDE;
 use crate::load::report::Figure;
 use crate::model::{Comparison, SubjectFacts};
 use grid::{plain, wrap, Cell, Grid};
-
-/// The mark of a subject all of whose rounds were disturbed.
-const NEVER_CALM: char = '~';
 
 /// The mark of a cell that is spread widely.
 const MARK: char = '!';

@@ -1,6 +1,6 @@
 //! The few figures that a comparison comes down to.
 
-use super::{Case, Section, ONE_LINK};
+use super::{Case, Section};
 use crate::load::report::Figure;
 
 /// A figure that stands for its section where there is room for one line only.
@@ -21,7 +21,7 @@ pub fn headlines<'a>(cases: &'a [Case<'a>]) -> Vec<Headline<'a>> {
     let first = |section| cases.iter().find(move |case| case.section == section);
     let requests = cases.iter().find(|case| case.workload.ends_with(" 1 KiB"));
     let requests = requests.or_else(|| first(Section::Requests));
-    let one_link = cases.iter().find(|case| case.workload.starts_with(ONE_LINK));
+    let one_link = cases.iter().find(|case| case.is_one_link());
     let picked = [
         ("open p50 us", first(Section::Opening), Figure::P50Micros),
         ("CPU us/open", first(Section::Opening), Figure::CpuMicrosPerOperation),

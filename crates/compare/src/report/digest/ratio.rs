@@ -14,10 +14,29 @@ use crate::model::SubjectKind;
 /// What a stand-in is called: this, and the name of the other.
 const STAND_IN: &str = "nsplice-";
 
+/// Whether `subject` is nsplice in the place of another.
+#[must_use]
+pub fn is_stand_in(subject: &str) -> bool {
+    subject.starts_with(STAND_IN)
+}
+
+/// By what something is divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By<'a> {
+    /// By the best of the rivals, whichever that is.
+    BestRival,
+    /// By the subject of this name.
+    Row(&'a str),
+}
+
 /// One candidate divided by another, figure by figure.
 #[derive(Debug)]
 pub struct Ratio<'a> {
-    /// Which by which, e.g. `setns / best peer`.
+    /// Which subject is divided.
+    pub of: &'a str,
+    /// By what.
+    pub by: By<'a>,
+    /// Both in words, e.g. `setns / best peer`.
     pub label: String,
     /// The quotient, and of which rival it is the best where that differs from figure to figure.
     pub quotients: BTreeMap<Figure, (f64, Option<&'a str>)>,
@@ -31,23 +50,17 @@ impl<'a> Case<'a> {
         let lead = self.rows.iter().find(|row| row.kind == SubjectKind::Backend);
         if let Some(lead) = lead {
             let (rivals, what) = self.rivals(lead.subject);
-            ratios.push(self.ratio(lead, format!("{} / {what}", lead.subject), |figure| {
+            ratios.push(self.ratio(lead, By::BestRival, what, |figure| {
                 best_of(&rivals, figure).map(|(name, median)| (median, Some(name)))
             }));
             for yardstick in self.rows.iter().filter(|row| row.kind.is_yardstick()) {
-                let label = format!("{} / {}", lead.subject, yardstick.subject);
-                ratios.push(self.ratio(lead, label, |figure| {
-                    yardstick.spread(figure).map(|spread| (spread.median, None))
-                }));
+                ratios.push(self.ratio_to_row(lead, yardstick));
             }
         }
         for row in &self.rows {
             let original = row.subject.strip_prefix(STAND_IN).and_then(|name| self.row(name));
             if let Some(original) = original {
-                let label = format!("{} / {}", row.subject, original.subject);
-                ratios.push(self.ratio(row, label, |figure| {
-                    original.spread(figure).map(|spread| (spread.median, None))
-                }));
+                ratios.push(self.ratio_to_row(row, original));
             }
         }
         ratios.retain(|ratio| !ratio.quotients.is_empty());
@@ -55,7 +68,7 @@ impl<'a> Case<'a> {
     }
 
     fn rivals(&self, lead: &str) -> (Vec<&Row<'a>>, &'static str) {
-        let is_ours = |name: &str| name.starts_with(lead) || name.starts_with(STAND_IN);
+        let is_ours = |name: &str| name.starts_with(lead) || is_stand_in(name);
         let others = |peers: bool| {
             self.rows
                 .iter()
@@ -71,21 +84,29 @@ impl<'a> Case<'a> {
         }
     }
 
+    fn ratio_to_row(&self, row: &Row<'a>, divisor: &Row<'a>) -> Ratio<'a> {
+        self.ratio(row, By::Row(divisor.subject), divisor.subject, |figure| {
+            divisor.spread(figure).map(|spread| (spread.median, None))
+        })
+    }
+
     fn ratio(
         &self,
         row: &Row<'a>,
-        label: String,
-        by: impl Fn(Figure) -> Option<(f64, Option<&'a str>)>,
+        by: By<'a>,
+        what: &str,
+        divisor: impl Fn(Figure) -> Option<(f64, Option<&'a str>)>,
     ) -> Ratio<'a> {
         let quotients = self.figures.iter().filter_map(|&figure| {
             // A difference to direct has no ratio that means anything.
             if figure == Figure::AddedMicros || figure.column()?.better == Better::Neither {
                 return None;
             }
-            let (divisor, name) = by(figure)?;
+            let (divisor, name) = divisor(figure)?;
             let quotient = row.spread(figure)?.median / divisor;
             quotient.is_finite().then_some((figure, (quotient, name)))
         });
-        Ratio { label, quotients: quotients.collect() }
+        let label = format!("{} / {what}", row.subject);
+        Ratio { of: row.subject, by, label, quotients: quotients.collect() }
     }
 }

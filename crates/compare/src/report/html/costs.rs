@@ -94,7 +94,7 @@ fn write_numbers(page: &mut String, case: &Case<'_>) {
 }
 
 fn write_ratios(page: &mut String, case: &Case<'_>) {
-    for digest::Ratio { label, quotients } in case.ratios() {
+    for digest::Ratio { label, quotients, .. } in case.ratios() {
         let _ = write!(page, "<tr class=\"ratio\"><th scope=\"row\">{}</th>", Text(&label));
         for figure in &case.figures {
             let _ = match quotients.get(figure) {
