@@ -21,7 +21,7 @@ use crate::bench::{listening, Bench, ANY_PORT};
 use crate::handover::{adopt, finish};
 use crate::openers::{by, forward};
 use crate::running::Running;
-use crate::scene::{at_once, in_both_modes};
+use crate::scene::{at_once, in_both_modes, scene};
 
 #[test]
 fn the_tail_of_a_long_burst_arrives_although_no_end_follows() {
@@ -55,30 +55,32 @@ nix::getsockopt_impl!(LowWater, libc::SOL_SOCKET, libc::SO_RCVLOWAT, usize, GetU
 
 #[test]
 fn the_low_water_mark_of_a_socket_that_others_hold_is_left_alone() {
-    // Enough for the mark to be raised, where the machine is fast enough.
-    const BURST: u64 = 256 << 20;
-    let server = Server::start(listen("127.0.0.1:0"), ramp_sink);
-    let listener = listen("127.0.0.1:0");
-    let client = connect(listener.local_addr().expect("an address"));
-    let (ours, _) = listener.accept().expect("a client");
-    // As a socket of systemd's is with NonBlocking=yes: only such a one is spliced.
-    ours.set_nonblocking(true).expect("non-blocking");
-    let shared = ours.try_clone().expect("a duplicate");
-    let downstream = Downstream::Socket(ours.into());
-    let relay = adopt(Settings::default(), downstream, server.address());
-    let sending = thread::spawn(move || {
-        send_ramp(&client, 0, BURST);
-        half_close(&client);
-        client
+    scene(|| {
+        // Enough for the mark to be raised, where the machine is fast enough.
+        const BURST: u64 = 256 << 20;
+        let server = Server::start(listen("127.0.0.1:0"), ramp_sink);
+        let listener = listen("127.0.0.1:0");
+        let client = connect(listener.local_addr().expect("an address"));
+        let (ours, _) = listener.accept().expect("a client");
+        // As a socket of systemd's is with NonBlocking=yes: only such a one is spliced.
+        ours.set_nonblocking(true).expect("non-blocking");
+        let shared = ours.try_clone().expect("a duplicate");
+        let downstream = Downstream::Socket(ours.into());
+        let relay = adopt(Settings::default(), downstream, server.address());
+        let sending = thread::spawn(move || {
+            send_ramp(&client, 0, BURST);
+            half_close(&client);
+            client
+        });
+        while !sending.is_finished() {
+            assert_eq!(getsockopt(&shared, LowWater), Ok(1));
+            sleep(Duration::from_millis(1));
+        }
+        let client = sending.join().expect("sent");
+        assert_eq!(finish(relay).outcome, Outcome::Clean);
+        drop(client);
+        assert_eq!(server.join(), [BURST]);
     });
-    while !sending.is_finished() {
-        assert_eq!(getsockopt(&shared, LowWater), Ok(1));
-        sleep(Duration::from_millis(1));
-    }
-    let client = sending.join().expect("sent");
-    assert_eq!(finish(relay).outcome, Outcome::Clean);
-    drop(client);
-    assert_eq!(server.join(), [BURST]);
 }
 
 /// Answers at once with a socket that is connected already.
@@ -100,32 +102,34 @@ impl Attempt for Connected {
 
 #[test]
 fn a_unix_socket_reset_behind_a_long_burst_is_a_reset() {
-    // With a low-water mark above one, recv(2) and splice(2) on a Unix socket take a reset away
-    // that comes behind less than that (`unix_stream_read_generic`), and answer with an end.
-    const BURST: u64 = 96 << 20;
-    for _ in 0..20 {
-        let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
-        ours.set_nonblocking(true).expect("non-blocking");
-        let mut ours = Some(ours);
-        let opener = by(move || Connected(ours.take()));
-        let mut address = ANY_PORT;
-        let relay = Running::start(Settings::default(), |relay| {
-            address = listening(relay, forward(opener));
-        });
-        let client = connect(address);
-        (&client).write_all(b"never read").expect("speak");
-        wait_until("the byte has arrived", || {
-            let mut fds = [PollFd::new(theirs.as_fd(), PollFlags::POLLIN)];
-            poll(&mut fds, PollTimeout::ZERO).expect("poll") > 0
-        });
-        let sending = thread::spawn(move || {
-            io::copy(&mut Ramp::new(BURST), &mut &theirs).expect("send");
-        });
-        let mut buffer = vec![0; 1 << 20];
-        while (&client).read(&mut buffer).is_ok_and(|read| read > 0) {}
-        sending.join().expect("sent");
-        drop(client);
-        assert_eq!(relay.only_end().outcome, Outcome::Reset(Side::Upstream));
-        relay.close();
-    }
+    scene(|| {
+        // With a low-water mark above one, recv(2) and splice(2) on a Unix socket take a reset away
+        // that comes behind less than that (`unix_stream_read_generic`), and answer with an end.
+        const BURST: u64 = 96 << 20;
+        for _ in 0..20 {
+            let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
+            ours.set_nonblocking(true).expect("non-blocking");
+            let mut ours = Some(ours);
+            let opener = by(move || Connected(ours.take()));
+            let mut address = ANY_PORT;
+            let relay = Running::start(Settings::default(), |relay| {
+                address = listening(relay, forward(opener));
+            });
+            let client = connect(address);
+            (&client).write_all(b"never read").expect("speak");
+            wait_until("the byte has arrived", || {
+                let mut fds = [PollFd::new(theirs.as_fd(), PollFlags::POLLIN)];
+                poll(&mut fds, PollTimeout::ZERO).expect("poll") > 0
+            });
+            let sending = thread::spawn(move || {
+                io::copy(&mut Ramp::new(BURST), &mut &theirs).expect("send");
+            });
+            let mut buffer = vec![0; 1 << 20];
+            while (&client).read(&mut buffer).is_ok_and(|read| read > 0) {}
+            sending.join().expect("sent");
+            drop(client);
+            assert_eq!(relay.only_end().outcome, Outcome::Reset(Side::Upstream));
+            relay.close();
+        }
+    });
 }
