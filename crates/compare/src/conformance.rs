@@ -17,6 +17,7 @@ use std::thread;
 use crate::model::{Behaviour, Passed, Verdict};
 use crate::stage::{Birth, Stage, StageError};
 use crate::subject::{Launcher, Means, Route, Subject};
+use crate::teller::{Step, Teller};
 
 mod bytes;
 mod census;
@@ -41,23 +42,9 @@ pub enum Extent {
     Full,
 }
 
-/// How far it has come.
-#[derive(Debug, Clone, Copy)]
-pub struct Progress<'a> {
-    /// Verdicts that there are.
-    pub done: usize,
-    /// Verdicts that there will be.
-    pub total: usize,
-    /// What the latest is about, as `SUBJECT: BEHAVIOUR`.
-    pub what: &'a str,
-}
-
-/// Who is told of the progress, by whichever thread has made some. When it breaks, what is being
-/// tried is brought to its end, and nothing else is begun: verdicts on that are missing.
-pub type Listener<'a> = &'a (dyn Fn(Progress<'_>) -> ControlFlow<()> + Sync);
-
 /// Tries all behaviours of `extent` with all `subjects`, and returns them with one verdict for each
-/// subject, unless the `listener` breaks it off. What is started is ended, and nothing of it stays.
+/// subject. If `tell` breaks it off, verdicts are missing, and that is returned, too. What is started
+/// is ended, and nothing of it stays.
 ///
 /// # Errors
 /// When there are no ports inside the target. What a subject does or does not is a verdict.
@@ -66,8 +53,8 @@ pub fn run(
     launcher: &Launcher,
     subjects: &[Subject],
     extent: Extent,
-    listener: Listener<'_>,
-) -> Result<Vec<Behaviour>, StageError> {
+    tell: Teller<'_>,
+) -> Result<(Vec<Behaviour>, ControlFlow<()>), StageError> {
     let cases: Vec<_> = table::CASES.iter().filter(|case| case.extent <= extent).collect();
     let ports = stage.free_ports(Birth::Target, subjects.len())?;
     let mut entrances: HashMap<u16, Entrance> = HashMap::new();
@@ -82,7 +69,7 @@ pub fn run(
         started.push((subject, port, subject.start(stage, launcher, &route)));
     }
 
-    let board = Board::new(&cases, subjects, listener);
+    let board = Board::new(&cases, subjects, tell);
     let mut ready: Vec<(&Subject, Scene<'_>)> = Vec::new();
     for (subject, port, running) in &started {
         match (running, entrances.get(port)) {
@@ -105,7 +92,8 @@ pub fn run(
             }
         });
     }
-    Ok(board.into_behaviours(&cases, subjects))
+    let flow = if board.is_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    Ok((board.into_behaviours(&cases, subjects), flow))
 }
 
 /// Plays the cases of one act with one subject.
@@ -131,8 +119,8 @@ struct Board<'a> {
     verdicts: Mutex<HashMap<(String, &'static str), Verdict>>,
     done: AtomicUsize,
     total: usize,
-    listener: Listener<'a>,
-    /// The listener has broken it off.
+    tell: Teller<'a>,
+    /// It has been broken off.
     closed: AtomicBool,
 }
 
@@ -143,10 +131,10 @@ impl std::fmt::Debug for Board<'_> {
 }
 
 impl<'a> Board<'a> {
-    fn new(cases: &[&Case], subjects: &[Subject], listener: Listener<'a>) -> Self {
+    fn new(cases: &[&Case], subjects: &[Subject], tell: Teller<'a>) -> Self {
         let total = cases.len() * subjects.len();
         let (done, closed) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Self { verdicts: Mutex::default(), done, total, listener, closed }
+        Self { verdicts: Mutex::default(), done, total, tell, closed }
     }
 
     fn is_closed(&self) -> bool {
@@ -165,7 +153,8 @@ impl<'a> Board<'a> {
         drop(verdicts);
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
         let what = format!("{}: {}", subject.name, case.name);
-        if (self.listener)(Progress { done, total: self.total, what: &what }).is_break() {
+        let step = Step { done, total: self.total, what: &what, left: None };
+        if (self.tell)(&step).is_break() {
             self.closed.store(true, Ordering::Relaxed);
         }
     }

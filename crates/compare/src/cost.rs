@@ -11,8 +11,6 @@ mod contender;
 mod schedule;
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use crate::load::failure::Failure;
@@ -22,6 +20,7 @@ use crate::load::{self, ready};
 use crate::noise::Watch;
 use crate::placement::{Pinned, Placement};
 use crate::stage::{Listening, Stage};
+use crate::teller::{Step, Teller};
 
 pub use contender::Contender;
 pub use schedule::{Choices, Family, Timing, UnknownFamily};
@@ -41,30 +40,7 @@ pub struct Costs {
     pub placement: String,
 }
 
-/// How far it has come.
-#[derive(Debug, Clone, Copy)]
-pub struct Progress<'a> {
-    /// Measurements that are done.
-    pub done: usize,
-    /// Measurements in all.
-    pub total: usize,
-    /// The subject that is next.
-    pub subject: &'a str,
-    /// What it is to do.
-    pub workload: &'a str,
-    /// The time that is left, by the experience so far.
-    pub left: Duration,
-}
-
-impl fmt::Display for Progress<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { done, total, subject, workload, .. } = self;
-        write!(f, "{done} of {total}: {subject}, {workload}; {} s left", self.left.as_secs())
-    }
-}
-
-/// Measures `contenders` on `stage`. `tell` hears of each measurement before it is made, and may break it off: then what
-/// has been measured is what there is.
+/// Measures `contenders` on `stage`. `tell` hears of each measurement before it is made.
 ///
 /// # Errors
 /// When the stage's origin cannot listen. What a contender fails at is a warning.
@@ -72,7 +48,7 @@ pub fn run(
     stage: &Stage,
     contenders: &[Contender<'_>],
     choices: &Choices,
-    tell: &mut dyn FnMut(&Progress<'_>) -> ControlFlow<()>,
+    tell: Teller<'_>,
 ) -> Result<Costs, Failure> {
     let placement = Placement::choose();
     let watch = Watch::begin();
@@ -124,10 +100,7 @@ struct Course<'a> {
 }
 
 impl Course<'_> {
-    fn run(
-        &mut self,
-        tell: &mut dyn FnMut(&Progress<'_>) -> ControlFlow<()>,
-    ) -> Result<(), Failure> {
+    fn run(&mut self, tell: Teller<'_>) -> Result<(), Failure> {
         let begun = Instant::now();
         let total = self.schedule.turns.len();
         let planned: Duration = self.schedule.turns.iter().map(|turn| turn.expected).sum();
@@ -135,8 +108,9 @@ impl Course<'_> {
         for (done, turn) in self.schedule.turns.iter().enumerate() {
             let workload = turn.workload.case();
             let subject = turn.contender.name.as_str();
-            let left = remaining(begun.elapsed(), passed, planned);
-            if tell(&Progress { done, total, subject, workload: &workload, left }).is_break() {
+            let what = format!("{subject}, {workload}");
+            let left = Some(remaining(begun.elapsed(), passed, planned));
+            if tell(&Step { done, total, what: &what, left }).is_break() {
                 break;
             }
             passed += turn.expected;

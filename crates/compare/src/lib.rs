@@ -17,4 +17,5 @@ pub mod request;
 pub mod run;
 pub mod stage;
 pub mod subject;
+pub mod teller;
 pub mod words;

@@ -7,12 +7,11 @@
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nsplice_backend::Choice;
 
-use crate::conformance::{self, Extent};
+use crate::conformance;
 use crate::cost::{self, Choices, Contender, Family, Timing};
 use crate::floor;
 use crate::group::Group;
@@ -21,10 +20,10 @@ use crate::load::report::Measurement;
 use crate::machine;
 use crate::model::{Behaviour, Comparison, SubjectFacts, SubjectKind, SCHEMA};
 use crate::opening::{self, Way};
-use crate::report::progress::Step;
 use crate::request::{Request, RequestError};
 use crate::stage::{Birth, Stage, StageError};
 use crate::subject::{Launcher, Means, Route, Running, Subject, DIRECT, FLOOR};
+use crate::teller::{Step, Teller};
 
 /// Why there is no comparison.
 #[derive(Debug, thiserror::Error)]
@@ -40,10 +39,6 @@ pub enum CompareError {
     Measuring(#[from] Failure),
 }
 
-/// Who is told of each step, and may break the comparison off: what has been found by then is the
-/// result, with a warning. Behaviours are tried by several threads, hence `Sync`.
-pub type Teller<'a> = &'a (dyn Fn(&Step<'_>) -> ControlFlow<()> + Sync);
-
 /// Compares on `stage`, which was opened from the scenery of the request.
 ///
 /// # Errors
@@ -55,7 +50,9 @@ pub fn run(request: &Request, stage: &Stage, tell: Teller<'_>) -> Result<Compari
     let mut found = Findings::default();
     let mut flow = ControlFlow::Continue(());
     if let Some(extent) = request.extent {
-        (found.behaviours, flow) = behave(request, stage, extent, tell)?;
+        let launcher = launcher(request, Vec::new());
+        (found.behaviours, flow) =
+            conformance::run(stage, &launcher, &request.subjects, extent, tell)?;
     }
     let mut machine = machine::examine(&request.scenery.options, &peer_pids(request));
     if let (Some(choices), ControlFlow::Continue(())) = (&request.choices, flow) {
@@ -101,28 +98,6 @@ fn peer_pids(request: &Request) -> Vec<u32> {
         Means::Backend { .. } | Means::Command(_) => None,
     };
     request.subjects.iter().filter_map(pid).collect()
-}
-
-fn behave(
-    request: &Request,
-    stage: &Stage,
-    extent: Extent,
-    tell: Teller<'_>,
-) -> Result<(Vec<Behaviour>, ControlFlow<()>), CompareError> {
-    let launcher = launcher(request, Vec::new());
-    let broken = AtomicBool::new(false);
-    let listener = |progress: conformance::Progress<'_>| {
-        let conformance::Progress { done, total, what } = progress;
-        let flow = tell(&Step { done, total, what, left: None });
-        broken.fetch_or(flow.is_break(), Ordering::Relaxed);
-        flow
-    };
-    let behaviours = conformance::run(stage, &launcher, &request.subjects, extent, &listener)?;
-    let flow = match broken.into_inner() {
-        true => ControlFlow::Break(()),
-        false => ControlFlow::Continue(()),
-    };
-    Ok((behaviours, flow))
 }
 
 /// A relay that was to be started, and its group.
@@ -182,7 +157,7 @@ fn measure(
         Group::make(FLOOR).map_err(|no_group| found.warnings.push(format!("{no_group}."))).ok();
     let floor = Started::floor(request, stage, floor_group);
 
-    let mut contenders = vec![Contender::direct(stage)?];
+    let mut contenders = vec![Contender::direct(stage)];
     found.subjects.push(yardstick(DIRECT, SubjectKind::Direct, "a connect made inside", None));
     for one in std::iter::once(&floor).chain(&subjects) {
         match one.contender(stage) {
@@ -194,11 +169,7 @@ fn measure(
         }
         found.subjects.push(one.facts.clone());
     }
-    let costs = cost::run(stage, &contenders, choices, &mut |progress| {
-        let cost::Progress { done, total, subject, workload, left } = *progress;
-        let what = format!("{subject}, {workload}");
-        tell(&Step { done, total, what: &what, left: Some(left) })
-    })?;
+    let costs = cost::run(stage, &contenders, choices, tell)?;
     found.measurements.extend(costs.measurements);
     found.warnings.extend(costs.warnings);
     Ok((costs.meter, costs.placement))

@@ -22,10 +22,11 @@ use nix::sys::signal::Signal;
 use nsplice_backend::BackendError;
 use nsplice_compare::group;
 use nsplice_compare::model::Comparison;
-use nsplice_compare::report::progress::{Progress, Step};
+use nsplice_compare::report::progress::Progress;
 use nsplice_compare::report::{change, html, json, table};
 use nsplice_compare::run::CompareError;
 use nsplice_compare::stage::{Stage, StageError};
+use nsplice_compare::teller::Step;
 use nsplice_relay::open::describe;
 
 use crate::exit::Exit;

@@ -56,7 +56,7 @@ fn run() -> Result<(), Failure> {
 fn measure(plan: &Plan, setting: &Setting) -> Result<Measurement, Failure> {
     let listener = net::listen(setting.origin)?;
     // What the relay costs is for `nsplice compare` to tell, and programs are counted by themselves.
-    let meter = Meter::open(&[], None)?;
+    let meter = Meter::of_nothing();
     if plan.workload == Workload::Start {
         // The programs inherit the CPU.
         let _pinned = Placement::choose().map(|placement| placement.apply([]));

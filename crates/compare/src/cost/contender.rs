@@ -25,15 +25,13 @@ pub struct Contender<'a> {
 
 impl<'a> Contender<'a> {
     /// The yardstick: clients inside that connect to the origin themselves.
-    ///
-    /// # Errors
-    /// Never, as there is nothing to be counted.
-    pub fn direct(stage: &'a Stage) -> Result<Self, Failure> {
+    #[must_use]
+    pub fn direct(stage: &'a Stage) -> Self {
         let dialer = Dialer::with_birth(stage.origin(), |domain| {
             stage.connect_socket(Birth::Target, domain)
         });
-        let meter = Meter::open(&[], None)?;
-        Ok(Self { name: DIRECT.to_owned(), kind: SubjectKind::Direct, dialer, meter })
+        let (name, meter) = (DIRECT.to_owned(), Meter::of_nothing());
+        Self { name, kind: SubjectKind::Direct, dialer, meter }
     }
 
     /// A relay that runs. Its clients are born on the side of `birth`; `groups` are the directories of the control

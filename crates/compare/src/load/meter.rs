@@ -43,6 +43,12 @@ enum CpuFile {
 }
 
 impl Meter {
+    /// Where there is no relay, or none that can be counted.
+    #[must_use]
+    pub fn of_nothing() -> Self {
+        Self { source: Source::Nothing }
+    }
+
     /// Finds the counters in `groups`, else those of process `pid`, else measures no relay at all.
     ///
     /// # Errors

@@ -220,7 +220,7 @@ mod tests {
         let Some(program) = require_tool("a_real_socat_is_measured", "socat") else { return };
         let mut plan = Plan::new(Workload::Start);
         (plan.window, plan.warmup) = (Duration::ZERO, Duration::ZERO);
-        let meter = Meter::open(&[], None).expect("nothing to open");
+        let meter = Meter::of_nothing();
         let report = run(&plan, &program, &origin(), &meter).expect("a measurement");
         assert!(report.figures[&Figure::Operations] >= 1.0);
         assert!(report.figures[&Figure::ResidentBytes] >= report.figures[&Figure::OwnBytes]);

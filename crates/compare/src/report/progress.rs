@@ -12,6 +12,8 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use crate::teller::Step;
+
 /// Every terminal has at least as many columns.
 const COLUMNS: usize = 79;
 
@@ -30,19 +32,6 @@ pub enum Manner {
     Logged,
     /// Not at all.
     Silent,
-}
-
-/// Where a run stands.
-#[derive(Debug, Clone, Copy)]
-pub struct Step<'a> {
-    /// Steps that are finished.
-    pub done: usize,
-    /// Steps in all.
-    pub total: usize,
-    /// What is being done, e.g. `setns, bulk 1 stream up, round 2`.
-    pub what: &'a str,
-    /// How long the rest will take, if that can be told.
-    pub left: Option<Duration>,
 }
 
 /// Shows steps on a stream.

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use nsplice_backend::{Choice, Options, Target, Template};
-use nsplice_compare::conformance::{self, Extent, Progress};
+use nsplice_compare::conformance::{self, Extent};
 use nsplice_compare::holder;
 use nsplice_compare::model::{Behaviour, Passed, Verdict};
 use nsplice_compare::stage::Stage;
 use nsplice_compare::subject::{Launcher, Means, Subject};
+use nsplice_compare::teller::Step;
 use nsplice_testkit::skip::{require_root_or_userns, require_tool};
 use nsplice_testkit::Namespace;
 
@@ -38,12 +39,12 @@ fn with_result<'a>(
 
 fn try_quickly(stage: &Stage, subjects: &[Subject]) -> Vec<Behaviour> {
     let told = Mutex::new((0, 0));
-    let note = |progress: Progress<'_>| {
+    let note = |step: &Step<'_>| {
         let mut told = told.lock().unwrap();
-        *told = (told.0 + 1, progress.total);
+        *told = (told.0 + 1, step.total);
         ControlFlow::Continue(())
     };
-    let found = conformance::run(stage, &launcher(), subjects, Extent::Quick, &note).unwrap();
+    let (found, _) = conformance::run(stage, &launcher(), subjects, Extent::Quick, &note).unwrap();
     let total = found.len() * subjects.len();
     assert_eq!(told.into_inner().unwrap(), (total, total), "each verdict is told, once");
     found

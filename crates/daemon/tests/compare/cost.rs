@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use nsplice_backend::{Choice, Options};
@@ -59,7 +60,7 @@ impl Relay {
 }
 
 fn measure(stage: &Stage, contenders: &[Contender<'_>], choices: &Choices) -> Costs {
-    cost::run(stage, contenders, choices, &mut |_| ControlFlow::Continue(())).unwrap()
+    cost::run(stage, contenders, choices, &|_| ControlFlow::Continue(())).unwrap()
 }
 
 fn of<'a>(costs: &'a Costs, subject: &str) -> Vec<&'a Measurement> {
@@ -77,7 +78,7 @@ fn everything_is_measured_for_everyone() {
             (Relay::backend(&stage, Choice::Setns), Relay::backend(&stage, Choice::Dial));
         let floor = Relay::floor(&stage);
         let contenders = [
-            Contender::direct(&stage).unwrap(),
+            Contender::direct(&stage),
             floor.contender(&stage, "floor", Birth::Node),
             setns.contender(&stage, "setns", Birth::Node),
             dial.contender(&stage, "dial", Birth::Target),
@@ -133,27 +134,24 @@ fn one_that_does_not_relay_is_a_warning_and_the_rest_goes_on() {
     on_a_thread(|| {
         let stage = Stage::open(scenery(None)).unwrap();
         // It dies when the measuring of requests begins, having been fit before.
-        let mut dying = Some(Relay::floor(&stage));
-        let contenders = [
-            dying.as_ref().unwrap().contender(&stage, "dying", Birth::Node),
-            Contender::direct(&stage).unwrap(),
-        ];
+        let relay = Relay::floor(&stage);
+        let contenders = [relay.contender(&stage, "dying", Birth::Node), Contender::direct(&stage)];
         let choices = short(&[Family::Requests]);
-        let mut last = None;
-        let costs = cost::run(&stage, &contenders, &choices, &mut |progress| {
-            if progress.done == 2 {
-                dying = None;
+        let (dying, last) = (Mutex::new(Some(relay)), Mutex::new(None));
+        let costs = cost::run(&stage, &contenders, &choices, &|step| {
+            if step.done == 2 {
+                dying.lock().unwrap().take();
             }
-            last = Some((progress.done, progress.total));
+            *last.lock().unwrap() = Some((step.done, step.total));
             // Each failure of a relay that is gone takes its patience; one is enough here.
-            if progress.done == 4 {
+            if step.done == 4 {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             }
         });
         let costs = costs.unwrap();
-        assert_eq!(last, Some((4, 8)));
+        assert_eq!(last.into_inner().unwrap(), Some((4, 8)));
         assert_eq!((of(&costs, "dying").len(), of(&costs, "direct").len()), (1, 2));
         let told = costs.warnings.iter().find(|warning| warning.starts_with("dying failed at"));
         assert!(told.is_some_and(|told| told.contains("64 x 64 B")), "{:?}", costs.warnings);

@@ -1,0 +1,21 @@
+//! Who is told how far a comparison has come, and may break it off.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+/// Where a comparison stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<'a> {
+    /// Steps that are finished.
+    pub done: usize,
+    /// Steps in all.
+    pub total: usize,
+    /// What is being done, e.g. `setns, bulk 1 stream up`.
+    pub what: &'a str,
+    /// How long the rest will take, if that can be told.
+    pub left: Option<Duration>,
+}
+
+/// Hears of each step, from whichever thread has come to it. When it breaks, what is being done is
+/// brought to its end and nothing else is begun: what has been found by then is the result.
+pub type Teller<'a> = &'a (dyn Fn(&Step<'_>) -> ControlFlow<()> + Sync);
