@@ -1,10 +1,12 @@
 //! What is to be measured: a workload, and through what.
 
-use super::ready;
 use std::time::Duration;
 
 /// Bytes of a request, and of its reply, where the workload is about connections rather than bytes.
 pub const SMALL_REQUEST: usize = 64;
+
+/// How long a relay that was started just now may take to its first link.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Which way bulk bytes travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +113,7 @@ impl Plan {
             workload,
             window: Duration::from_secs(3),
             warmup: Duration::from_millis(500),
-            patience: ready::PATIENCE,
+            patience: PATIENCE,
             peer: "direct".to_owned(),
             round: 1,
         }

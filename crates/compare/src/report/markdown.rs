@@ -220,17 +220,11 @@ mod tests {
     use super::*;
     use crate::load::report::Measurement;
     use crate::report::lines;
-
-    fn measurement(subject: &str, workload: &str, figures: &str) -> Measurement {
-        let line = format!(
-            r#"{{"subject":"{subject}","workload":"{workload}","round":1,"meter":"none","seconds":1.0,"figures":{{{figures}}}}}"#
-        );
-        serde_json::from_str(&line).expect("a measurement")
-    }
+    use crate::report::sample::measurement;
 
     fn bulk(subject: &str, cpu: f64) -> Measurement {
         let figures = format!(r#""cpu_seconds_per_gb":{cpu}"#);
-        measurement(subject, "bulk 1 stream up", &figures)
+        measurement(subject, "bulk 1 stream up", 1, &figures)
     }
 
     #[test]

@@ -36,12 +36,10 @@ fn joined(mut whole: Comparison, part: Comparison) -> Comparison {
 mod tests {
     use super::*;
     use crate::report::lines;
+    use crate::report::sample::measurement;
 
     fn part(subject: &str, workload: &str, warning: &str) -> Comparison {
-        let line = format!(
-            r#"{{"subject":"{subject}","workload":"{workload}","round":1,"meter":"none","seconds":1.0,"figures":{{}}}}"#
-        );
-        let measurement = serde_json::from_str(&line).expect("a measurement");
+        let measurement = measurement(subject, workload, 1, "");
         let warnings = vec![warning.to_owned()];
         Comparison { seconds: 2.0, warnings, ..lines::comparison(vec![measurement]) }
     }

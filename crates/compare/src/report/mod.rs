@@ -25,6 +25,8 @@ pub mod lines;
 pub mod markdown;
 pub mod merge;
 pub mod progress;
+#[cfg(test)]
+mod sample;
 pub mod stats;
 pub mod table;
 

@@ -1,13 +1,10 @@
 use super::*;
 use crate::load::report::Measurement;
-use crate::report::lines;
+use crate::report::{lines, sample};
 
 fn measurement(peer: &str, round: u32, gbit: f64, cpu: f64) -> Measurement {
-    let line = format!(
-        "{{\"subject\":\"{peer}\",\"workload\":\"bulk\",\"round\":{round},\"meter\":\"cgroup v2\",\"seconds\":1.0,\
-         \"figures\":{{\"gbit_per_second\":{gbit},\"cpu_seconds_per_gb\":{cpu},\"bytes\":64}}}}"
-    );
-    serde_json::from_str(&line).expect("a measurement")
+    let figures = format!(r#""gbit_per_second":{gbit},"cpu_seconds_per_gb":{cpu},"bytes":64"#);
+    sample::measurement(peer, "bulk", round, &figures)
 }
 
 fn lay_out(all: &[Measurement]) -> String {
