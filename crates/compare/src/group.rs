@@ -6,7 +6,7 @@
 //! processes (ours, mostly) may not hand out controllers.
 //!
 //! A group goes when its value does, and with it every process that is in it by then: what a relay has left behind is
-//! ended, and nothing else. Only a kill(1) -9 of this program leaves directories; their names carry its process id,
+//! ended, and nothing else. Only a kill(1) -9 or -HUP of this program leaves directories; their names carry its process id,
 //! and the next one sweeps those away that are empty.
 //!
 //! Where no group can be made, the meter asks /proc for the process and its descendants instead, and each measurement

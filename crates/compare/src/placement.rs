@@ -8,6 +8,8 @@
 //! All of it is put back at the end, for programs of other people as well.
 
 use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use nix::sched::{sched_getaffinity, sched_setaffinity, CpuSet};
 use nix::unistd::Pid;
@@ -40,7 +42,7 @@ impl Placement {
     /// Moves this thread to the load's CPU, and the threads of `relays` to theirs, as far as that is allowed.
     #[must_use]
     pub fn apply(self, relays: impl IntoIterator<Item = u32>) -> Pinned {
-        let mut pinned = Pinned { before: Vec::new() };
+        let pinned = Pinned::new();
         pinned.pin(Pid::from_raw(0), self.load);
         for pid in relays {
             let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { continue };
@@ -51,29 +53,59 @@ impl Placement {
     }
 }
 
+/// A thread that was moved.
+#[derive(Debug, Clone, Copy)]
+struct Moved {
+    /// For which [`Pinned`].
+    by: u64,
+    thread: Pid,
+    before: CpuSet,
+}
+
+/// All that are not back yet.
+static MOVED: Mutex<Vec<Moved>> = Mutex::new(Vec::new());
+
 /// Threads that are where they were put for as long as this lives.
 #[derive(Debug)]
 pub struct Pinned {
-    before: Vec<(Pid, CpuSet)>,
+    number: u64,
 }
 
 impl Pinned {
-    fn pin(&mut self, thread: Pid, cpu: usize) {
+    fn new() -> Self {
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        Self { number: COUNTER.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    fn pin(&self, thread: Pid, cpu: usize) {
         let mut set = CpuSet::new();
         let Ok(before) = sched_getaffinity(thread) else { return };
+        let mut moved = MOVED.lock().unwrap_or_else(PoisonError::into_inner);
         if set.set(cpu).and_then(|()| sched_setaffinity(thread, &set)).is_ok() {
-            self.before.push((thread, before));
+            moved.push(Moved { by: self.number, thread, before });
         }
     }
 }
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        for (thread, before) in &self.before {
-            // It may have ended.
-            let _ = sched_setaffinity(*thread, before);
-        }
+        put_back(|moved| moved.by == self.number);
     }
+}
+
+/// Puts back all threads of others that are still where they were put: for a program that is about to exit without
+/// dropping anything.
+pub fn end_all() {
+    put_back(|moved| moved.thread != Pid::from_raw(0));
+}
+
+fn put_back(is_meant: impl Fn(&Moved) -> bool) {
+    let mut moved = MOVED.lock().unwrap_or_else(PoisonError::into_inner);
+    for one in moved.iter().filter(|one| is_meant(one)) {
+        // It may have ended.
+        let _ = sched_setaffinity(one.thread, &one.before);
+    }
+    moved.retain(|one| !is_meant(one));
 }
 
 /// The CPUs that this thread may use.
@@ -128,6 +160,10 @@ mod tests {
         assert_eq!((sched_getaffinity(pid).unwrap(), allowed()), (one, vec![cpu]));
         drop(pinned);
         assert_eq!((sched_getaffinity(pid).unwrap(), allowed()), before);
+        std::mem::forget(Placement { load: cpu, relays: cpu }.apply([child.id()]));
+        assert_eq!(sched_getaffinity(pid).unwrap(), one);
+        end_all();
+        assert_eq!(sched_getaffinity(pid).unwrap(), before.0);
         drop(child.stdin.take());
         child.wait().unwrap();
     }

@@ -1,9 +1,10 @@
 //! `nsplice compare`: the backends side by side.
 //!
 //! What is found out, and how it looks, is `nsplice-compare`'s. Here it gets its files and its
-//! signals: what can be refused is refused before minutes are spent, a first Ctrl-C or SIGTERM ends
-//! the comparison with what there is by then, a second one ends the program wherever it is, and
-//! results go to standard output while progress goes to standard error.
+//! signals: what can be refused is refused before minutes are spent, a first Ctrl-C, SIGQUIT or
+//! SIGTERM ends the comparison with what there is by then, a second one ends the program wherever it
+//! is, and results go to standard output while progress goes to standard error. SIGHUP keeps its own
+//! effect, so nohup works.
 //!
 //! Signals are awaited by a thread of their own, since a step may take seconds. It starts after the
 //! stage has been opened: who is not root must be alone in the process until then.
@@ -20,13 +21,13 @@ use std::{process, thread};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::Signal;
 use nsplice_backend::BackendError;
-use nsplice_compare::group;
 use nsplice_compare::model::Comparison;
 use nsplice_compare::report::progress::Progress;
 use nsplice_compare::report::{change, html, json, table};
 use nsplice_compare::run::CompareError;
 use nsplice_compare::stage::{Stage, StageError};
 use nsplice_compare::teller::Step;
+use nsplice_compare::{group, placement};
 use nsplice_relay::open::describe;
 
 use crate::exit::Exit;
@@ -70,7 +71,7 @@ impl ComparingError {
 
 /// Compares, answers, and says by the exit code whether it was broken off.
 pub(crate) fn run(request: &CompareRequest) -> Result<Exit, Failure> {
-    let signals = Signals::block(&[Signal::SIGINT, Signal::SIGTERM])
+    let signals = Signals::block(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT])
         .map_err(Failure::system("collect signals"))?;
     let older = request.older.as_deref().map(json::read).transpose().map_err(comparing)?;
     let page = request.page.as_deref().map(Page::open).transpose()?;
@@ -143,8 +144,10 @@ impl Watch {
         }
     }
 
-    /// Ends the program at once. The kernel ends the children with it; control groups are ours.
+    /// Ends the program at once. The kernel ends the children with it; control groups are ours, and
+    /// so are the CPUs that relays of others were put on.
     fn abandon(&self, signal: Signal) -> ! {
+        placement::end_all();
         group::end_all();
         // Whoever shows progress may be held up by a terminal that has stopped.
         if let Ok(mut progress) = self.progress.try_lock() {
