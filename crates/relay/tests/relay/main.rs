@@ -17,6 +17,7 @@ mod shell;
 mod bytes;
 mod children;
 mod faults;
+mod files;
 mod half_close;
 mod handover;
 mod heaps;
