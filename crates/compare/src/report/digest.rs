@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::stats::Spread;
 use crate::load::latency::Quantile;
 use crate::load::report::{Better, Figure, Measurement};
-use crate::model::{Comparison, SubjectKind};
+use crate::model::{Comparison, SubjectFacts, SubjectKind};
 
 pub use headline::{headlines, Headline};
 pub use ratio::{is_stand_in, By, Ratio};
@@ -88,9 +88,7 @@ pub struct Told {
 /// All cases of a comparison.
 #[must_use]
 pub fn cases(comparison: &Comparison) -> Vec<Case<'_>> {
-    let mut subjects: Vec<(&str, SubjectKind)> =
-        comparison.subjects.iter().map(|s| (s.name.as_str(), s.kind)).collect();
-    subjects.sort_by_key(|(_, kind)| rank(*kind));
+    let subjects = in_order_of_rows(&comparison.subjects);
     let mut cases: Vec<Case<'_>> =
         in_order(comparison.measurements.iter().map(|m| m.workload.as_str()))
             .into_iter()
@@ -100,13 +98,17 @@ pub fn cases(comparison: &Comparison) -> Vec<Case<'_>> {
     cases
 }
 
-/// Where rows of this kind come; among equals the order of the comparison is kept.
-pub(super) fn rank(kind: SubjectKind) -> u8 {
-    match kind {
+/// `subjects` in the order of rows: the yardsticks first, then as the comparison has them.
+pub(super) fn in_order_of_rows<'a>(
+    subjects: impl IntoIterator<Item = &'a SubjectFacts>,
+) -> Vec<(&'a str, SubjectKind)> {
+    let mut subjects: Vec<_> = subjects.into_iter().map(|s| (s.name.as_str(), s.kind)).collect();
+    subjects.sort_by_key(|(_, kind)| match kind {
         SubjectKind::Direct => 0,
         SubjectKind::Floor => 1,
         SubjectKind::Backend | SubjectKind::Command | SubjectKind::Peer => 2,
-    }
+    });
+    subjects
 }
 
 /// Each of `names` once, in the order in which they first appear.

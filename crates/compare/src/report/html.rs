@@ -22,7 +22,7 @@ use std::fmt::Write as _;
 
 use super::digest::{self, Case, DISTURBED};
 use super::stats::WIDE;
-use crate::model::{Comparison, SubjectKind};
+use crate::model::Comparison;
 use markup::Text;
 
 /// Colours, sizes and the rules for narrow screens, dark rooms and paper.
@@ -111,7 +111,8 @@ fn write_glance(page: &mut String, comparison: &Comparison, cases: &[Case<'_>]) 
         );
     }
     page.push_str("</tr></thead>\n<tbody>\n");
-    for (name, kind) in in_order_of_rows(comparison) {
+    let not_left_out = comparison.subjects.iter().filter(|s| s.missing.is_none());
+    for (name, kind) in digest::in_order_of_rows(not_left_out) {
         let class = if kind.is_yardstick() { " class=\"yardstick\"" } else { "" };
         let _ = write!(page, "<tr{class}><th scope=\"row\">{}</th>", Text(name));
         if behaviours {
@@ -152,18 +153,6 @@ fn write_glance(page: &mut String, comparison: &Comparison, cases: &[Case<'_>]) 
 
 /// The word at the best of a column.
 const BEST: &str = "<span class=\"best\">best</span>";
-
-/// Subjects that were not left out, the yardsticks first.
-fn in_order_of_rows(comparison: &Comparison) -> Vec<(&str, SubjectKind)> {
-    let mut subjects: Vec<(&str, SubjectKind)> = comparison
-        .subjects
-        .iter()
-        .filter(|s| s.missing.is_none())
-        .map(|s| (s.name.as_str(), s.kind))
-        .collect();
-    subjects.sort_by_key(|(_, kind)| digest::rank(*kind));
-    subjects
-}
 
 fn write_setting(page: &mut String, comparison: &Comparison) {
     page.push_str(

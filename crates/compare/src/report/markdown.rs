@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use super::digest::{self, in_order, By, Case, Section, NEVER_CALM};
 use crate::load::report::Figure;
-use crate::model::{Comparison, Passed, SubjectKind};
+use crate::model::{Comparison, Passed};
 use crate::subject::{DIRECT, FLOOR};
 
 /// `comparison` in Markdown: a paragraph that says where it was made, then the tables.
@@ -17,9 +17,14 @@ use crate::subject::{DIRECT, FLOOR};
 pub fn render(comparison: &Comparison) -> String {
     let cases = digest::cases(comparison);
     let mut text = origin(comparison);
-    write_costs(&mut text, "costs", &rows(&cases, costs), &[By::BestRival, By::Row(FLOOR)]);
+    let subjects: Vec<&str> = digest::in_order_of_rows(&comparison.subjects)
+        .into_iter()
+        .map(|(name, _)| name)
+        .filter(|name| !digest::is_stand_in(name))
+        .collect();
     let all = [By::BestRival, By::Row(FLOOR), By::Row(DIRECT)];
-    write_costs(&mut text, "speed", &rows(&cases, speed), &all);
+    write_figures(&mut text, "costs", &rows(&cases, costs), &subjects, &all[..2]);
+    write_figures(&mut text, "speed", &rows(&cases, speed), &subjects, &all);
     write_stand_ins(&mut text, &cases);
     write_behaviours(&mut text, comparison);
     text
@@ -85,21 +90,16 @@ fn origin(comparison: &Comparison) -> String {
     format!("Taken {}.\n", parts.join("; "))
 }
 
-/// Writes a table of `rows`, with a column for each subject and for each of `quotients`.
-fn write_costs(text: &mut String, title: &str, rows: &[Line<'_, '_>], quotients: &[By<'_>]) {
-    let told = rows.iter().flat_map(|(case, figure)| {
-        case.rows
-            .iter()
-            .filter(|row| row.told(*figure).is_some())
-            .map(|row| (row.subject, row.kind))
-    });
-    let mut subjects: Vec<(&str, SubjectKind)> = Vec::new();
-    for one in told.filter(|(name, _)| !digest::is_stand_in(name)) {
-        if !subjects.contains(&one) {
-            subjects.push(one);
-        }
-    }
-    subjects.sort_by_key(|(_, kind)| digest::rank(*kind));
+/// Writes a table of `rows`, with a column for each of `subjects` that was measured and for each of `quotients`.
+fn write_figures(
+    text: &mut String,
+    title: &str,
+    rows: &[Line<'_, '_>],
+    subjects: &[&str],
+    quotients: &[By<'_>],
+) {
+    let is_told = |name: &&&str| rows.iter().any(|line| !cell(line, name).is_empty());
+    let subjects: Vec<&str> = subjects.iter().filter(is_told).copied().collect();
     if subjects.is_empty() {
         return;
     }
@@ -109,16 +109,16 @@ fn write_costs(text: &mut String, title: &str, rows: &[Line<'_, '_>], quotients:
     };
     let columns: Vec<(By<'_>, String)> = quotients
         .iter()
-        .filter_map(|&by| Some((by, rows.iter().find_map(|row| ratio(row, by))?.0)))
+        .filter_map(|&by| Some((by, rows.iter().find_map(|line| ratio(line, by))?.0)))
         .collect();
-    let names = subjects.iter().map(|(name, _)| *name);
-    write_head(text, title, names.clone().chain(columns.iter().map(|(_, label)| label.as_str())));
-    for row in rows {
-        let cells = names.clone().map(|name| cell(row, name));
+    let labels = columns.iter().map(|(_, label)| label.as_str());
+    write_head(text, title, subjects.iter().copied().chain(labels));
+    for line in rows {
+        let cells = subjects.iter().map(|name| cell(line, name));
         let shares = columns.iter().map(|(by, _)| {
-            ratio(row, *by).map_or_else(String::new, |(_, share)| format!("{share:.2}"))
+            ratio(line, *by).map_or_else(String::new, |(_, share)| format!("{share:.2}"))
         });
-        write_row(text, &label(row), cells.chain(shares));
+        write_row(text, &label(line), cells.chain(shares));
     }
 }
 
@@ -142,21 +142,20 @@ fn cell((case, figure): &Line<'_, '_>, subject: &str) -> String {
 fn write_stand_ins(text: &mut String, cases: &[Case<'_>]) {
     let names = cases.iter().flat_map(|case| &case.rows).map(|row| row.subject);
     for name in in_order(names.filter(|name| digest::is_stand_in(name))) {
-        let mut has_head = false;
-        for line in rows(cases, standing_in) {
-            let (case, figure) = line;
-            let Some(ratio) = case.ratios().into_iter().find(|ratio| ratio.of == name) else {
-                continue;
-            };
-            let (By::Row(original), Some((share, _))) = (ratio.by, ratio.quotients.get(&figure))
-            else {
-                continue;
-            };
-            if !std::mem::replace(&mut has_head, true) {
-                write_head(text, "by that name", [name, original, ratio.label.as_str()]);
-            }
-            let cells = [cell(&line, name), cell(&line, original), format!("{share:.2}")];
-            write_row(text, &label(&line), cells);
+        let compared: Vec<_> = rows(cases, standing_in)
+            .into_iter()
+            .filter_map(|line| {
+                let ratio = line.0.ratios().into_iter().find(|ratio| ratio.of == name)?;
+                let share = ratio.quotients.get(&line.1)?.0;
+                let By::Row(original) = ratio.by else { return None };
+                Some((line, original, ratio.label, share))
+            })
+            .collect();
+        let Some((_, original, label_of_ratio, _)) = compared.first() else { continue };
+        write_head(text, "by that name", [name, original, label_of_ratio.as_str()]);
+        for (line, original, _, share) in &compared {
+            let cells = [cell(line, name), cell(line, original), format!("{share:.2}")];
+            write_row(text, &label(line), cells);
         }
     }
 }
