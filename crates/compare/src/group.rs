@@ -6,8 +6,8 @@
 //! processes (ours, mostly) may not hand out controllers.
 //!
 //! A group goes when its value does, and with it every process that is in it by then: what a relay has left behind is
-//! ended, and nothing else. Only a kill(1) -9 or -HUP of this program leaves directories; their names carry its process id,
-//! and the next one sweeps those away that are empty.
+//! ended, and nothing else. Only a kill(1) -9 or -HUP of this program leaves directories; their names carry its
+//! process id, and the next one sweeps those away that are empty.
 //!
 //! Where no group can be made, the meter asks /proc for the process and its descendants instead, and each measurement
 //! says so.
@@ -60,7 +60,7 @@ impl Group {
     /// When there are no control groups, or none that we may make.
     pub fn make(name: &str) -> Result<Self, NoGroup> {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
-        let parents = parents_here();
+        let parents = hierarchies_here();
         if parents.is_empty() {
             return Err(NoGroup::NoHierarchy);
         }
@@ -150,7 +150,7 @@ pub fn join(directory: &Path, pid: u32) -> io::Result<()> {
 pub fn end_all() {
     let ours = format!("{PREFIX}{}-", std::process::id());
     let is_ours = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&ours);
-    let entries = parents_here().into_iter().filter_map(|parent| fs::read_dir(parent).ok());
+    let entries = hierarchies_here().into_iter().filter_map(|parent| fs::read_dir(parent).ok());
     let directories = entries.flat_map(|entries| entries.flatten().filter(is_ours));
     drop(Group { directories: directories.map(|entry| entry.path()).collect() });
 }
@@ -177,8 +177,9 @@ fn companion(mounts: &str, group: &Path) -> Option<PathBuf> {
     name(&cpu, &memory).or_else(|| name(&memory, &cpu)).filter(|found| found != group)
 }
 
-/// Where groups are made on this machine.
-fn parents_here() -> Vec<PathBuf> {
+/// The directories in which groups are made on this machine: one, or one for CPU and one for memory.
+#[must_use]
+pub fn hierarchies_here() -> Vec<PathBuf> {
     let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
     parents(&mounts, |root| fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default())
 }

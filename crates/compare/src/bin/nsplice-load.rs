@@ -3,6 +3,7 @@
 //! `scripts/soak` keeps a relay busy with it; `scripts/bench-peers` starts programs with it and lays out what it has
 //! measured together with comparisons.
 
+use nsplice_compare::group;
 use nsplice_compare::load::args::{self, Command, Setting};
 use nsplice_compare::load::dialer::Dialer;
 use nsplice_compare::load::failure::Failure;
@@ -37,6 +38,11 @@ fn run() -> Result<(), Failure> {
         Command::Ports(count) => {
             let words: Vec<String> = ports::free(count)?.iter().map(u16::to_string).collect();
             say(&format!("{}\n", words.join(" ")))
+        }
+        Command::Hierarchies => {
+            let lines =
+                group::hierarchies_here().into_iter().map(|path| format!("{}\n", path.display()));
+            say(&lines.collect::<String>())
         }
         Command::Merge(paths) => {
             let all = paths.iter().map(|path| comparison(path)).collect::<Result<Vec<_>, _>>()?;

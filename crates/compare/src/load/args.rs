@@ -33,6 +33,7 @@ for all of these:
     --warmup S            unmeasured time before it (0.5)
 
   nsplice-load ports N         print N free TCP ports of 127.0.0.1, outside the range of outgoing connections
+  nsplice-load hierarchies     print the directories in which control groups are made, a line each
   nsplice-load merge FILE...   print comparisons (.json) and measurements (.jsonl, the lines of the above) as one comparison
   nsplice-load table FILE      print a comparison or measurements side by side
   nsplice-load markdown FILE   print the same as tables of Markdown, for a document
@@ -57,6 +58,8 @@ pub enum Command {
     Measure(Plan, Box<Setting>),
     /// Find free ports.
     Ports(usize),
+    /// Find the directories of control groups.
+    Hierarchies,
     /// Make one comparison of several.
     Merge(Vec<PathBuf>),
     /// Print measurements side by side.
@@ -111,6 +114,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Failur
     let rest: Vec<String> = words.collect();
     match verb.as_str() {
         "ports" => Ok(Command::Ports(number("ports", &only(&verb, rest)?, 1, 1000)?)),
+        "hierarchies" if rest.is_empty() => Ok(Command::Hierarchies),
+        "hierarchies" => Err(Failure::Usage("hierarchies takes no arguments".to_owned())),
         "table" => Ok(Command::Table(PathBuf::from(only(&verb, rest)?))),
         "markdown" => Ok(Command::Markdown(PathBuf::from(only(&verb, rest)?))),
         "merge" if rest.is_empty() => Err(Failure::Usage("merge takes files".to_owned())),
@@ -118,7 +123,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Failur
         "bulk" | "pingpong" | "connect" | "start" => plan(&verb, Options::read(rest)?)
             .map(|(plan, setting)| Command::Measure(plan, Box::new(setting))),
         other => Err(Failure::Usage(format!(
-            "{other:?} is not one of bulk, pingpong, connect, start, ports, merge, table, markdown"
+            "{other:?} is not one of bulk, pingpong, connect, start, ports, hierarchies, merge, table, \
+             markdown"
         ))),
     }
 }
@@ -308,6 +314,7 @@ mod tests {
     #[test]
     fn other_verbs() {
         assert_eq!(parse_line("ports 2").ok(), Some(Command::Ports(2)));
+        assert_eq!(parse_line("hierarchies").ok(), Some(Command::Hierarchies));
         assert_eq!(parse_line("table x").ok(), Some(Command::Table(PathBuf::from("x"))));
         assert_eq!(parse_line("markdown x").ok(), Some(Command::Markdown(PathBuf::from("x"))));
         let two = vec![PathBuf::from("x"), PathBuf::from("y")];
@@ -331,6 +338,7 @@ mod tests {
         assert!(refusal("start --relay 127.0.0.1:7").contains("--relay is not an option of start"));
         assert!(refusal("bulk --program socat").contains("--program is not an option of bulk"));
         assert!(refusal("merge").contains("takes files"));
+        assert!(refusal("hierarchies x").contains("no arguments"));
         assert!(refusal("ports").contains("one argument"));
     }
 }
