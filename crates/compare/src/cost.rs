@@ -11,6 +11,7 @@ mod contender;
 mod schedule;
 
 use std::collections::BTreeSet;
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use crate::load::failure::Failure;
@@ -43,7 +44,7 @@ pub struct Costs {
 /// Measures `contenders` on `stage`. `tell` hears of each measurement before it is made.
 ///
 /// # Errors
-/// When the stage's origin cannot listen. What a contender fails at is a warning.
+/// When the stage's origin cannot listen to begin with. What a contender fails at is a warning.
 pub fn run(
     stage: &Stage,
     contenders: &[Contender<'_>],
@@ -62,11 +63,14 @@ pub fn run(
             }
         }
     }
+    if choices.families.contains(&Family::Idle) {
+        warnings.extend(schedule::few_idle_links());
+    }
     let pinned = placement.map(|placement| pin(placement, &fit));
     let schedule = Schedule::make(choices, &fit);
     let mut course =
         Course { stage, schedule, measurements: Vec::new(), failures: Failures::default() };
-    course.run(tell)?;
+    course.run(tell);
     drop(pinned);
 
     let Course { measurements, failures, .. } = course;
@@ -92,6 +96,14 @@ fn origin(stage: &Stage) -> Result<Listening, Failure> {
         .map_err(|e| Failure::system(format!("listen on {address} inside {}", stage.target()), e))
 }
 
+/// The same, and a copy to be given away.
+fn twice(stage: &Stage) -> Result<(Listening, TcpListener), Failure> {
+    let origin = origin(stage)?;
+    let copy =
+        origin.try_clone().map_err(|e| Failure::system("have the origin's listener twice", e))?;
+    Ok((origin, copy))
+}
+
 struct Course<'a> {
     stage: &'a Stage,
     schedule: Schedule<'a>,
@@ -100,7 +112,8 @@ struct Course<'a> {
 }
 
 impl Course<'_> {
-    fn run(&mut self, tell: Teller<'_>) -> Result<(), Failure> {
+    /// Makes one measurement after the other. Where the origin cannot listen any more, what has been measured stays.
+    fn run(&mut self, tell: Teller<'_>) {
         let begun = Instant::now();
         let total = self.schedule.turns.len();
         let planned: Duration = self.schedule.turns.iter().map(|turn| turn.expected).sum();
@@ -121,16 +134,18 @@ impl Course<'_> {
             subject.clone_into(&mut plan.peer);
             (plan.round, plan.window, plan.warmup) = (turn.round, turn.window, turn.warmup);
             plan.patience = PATIENCE;
-            let origin = origin(self.stage)?;
-            let listener = origin
-                .try_clone()
-                .map_err(|e| Failure::system("have the origin's listener twice", e))?;
+            let (_origin, listener) = match twice(self.stage) {
+                Ok(both) => both,
+                Err(failure) => {
+                    self.failures.sentences.push(format!("The rest was not measured: {failure}."));
+                    break;
+                }
+            };
             match load::measure(&plan, &turn.contender.dialer, listener, &turn.contender.meter) {
                 Ok(measurement) => self.measurements.push(measurement),
                 Err(failure) => self.failures.add(subject, &workload, &failure),
             }
         }
-        Ok(())
     }
 }
 

@@ -74,10 +74,10 @@ pub(crate) fn run(request: &CompareRequest) -> Result<Exit, Failure> {
     let signals = Signals::block(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT])
         .map_err(Failure::system("collect signals"))?;
     let older = request.older.as_deref().map(json::read).transpose().map_err(comparing)?;
-    let page = request.page.as_deref().map(Page::open).transpose()?;
-
     let stage = Stage::open(request.comparison.scenery.clone());
     let stage = stage.map_err(|error| comparing(CompareError::Stage(error)))?;
+    // Not before it is known that something will be written.
+    let page = request.page.as_deref().map(Page::open).transpose()?;
     let watch = Watch::start(signals).map_err(Failure::system("start a thread"))?;
     let tell = |step: &Step<'_>| {
         lock(&watch.progress).show(step, Instant::now());

@@ -186,10 +186,7 @@ impl Idle {
     }
 
     fn workload(self) -> Workload {
-        // Both ends of a link are ours, and not everybody may have as many descriptors as that takes.
-        let most = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, hard)| hard) / 2;
-        let most = usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(128).max(1);
-        Workload::Idle { links: IDLE_LINKS.min(most), opening: self.opening }
+        Workload::Idle { links: idle_links(descriptors()), opening: self.opening }
     }
 
     /// Memory settles before and after; then the window.
@@ -208,6 +205,29 @@ impl Idle {
             expected: opening + self.window * 2,
         }
     }
+}
+
+/// As many descriptors as we may have.
+fn descriptors() -> u64 {
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, hard)| hard)
+}
+
+/// As many idle links as can be had with so many `descriptors`: both ends of a link are ours.
+pub(super) fn idle_links(descriptors: u64) -> usize {
+    let most = usize::try_from(descriptors / 2).unwrap_or(usize::MAX);
+    most.saturating_sub(128).clamp(1, IDLE_LINKS)
+}
+
+/// A warning if there are so few idle links that their memory says little.
+pub(super) fn few_idle_links() -> Option<String> {
+    let (descriptors, links) = (descriptors(), idle_links(descriptors()));
+    (links < IDLE_LINKS).then(|| {
+        format!(
+            "The limit of {descriptors} descriptors leaves {links} idle links at most where \
+             {IDLE_LINKS} are wanted, so what one takes in memory is coarse; a higher hard limit \
+             (ulimit -n) would help."
+        )
+    })
 }
 
 /// What a workload takes besides its window: a listener, a first round trip, and the opening of its links.

@@ -50,6 +50,12 @@ fn subjects_alternate_and_idle_comes_first() {
 }
 
 #[test]
+fn few_descriptors_give_few_idle_links() {
+    let links = [0, 256, 1024, 4256, u64::MAX].map(schedule::idle_links);
+    assert_eq!(links, [1, 1, 384, 2000, 2000]);
+}
+
+#[test]
 fn the_whole_keeps_to_its_time() {
     let all = contenders();
     let fit: Vec<_> = all.iter().zip(LINK).collect();

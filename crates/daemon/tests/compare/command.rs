@@ -148,8 +148,11 @@ fn words_that_make_no_sense_are_refused_with_a_sentence() {
 
 #[test]
 fn what_cannot_be_had_is_told_before_anything_is_measured() {
-    let output = Run::new("pid/4194305").output();
+    let directory = TempDir::new().unwrap();
+    let page = directory.path().join("page.html");
+    let output = Run::new(&format!("pid/4194305 --report {}", page.display())).output();
     assert_eq!(output.status.code(), Some(7), "{}", said(&output));
+    assert!(!page.exists(), "a page about nothing");
     for words in ["--report /proc/page.html", "--compare /proc/none.json", "--compare /proc/mounts"]
     {
         let output = Run::new(words).output();

@@ -172,3 +172,25 @@ fn a_group_that_does_not_count_is_refused() {
         assert!(matches!(refused, Err(Failure::Usage(_))), "{refused:?}");
     });
 }
+
+#[test]
+fn what_has_been_measured_stays_when_the_origin_cannot_listen_any_more() {
+    if !require_root_or_userns("what_has_been_measured_stays") {
+        return;
+    }
+    on_a_thread(|| {
+        let stage = Stage::open(scenery(None)).unwrap();
+        let taken = Mutex::new(None);
+        let costs =
+            cost::run(&stage, &[Contender::direct(&stage)], &short(&[Family::Requests]), &|step| {
+                if step.done == 2 {
+                    *taken.lock().unwrap() = Some(stage.listen(stage.origin(), 1).unwrap());
+                }
+                ControlFlow::Continue(())
+            });
+        let costs = costs.unwrap();
+        assert_eq!(of(&costs, "direct").len(), 2);
+        let told = costs.warnings.iter().any(|w| w.starts_with("The rest was not measured: "));
+        assert!(told, "{:?}", costs.warnings);
+    });
+}
