@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 use std::thread;
 
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use tempfile::tempdir;
 
 use super::*;
@@ -42,28 +45,29 @@ fn a_named_pipe_is_made_and_removed() {
 #[test]
 fn one_end_of_a_named_pipe_waits_for_the_other() {
     let directory = tempdir().unwrap();
-    let path = directory.path().join("fifo");
-    let named = address(Keyword::Pipe, &path);
-    drop(opened(&with(named.clone(), Opt::UnlinkClose, Value::Flag(false)), Way::Both));
+    let (written, read) = (fifo(directory.path(), "written"), fifo(directory.path(), "read"));
 
-    let mut writer = opener(&named, Way::Write, &context()).unwrap();
+    let mut writer = opener(&address(Keyword::Pipe, &written), Way::Write, &context()).unwrap();
     let mut attempt = writer.open(None);
     assert!(matches!(attempt.advance(Wake::START), Progress::Waiting));
     assert!(matches!(attempt.advance(Wake::START), Progress::Pending));
-    let reader = thread::spawn({
-        let path = path.clone();
-        move || fs::read_to_string(path).unwrap()
-    });
+    let reader = thread::spawn(move || fs::read_to_string(written).unwrap());
     let source = attempt.source().unwrap();
     poll(&mut [PollFd::new(source, PollFlags::POLLIN)], PollTimeout::NONE).unwrap();
     let Progress::Open(upstream) = attempt.advance(Wake::START) else { panic!("still waiting") };
     Link::of(upstream).write("through");
     assert_eq!(reader.join().unwrap(), "through", "dropping all of the link is its end");
 
-    let writer = thread::spawn(move || fs::write(path, "the other way").unwrap());
-    assert_eq!(
-        opened(&address(Keyword::Gopen, named.parameters[0].clone()), Way::Read).rest(),
-        "the other way"
-    );
+    let gopen = address(Keyword::Gopen, &read);
+    let writer = thread::spawn(move || fs::write(read, "the other way").unwrap());
+    assert_eq!(opened(&gopen, Way::Read).rest(), "the other way");
     writer.join().unwrap();
+}
+
+/// A FIFO that no end of has been opened yet. One that has been is no such thing even after it was
+/// closed: programs of other tests may still be between fork and exec, and have copies till then.
+fn fifo(directory: &Path, name: &str) -> PathBuf {
+    let path = directory.join(name);
+    mkfifo(&path, Mode::S_IRWXU).unwrap();
+    path
 }
