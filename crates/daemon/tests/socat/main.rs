@@ -30,6 +30,7 @@ mod exhaustion;
 mod identity;
 mod kubelet;
 mod later;
+mod numbers;
 mod readers;
 mod scale;
 mod table;

@@ -27,7 +27,7 @@ use crate::language::{Address, Keyword, Opt};
 use super::exported::variables;
 use super::identity::Identity;
 use super::words::split;
-use super::{copy, failed, nothing, refused, strerror};
+use super::{copy, failed, refused, strerror};
 
 /// The shell of SYSTEM, that of system(3).
 const SHELL: &str = "/bin/sh";
@@ -166,26 +166,29 @@ impl Recipe {
             command.stderr(copy(output.as_fd())?);
         }
         let mut places = Vec::new();
-        let mut placeholders = Vec::new();
         for (end, number) in [input, output].into_iter().zip(self.numbers) {
             match (end, number) {
                 (None, _) => {}
                 (Some(end), 0) => drop(command.stdin(end)),
                 (Some(end), 1) => drop(command.stdout(end)),
                 (Some(end), 2) => drop(command.stderr(end)),
-                (Some(end), number) => {
-                    places.push((self.out_of_the_way(&end)?, number));
-                    placeholders.push(at_least(&nothing()?, number)?);
-                }
+                (Some(end), number) => places.push((self.out_of_the_way(&end)?, number)),
             }
         }
-        let (report, reporter) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
+        let (report, made) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
             .map_err(|errno| refused("pipe()", errno))?;
+        let reporter = self.out_of_the_way(&made)?;
+        drop(made);
+        // Last: a number that is in use here is still in use when the child is started.
+        let placeholders = places
+            .iter()
+            .map(|(_, number)| at_least(&reporter, *number))
+            .collect::<Result<_, _>>()?;
         let steps = LastSteps {
             new_session: self.is_session,
             controlling_terminal: self.has_terminal,
             places,
-            report: Some(self.out_of_the_way(&reporter)?),
+            report: Some(reporter),
             ..self.identity.steps()
         };
         prepare(&mut command, steps);

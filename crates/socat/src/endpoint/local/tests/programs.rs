@@ -87,22 +87,19 @@ fn a_program_finds_an_orderly_world() {
     assert_eq!(numbers[0], numbers[2], "a session of its own");
 }
 
+/// High numbers: low ones that are in use now may be free, and taken by the start of the child, once
+/// another test has closed them.
 #[test]
 fn other_numbers_and_standard_error() {
-    let moved = with(system("cat <&7 >&9"), Opt::FdIn, Value::Number(7));
-    let moved = with(moved, Opt::FdOut, Value::Number(9));
+    let moved = exec("bash -c 'cat <&207 >&209'");
+    let moved = with(moved, Opt::FdIn, Value::Number(207));
+    let moved = with(moved, Opt::FdOut, Value::Number(209));
     for address in [moved.clone(), on(moved, Opt::Pipes)] {
         let mut link = opened(&address, Way::Both);
         link.write("moved");
         link.finish();
         assert_eq!(link.rest(), "moved");
     }
-    let low = with(exec("/no/such"), Opt::FdIn, Value::Number(3));
-    let low = with(low, Opt::FdOut, Value::Number(4));
-    assert_eq!(
-        refused(&low, Way::Both),
-        "execvp(\"/no/such\", \"/no/such\"): No such file or directory"
-    );
     assert_eq!(printed(&on(system("echo told >&2"), Opt::StderrToo)), "told\n");
 }
 
