@@ -33,6 +33,8 @@ pub(crate) struct Connecting {
     located: Located,
     candidates: Arc<[SocketAddr]>,
     next: usize,
+    /// Made ahead, for the first candidate.
+    spare: Option<Socket>,
     socket: Option<Socket>,
     failures: Vec<(SocketAddr, io::Error)>,
 }
@@ -48,9 +50,14 @@ enum Step {
 }
 
 impl Connecting {
-    /// A connection to the first of `candidates` that answers. Nothing happens yet.
-    pub(crate) fn new(located: Located, candidates: Arc<[SocketAddr]>) -> Self {
-        Self { located, candidates, next: 0, socket: None, failures: Vec::new() }
+    /// A connection to the first of `candidates` that answers, with the socket `spare` for the very
+    /// first if there is one. Nothing happens yet.
+    pub(crate) fn new(
+        located: Located,
+        candidates: Arc<[SocketAddr]>,
+        spare: Option<Socket>,
+    ) -> Self {
+        Self { located, candidates, next: 0, spare, socket: None, failures: Vec::new() }
     }
 
     /// Tries candidates until one is connected or must be waited for.
@@ -103,8 +110,12 @@ impl Connecting {
         self.socket.as_ref().map(AsFd::as_fd)
     }
 
-    fn step(&self, address: SocketAddr, destination: &Destination, home: &Home) -> Step {
-        let socket = match socket_in(&self.located, home, Domain::for_address(address)) {
+    fn step(&mut self, address: SocketAddr, destination: &Destination, home: &Home) -> Step {
+        let made = match self.spare.take() {
+            Some(spare) => Ok(spare),
+            None => socket_in(&self.located, home, Domain::for_address(address)),
+        };
+        let socket = match made {
             Ok(socket) => socket,
             Err(Unborn::Outside(errno)) => {
                 return Step::Hopeless(entry_failed(&destination.target, &self.located, errno));
@@ -222,7 +233,7 @@ mod tests {
         let closed: SocketAddr = "127.0.0.1:9".parse().unwrap();
         for (last, opens) in [(good.local_addr().unwrap(), true), (closed, false)] {
             let (listener, late, _clients) = full();
-            let mut connecting = Connecting::new(Located::Home, [late, last].into());
+            let mut connecting = Connecting::new(Located::Home, [late, last].into(), None);
             assert!(matches!(connecting.begin(&destination(), &home), Progress::Waiting));
             let nothing = Wake { readable: true, ..Wake::START };
             assert!(matches!(
@@ -253,7 +264,7 @@ mod tests {
     fn an_answer_that_comes_late_opens() {
         let home = Home::here().unwrap();
         let (listener, late, _clients) = full();
-        let mut connecting = Connecting::new(Located::Home, [late].into());
+        let mut connecting = Connecting::new(Located::Home, [late].into(), None);
         assert!(matches!(connecting.begin(&destination(), &home), Progress::Waiting));
         let _accepted = listener.accept().unwrap();
         let wake = wait(&connecting);

@@ -6,21 +6,26 @@
 //! 1. locating: only for a container whose process has ended is somebody asked;
 //! 2. resolving: only for a name;
 //! 3. connecting: see `connect.rs`.
+//!
+//! When several clients have come at once, one excursion makes the sockets of all of them. None is
+//! kept for later: a socket holds its namespace in memory, and by then the target may be elsewhere.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use nsplice_relay::{Attempt, OpenClass, OpenError, Opener, Progress, Wake};
+use socket2::{Domain, Socket};
 
 use crate::connect::Connecting;
 use crate::destination::{Destination, Host};
 use crate::error::BackendError;
-use crate::excursion::Home;
+use crate::excursion::{sockets_in, Home};
 use crate::offload::{Answer, Offloaded};
 use crate::place::{Located, Place, Whereabouts};
 use crate::process::Process;
 use crate::resolver::{resolve, Resolved};
+use crate::sys::queued;
 
 /// All that openings of one destination share.
 #[derive(Debug)]
@@ -59,6 +64,20 @@ impl Route {
         Self { backend, destination, place, home, ends }
     }
 
+    /// Sockets for the next `count` openings; none where each makes its own as cheaply, or where it
+    /// is not known yet what they are to be connected to. What fails here fails again there, and is
+    /// told there.
+    fn spares(&self, count: usize) -> Vec<Socket> {
+        let Ends::Known(candidates) = &self.ends else { return Vec::new() };
+        match (candidates.first(), self.place.locate(&self.destination.target)) {
+            (_, Whereabouts::Known(Located::Home)) => Vec::new(),
+            (Some(first), Whereabouts::Known(located)) => {
+                sockets_in(&located, &self.home, Domain::for_address(*first), count)
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// The backend's name.
     pub(crate) fn backend(&self) -> &'static str {
         self.backend
@@ -69,11 +88,13 @@ impl Route {
 #[derive(Debug)]
 pub(crate) struct Direct {
     route: Arc<Route>,
+    /// What is left of the sockets that were made for the burst that is on.
+    spares: Vec<Socket>,
 }
 
 impl Direct {
     pub(crate) fn new(route: Arc<Route>) -> Self {
-        Self { route }
+        Self { route, spares: Vec::new() }
     }
 }
 
@@ -83,7 +104,17 @@ impl Opener for Direct {
     }
 
     fn open(&mut self, _downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt> {
-        Box::new(Opening { route: Arc::clone(&self.route), stage: Stage::Fresh })
+        let stage = Stage::Fresh(self.spares.pop());
+        Box::new(Opening { route: Arc::clone(&self.route), stage })
+    }
+
+    fn begin_burst(&mut self, listener: BorrowedFd<'_>, most: usize) {
+        // The first has left the queue.
+        self.spares = self.route.spares(most.min(1 + queued(listener)));
+    }
+
+    fn end_burst(&mut self) {
+        self.spares.clear();
     }
 }
 
@@ -95,7 +126,8 @@ struct Opening {
 
 #[derive(Debug)]
 enum Stage {
-    Fresh,
+    /// With a socket for the first candidate, if one was made ahead.
+    Fresh(Option<Socket>),
     Locating(Offloaded<Result<Arc<Process>, BackendError>>),
     Resolving(Located, Offloaded<Resolved>),
     Connecting(Connecting),
@@ -103,19 +135,19 @@ enum Stage {
 }
 
 impl Opening {
-    fn locate(&mut self) -> Progress {
+    fn locate(&mut self, spare: Option<Socket>) -> Progress {
         match self.route.place.locate(&self.route.destination.target) {
-            Whereabouts::Known(located) => self.resolve(located),
+            Whereabouts::Known(located) => self.resolve(located, spare),
             Whereabouts::Asked(asked) => self.wait(Stage::Locating(asked)),
             Whereabouts::Lost(error) => Progress::Failed(error),
         }
     }
 
-    fn resolve(&mut self, located: Located) -> Progress {
+    fn resolve(&mut self, located: Located, spare: Option<Socket>) -> Progress {
         match &self.route.ends {
             Ends::Known(candidates) => {
                 let candidates = Arc::clone(candidates);
-                self.connect(located, candidates)
+                self.connect(located, candidates, spare)
             }
             Ends::Named(name) => match resolve(name, &self.route.destination) {
                 Ok(asked) => self.wait(Stage::Resolving(located, asked)),
@@ -127,8 +159,13 @@ impl Opening {
         }
     }
 
-    fn connect(&mut self, located: Located, candidates: Arc<[SocketAddr]>) -> Progress {
-        let mut connecting = Connecting::new(located, candidates);
+    fn connect(
+        &mut self,
+        located: Located,
+        candidates: Arc<[SocketAddr]>,
+        spare: Option<Socket>,
+    ) -> Progress {
+        let mut connecting = Connecting::new(located, candidates, spare);
         let progress = connecting.begin(&self.route.destination, &self.route.home);
         self.stage = Stage::Connecting(connecting);
         progress
@@ -149,9 +186,9 @@ impl Opening {
 impl Attempt for Opening {
     fn advance(&mut self, wake: Wake) -> Progress {
         match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Fresh => self.locate(),
+            Stage::Fresh(spare) => self.locate(spare),
             Stage::Locating(asked) => match asked.take() {
-                Answer::Here(Ok(process)) => self.resolve(Located::Process(process)),
+                Answer::Here(Ok(process)) => self.resolve(Located::Process(process), None),
                 Answer::Here(Err(error)) => Progress::Failed(error.into()),
                 Answer::Lost => self.unanswered("a look-up"),
                 Answer::NotYet => {
@@ -160,7 +197,7 @@ impl Attempt for Opening {
                 }
             },
             Stage::Resolving(located, asked) => match asked.take() {
-                Answer::Here(Ok(addresses)) => self.connect(located, addresses.into()),
+                Answer::Here(Ok(addresses)) => self.connect(located, addresses.into(), None),
                 Answer::Here(Err(error)) => Progress::Failed(error),
                 Answer::Lost => self.unanswered("a name look-up"),
                 Answer::NotYet => {
@@ -182,7 +219,7 @@ impl Attempt for Opening {
             Stage::Locating(asked) => Some(asked.source()),
             Stage::Resolving(_, asked) => Some(asked.source()),
             Stage::Connecting(connecting) => connecting.source(),
-            Stage::Fresh | Stage::Over => None,
+            Stage::Fresh(_) | Stage::Over => None,
         }
     }
 }

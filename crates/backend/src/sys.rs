@@ -140,6 +140,28 @@ pub fn unacknowledged(socket: BorrowedFd<'_>) -> usize {
     }
 }
 
+/// Clients in the queue of `listener`, their handshakes complete (`sk_ack_backlog`, which TCP_INFO
+/// has in `tcpi_unacked` for sockets that listen: `tcp_get_info`); 0 where that is not known.
+pub(crate) fn queued(listener: BorrowedFd<'_>) -> usize {
+    // The first words of a struct tcp_info: two of bytes, then rto, ato, snd_mss, rcv_mss, unacked.
+    let mut words = [0_u32; 7];
+    let mut length = libc::socklen_t::try_from(size_of_val(&words)).unwrap_or_default();
+    // SAFETY: the kernel writes at most `length` bytes, which `words` has, and the length itself.
+    let answer = unsafe {
+        libc::getsockopt(
+            listener.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            words.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    match words {
+        [.., unacknowledged] if answer == 0 => usize::try_from(unacknowledged).unwrap_or(0),
+        _ => 0,
+    }
+}
+
 /// Sets the option `name` of `level` on `socket` to the bytes `value`.
 ///
 /// # Errors

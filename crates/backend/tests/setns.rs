@@ -4,7 +4,8 @@ mod common;
 
 use std::fs;
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::mpsc::channel;
 
@@ -79,6 +80,58 @@ fn an_address_inside_is_reached_with_the_options_of_a_far_peer() {
             assert_eq!(SockRef::from(&stream).keepalive().unwrap(), probed, "{address}");
             expect_echo(&stream);
         }
+    });
+}
+
+/// Sockets for a burst are made together, one for each client and no more, and those that nobody
+/// came for do not stay.
+#[test]
+fn a_burst_has_a_socket_for_each_of_its_clients() {
+    counted(|| {
+        let Some(namespace) = Namespace::for_test("a_burst_has_a_socket") else { return };
+        // Nobody accepts from it: the sockets of this process are those of its clients.
+        let server = namespace.inside(|| TcpListener::bind("127.0.0.1:0").unwrap());
+        let server = (server.local_addr().unwrap(), server);
+        for target in targets(&namespace) {
+            let mut opener = opener(&to(&target, server.0.port()), Choice::Setns);
+            let front = TcpListener::bind("127.0.0.1:0").unwrap();
+            let clients =
+                [(); 3].map(|()| TcpStream::connect(front.local_addr().unwrap()).unwrap());
+            let first = front.accept().unwrap();
+            let home = own_namespace();
+            for (most, made) in [(16, 3), (2, 2)] {
+                let before = Census::own();
+                opener.begin_burst(front.as_fd(), most);
+                let sockets = Census::own().descriptors("socket");
+                assert_eq!(sockets, before.descriptors("socket") + made, "{target}");
+                assert_eq!(own_namespace(), home);
+                let stream = stream(opener.as_mut());
+                assert_eq!(Census::own().descriptors("socket"), sockets, "it has one of them");
+                assert_eq!(stream.peer_addr().unwrap(), server.0);
+                drop(stream);
+                opener.end_burst();
+                before.assert_restored();
+            }
+            drop((clients, first));
+        }
+    });
+}
+
+/// In a burst for a namespace that is gone every client is told so, as if it had come alone.
+#[test]
+fn a_burst_for_a_namespace_that_is_gone_is_refused_one_by_one() {
+    counted(|| {
+        let Some(namespace) = Namespace::for_test("a_burst_for_nothing") else { return };
+        let front = TcpListener::bind("127.0.0.1:0").unwrap();
+        let _client = TcpStream::connect(front.local_addr().unwrap()).unwrap();
+        let target = format!("netns/{}", namespace.name());
+        let mut opener = opener(&to(&target, 9), Choice::Setns);
+        drop(namespace);
+        opener.begin_burst(front.as_fd(), 16);
+        for _ in 0..2 {
+            assert_eq!(failure(opener.as_mut()).class, OpenClass::TargetGone);
+        }
+        opener.end_burst();
     });
 }
 

@@ -29,6 +29,16 @@ pub trait Opener: fmt::Debug + Send {
     /// [`Attempt::advance`].
     fn open(&mut self, downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt>;
 
+    /// A burst begins: the upstreams of several clients are about to be opened, one after the other.
+    /// The first has been accepted, the others wait in the queue of `listener`; there will be at
+    /// most `most`. What they need alike can be made ready for all of them at once.
+    fn begin_burst(&mut self, listener: BorrowedFd<'_>, most: usize) {
+        let _ = (listener, most);
+    }
+
+    /// The burst is over: whatever was made ready and not used is not needed.
+    fn end_burst(&mut self) {}
+
     /// Whether a client that has just been accepted may have a link. One that may not is closed at
     /// once and counts nowhere.
     fn admits(&mut self, client: BorrowedFd<'_>) -> bool {

@@ -8,14 +8,18 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 
+use nix::sys::signal::Signal;
 use nsplice_testkit::skip::require_tool;
 use nsplice_testkit::talk::{echo, expect_ramp, half_close, ramp_sink, read_to_eof, send_ramp};
+use nsplice_testkit::wait_until;
 
-use crate::{cases, Stage};
+use crate::peers::{hang_up, ping};
+use crate::{cases, Relay, Stage};
 
 cases! {
     calls_of_a_message on setns no_splice;
     calls_of_a_link on setns dial;
+    calls_of_a_burst on setns;
     calls_of_bulk on setns;
 }
 
@@ -27,15 +31,14 @@ struct Calls(BTreeMap<String, usize>);
 
 impl Calls {
     /// What a daemon under strace calls while `work` is done with it, or `None` without strace.
-    /// `work` is given the address to connect to and says how many links it has made.
-    fn during(name: &str, stage: &Stage, port: u16, work: impl FnOnce(Client<'_>)) -> Option<Self> {
+    fn during(name: &str, stage: &Stage, port: u16, work: impl FnOnce(&Relay<'_>)) -> Option<Self> {
         require_tool(name, "strace")?;
         let directory = tempfile::tempdir().expect("a temporary directory");
         let trace = directory.path().join("trace").display().to_string();
         let strace = ["strace", "-f", "-qq", "-e", "signal=none", "-s", "0", "-o", &trace];
         let relay = stage.daemon(port).under(&strace).start();
         let thread = relay.thread("loop-0").expect("the loop's thread").to_string();
-        work(&|| relay.connect());
+        work(&relay);
         relay.finish();
         let text = fs::read_to_string(trace).expect("strace writes its file");
         let mut calls = Self::default();
@@ -50,6 +53,11 @@ impl Calls {
             }
         }
         Some(calls)
+    }
+
+    /// Calls of the name `name`.
+    fn count(&self, name: &str) -> usize {
+        self.0.get(name).copied().unwrap_or_default()
     }
 
     /// Calls in all.
@@ -77,17 +85,14 @@ impl fmt::Display for Calls {
     }
 }
 
-/// Connects to the daemon.
-type Client<'a> = &'a dyn Fn() -> std::net::TcpStream;
-
 /// One wake-up, one read and one write for each way of a request and its answer.
 fn calls_of_a_message(stage: &Stage) {
     const LONG: u64 = 600;
     const SHORT: u64 = 100;
     let server = stage.serve(echo);
     let calls = |count: u64| {
-        Calls::during("calls_of_a_message", stage, server.port(), |connect| {
-            let client = connect();
+        Calls::during("calls_of_a_message", stage, server.port(), |relay| {
+            let client = relay.connect();
             for index in 0..count {
                 send_ramp(&client, index * 1024, 1024);
                 expect_ramp(&client, index * 1024, 1024);
@@ -104,9 +109,9 @@ fn calls_of_a_link(stage: &Stage) {
     const SHORT: u32 = 20;
     let server = stage.serve(echo);
     let calls = |count: u32| {
-        Calls::during("calls_of_a_link", stage, server.port(), |connect| {
+        Calls::during("calls_of_a_link", stage, server.port(), |relay| {
             for _ in 0..count {
-                let client = connect();
+                let client = relay.connect();
                 send_ramp(&client, 0, 64);
                 expect_ramp(&client, 0, 64);
                 half_close(&client);
@@ -120,6 +125,29 @@ fn calls_of_a_link(stage: &Stage) {
     long.expect_at_most(22.0 + entering, &short, LONG - SHORT);
 }
 
+/// Sixteen clients that come at once are accepted in one turn, and their sockets made in one visit
+/// to the namespace.
+fn calls_of_a_burst(stage: &Stage) {
+    const CLIENTS: usize = 16;
+    let server = stage.serve(echo);
+    let calls = Calls::during("calls_of_a_burst", stage, server.port(), |relay| {
+        relay.signal(Signal::SIGSTOP);
+        wait_until("the loop to stand still", || relay.is_stopped());
+        let clients: Vec<_> = (0..CLIENTS).map(|_| relay.connect()).collect();
+        relay.signal(Signal::SIGCONT);
+        for client in &clients {
+            ping(client);
+        }
+        for client in &clients {
+            hang_up(client);
+        }
+    });
+    let Some(calls) = calls else { return };
+    assert_eq!(calls.count("setns"), 2, "{calls}");
+    // The last finds nobody, before the listener is closed.
+    assert_eq!(calls.count("accept4"), CLIENTS + 1, "{calls}");
+}
+
 /// One wake-up, two splices and one question for each MiB, once the burst is long. There is room for
 /// a machine so busy that the burst is not fast all the time.
 fn calls_of_bulk(stage: &Stage) {
@@ -127,8 +155,8 @@ fn calls_of_bulk(stage: &Stage) {
     const SHORT: u32 = 128;
     let mut server = stage.serve(ramp_sink);
     let mut calls = |mebibytes: u32| {
-        let calls = Calls::during("calls_of_bulk", stage, server.port(), |connect| {
-            let client = connect();
+        let calls = Calls::during("calls_of_bulk", stage, server.port(), |relay| {
+            let client = relay.connect();
             send_ramp(&client, 0, u64::from(mebibytes) * MIB);
             half_close(&client);
             assert!(read_to_eof(&client).is_empty());

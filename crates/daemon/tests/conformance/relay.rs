@@ -71,6 +71,16 @@ impl<'a> Relay<'a> {
         threads_of(self.pid).find(|(_, own)| own == name).map(|(thread, _)| thread)
     }
 
+    /// Whether all of it has been stopped by SIGSTOP, and nobody is about to go on.
+    pub(crate) fn is_stopped(&self) -> bool {
+        threads_of(self.pid).all(|(thread, _)| {
+            // `t` is a thread that strace(1) holds, which lets nobody go on before SIGCONT.
+            let stat = fs::read_to_string(format!("/proc/{}/task/{thread}/stat", self.pid));
+            let stat = stat.expect("a thread");
+            stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['T', 't']))
+        })
+    }
+
     pub(crate) fn program(&self) -> &Program {
         &self.program
     }

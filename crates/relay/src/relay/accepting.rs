@@ -36,15 +36,21 @@ impl Relay {
     }
 
     fn accept_from(&mut self, index: usize, most: usize) {
-        for _ in 0..most {
+        let mut is_burst = false;
+        for left in (1..=most).rev() {
             if !self.acceptors.get(index).is_some_and(|acceptor| self.accepts_from(acceptor)) {
-                return;
+                break;
             }
-            let Some(acceptor) = self.acceptors.get_mut(index) else { return };
+            let Some(acceptor) = self.acceptors.get_mut(index) else { break };
             match acceptor.accept() {
                 Accept::Client(stream, client) => {
                     let (forward, local) = (acceptor.forward, acceptor.local);
-                    if self.forwards[forward].opener.admits(stream.as_fd()) {
+                    let opener = &mut self.forwards[forward].opener;
+                    if acceptor.ready && !is_burst {
+                        opener.begin_burst(acceptor.as_fd(), left);
+                        is_burst = true;
+                    }
+                    if opener.admits(stream.as_fd()) {
                         self.admit(forward, Channel::stream(stream), local, client);
                     }
                 }
@@ -55,6 +61,9 @@ impl Relay {
                 }
                 Accept::Exhausted(error) => self.pause(&error),
             }
+        }
+        if let Some(acceptor) = self.acceptors.get(index).filter(|_| is_burst) {
+            self.forwards[acceptor.forward].opener.end_burst();
         }
     }
 
