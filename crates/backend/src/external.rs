@@ -143,14 +143,18 @@ impl Recipe {
 
     /// Starts `invocation`, which is meant for the target as it was `located`.
     fn run(&self, invocation: Invocation, located: &Located) -> Result<Started, OpenError> {
-        let started = start(invocation)?;
-        match located {
-            // Dropping what was started kills it before anything was written to it.
+        let meant = || match located {
             Located::Process(process) if !process.is_alive() => {
                 Err(entry_failed(&self.destination.target, located, nix::errno::Errno::ESRCH))
             }
-            _ => Ok(started),
-        }
+            _ => Ok(()),
+        };
+        // The program is told a number, which may be another process's as soon as this one is gone.
+        // Dropping what was started for it kills it before anything was written to it.
+        meant()?;
+        let started = start(invocation)?;
+        meant()?;
+        Ok(started)
     }
 
     /// Whether nsenter gets into the namespace and finds socat there, tried with `socat -V`. Blocks

@@ -85,14 +85,8 @@ impl Place {
         match self {
             Self::Home => Whereabouts::Known(Located::Home),
             Self::Path(path) => Whereabouts::Known(Located::Path(Arc::clone(path))),
-            Self::Process(process) if process.is_alive() => {
-                Whereabouts::Known(Located::Process(Arc::clone(process)))
-            }
-            Self::Process(process) => Whereabouts::Lost(entry_failed(
-                target,
-                &Located::Process(process.clone()),
-                Errno::ESRCH,
-            )),
+            // Whether it is alive is found out by entering.
+            Self::Process(process) => Whereabouts::Known(Located::Process(Arc::clone(process))),
             Self::Container(container) => {
                 let process = container.current();
                 if process.is_alive() {

@@ -120,8 +120,8 @@ fn calls_of_a_link(stage: &Stage) {
         })
     };
     let (Some(long), Some(short)) = (calls(LONG), calls(SHORT)) else { return };
-    // In, home, and a look whether the process is alive.
-    let entering = if stage.backend.word() == "setns" { 3.0 } else { 0.0 };
+    // In, and home.
+    let entering = if stage.backend.word() == "setns" { 2.0 } else { 0.0 };
     long.expect_at_most(22.0 + entering, &short, LONG - SHORT);
 }
 
