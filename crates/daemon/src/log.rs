@@ -6,7 +6,7 @@
 //! are not wanted cost next to nothing.
 
 use std::fmt;
-use std::io::{self, LineWriter, Write};
+use std::io::{self, IsTerminal, Write};
 use std::str::FromStr;
 use std::sync::mpsc::channel;
 use std::thread;
@@ -15,7 +15,9 @@ use std::time::SystemTime;
 use slog::{o, Drain, FnValue, Level, LevelFilter, Logger, Never, PushFnValue};
 use slog_async::{Async, AsyncGuard, OverflowStrategy};
 use slog_json::Json;
-use slog_term::{FullFormat, RecordDecorator, TermDecorator, ThreadSafeTimestampFn};
+use slog_term::{
+    Decorator, FullFormat, PlainDecorator, RecordDecorator, TermDecorator, ThreadSafeTimestampFn,
+};
 
 use crate::printer::LAST_WORDS;
 
@@ -104,7 +106,7 @@ impl Log {
     pub(crate) fn start(format: LogFormat, level: LogLevel, style: Style) -> Self {
         let (queue, guard) = match format {
             LogFormat::Text => queue(text(style)),
-            LogFormat::Json => queue(json()),
+            LogFormat::Json => queue(json(io::stderr())),
         };
         let logger = Logger::root(LevelFilter::new(queue, level.0).ignore_res(), o!());
         Self { logger, guard }
@@ -132,40 +134,76 @@ impl Log {
     }
 }
 
-fn queue(drain: impl Drain<Ok = (), Err = Never> + Send + 'static) -> (Async, AsyncGuard) {
-    Async::new(drain)
+fn queue(lines: Lines) -> (Async, AsyncGuard) {
+    Async::new(lines)
         .chan_size(QUEUE)
         .overflow_strategy(OverflowStrategy::DropAndReport)
         .thread_name("log".to_owned())
         .build_with_guard()
 }
 
+/// Where lines go that are ready to be written.
+type Lines = Box<dyn Drain<Ok = (), Err = Never> + Send>;
+
 /// Lines for people, coloured on a terminal unless NO_COLOR is set (<https://no-color.org>).
-fn text(style: Style) -> impl Drain<Ok = (), Err = Never> + Send + 'static {
-    let terminal = TermDecorator::new().stderr();
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let decorator = if plain { terminal.force_plain().build() } else { terminal.build() };
+fn text(style: Style) -> Lines {
+    let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if io::stderr().is_terminal() && !is_plain {
+        lines(TermDecorator::new().stderr().build(), style)
+    } else {
+        plain(io::stderr(), style)
+    }
+}
+
+/// Lines for people without colours.
+fn plain(sink: impl Write + Send + 'static, style: Style) -> Lines {
+    lines(PlainDecorator::new(Whole { sink, line: Vec::new() }), style)
+}
+
+fn lines(decorator: impl Decorator + Send + 'static, style: Style) -> Lines {
     let lines = FullFormat::new(decorator)
         .use_original_order()
         .use_custom_timestamp(|io: &mut dyn Write| write!(io, "{}", now()));
     match style {
-        Style::Service => lines.build().ignore_res(),
-        Style::Command => lines.use_custom_header_print(command_header).build().ignore_res(),
+        Style::Service => Box::new(lines.build().ignore_res()),
+        Style::Command => {
+            Box::new(lines.use_custom_header_print(command_header).build().ignore_res())
+        }
     }
 }
 
-fn json() -> impl Drain<Ok = (), Err = Never> + Send + 'static {
-    // The serializer writes in small pieces; a line goes out in one.
-    Json::new(LineWriter::new(io::stderr()))
-        .set_newlines(true)
-        .add_key_value(o!(
-            // slog writes the last one first.
-            "msg" => PushFnValue(|record, sink| sink.emit(record.msg())),
-            "level" => FnValue(|record| word(record.level())),
-            "ts" => FnValue(|_| now().to_string()),
-        ))
-        .build()
-        .ignore_res()
+/// One JSON object for each line.
+fn json(sink: impl Write + Send + 'static) -> Lines {
+    let objects = Json::new(Whole { sink, line: Vec::new() }).set_newlines(true).add_key_value(o!(
+        // slog writes the last one first.
+        "msg" => PushFnValue(|record, sink| sink.emit(record.msg())),
+        "level" => FnValue(|record| word(record.level())),
+        "ts" => FnValue(|_| now().to_string()),
+    ));
+    Box::new(objects.build().ignore_res())
+}
+
+/// Writes each line in one piece. Formatters write in smaller ones, and flush before the newline.
+#[derive(Debug)]
+struct Whole<W> {
+    sink: W,
+    line: Vec<u8>,
+}
+
+impl<W: Write> Write for Whole<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.line.extend_from_slice(bytes);
+        if bytes.ends_with(b"\n") {
+            let written = self.sink.write_all(&self.line);
+            self.line.clear();
+            written?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
 }
 
 fn command_header(
@@ -202,6 +240,36 @@ fn now() -> humantime::Rfc3339Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use slog::{info, Logger};
+    use std::sync::mpsc::Sender;
+
+    /// Tells what was written at once.
+    struct Writes(Sender<String>);
+
+    impl Write for Writes {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.send(String::from_utf8_lossy(bytes).into_owned()).map_err(io::Error::other)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_is_written_in_one_piece() {
+        for (is_json, end) in [(false, "INFO link ended, up: 64\n"), (true, "\"up\":64}\n")] {
+            let (sender, writes) = channel();
+            let drain = match is_json {
+                true => json(Writes(sender)),
+                false => plain(Writes(sender), Style::Service),
+            };
+            info!(Logger::root(std::sync::Mutex::new(drain).ignore_res(), o!()), "link ended"; "up" => 64);
+            let writes: Vec<_> = writes.iter().collect();
+            assert!(matches!(writes.as_slice(), [line] if line.ends_with(end)), "{writes:?}");
+        }
+    }
 
     #[test]
     fn what_is_no_level_or_format_is_told_with_what_is() {
