@@ -17,7 +17,7 @@ use std::sync::Arc;
 use nsplice_relay::{Attempt, OpenClass, OpenError, Opener, Progress, Wake};
 use socket2::{Domain, Socket};
 
-use crate::connect::Connecting;
+use crate::connect::{Connecting, Course};
 use crate::destination::{Destination, Host};
 use crate::error::BackendError;
 use crate::excursion::{sockets_in, Home};
@@ -31,9 +31,8 @@ use crate::sys::queued;
 #[derive(Debug)]
 pub(crate) struct Route {
     backend: &'static str,
-    destination: Destination,
+    course: Course,
     place: Place,
-    home: Home,
     ends: Ends,
 }
 
@@ -61,7 +60,7 @@ impl Route {
             Host::Address(address) => Ends::Known([SocketAddr::new(address, port)].into()),
             Host::Name(name) => Ends::Named(name),
         };
-        Self { backend, destination, place, home, ends }
+        Self { backend, course: Course::new(destination, home), place, ends }
     }
 
     /// Sockets for the next `count` openings; none where each makes its own as cheaply, or where it
@@ -69,10 +68,10 @@ impl Route {
     /// told there.
     fn spares(&self, count: usize) -> Vec<Socket> {
         let Ends::Known(candidates) = &self.ends else { return Vec::new() };
-        match (candidates.first(), self.place.locate(&self.destination.target)) {
+        match (candidates.first(), self.place.locate(&self.course.destination.target)) {
             (_, Whereabouts::Known(Located::Home)) => Vec::new(),
             (Some(first), Whereabouts::Known(located)) => {
-                sockets_in(&located, &self.home, Domain::for_address(*first), count)
+                sockets_in(&located, &self.course.home, Domain::for_address(*first), count)
             }
             _ => Vec::new(),
         }
@@ -136,7 +135,7 @@ enum Stage {
 
 impl Opening {
     fn locate(&mut self, spare: Option<Socket>) -> Progress {
-        match self.route.place.locate(&self.route.destination.target) {
+        match self.route.place.locate(&self.route.course.destination.target) {
             Whereabouts::Known(located) => self.resolve(located, spare),
             Whereabouts::Asked(asked) => self.wait(Stage::Locating(asked)),
             Whereabouts::Lost(error) => Progress::Failed(error),
@@ -149,10 +148,13 @@ impl Opening {
                 let candidates = Arc::clone(candidates);
                 self.connect(located, candidates, spare)
             }
-            Ends::Named(name) => match resolve(name, &self.route.destination) {
+            Ends::Named(name) => match resolve(name, &self.route.course.destination) {
                 Ok(asked) => self.wait(Stage::Resolving(located, asked)),
                 Err(error) => Progress::Failed(OpenError::from_io(
-                    format_args!("cannot look up {name} {}", self.route.destination.within()),
+                    format_args!(
+                        "cannot look up {name} {}",
+                        self.route.course.destination.within()
+                    ),
                     &error,
                 )),
             },
@@ -166,7 +168,7 @@ impl Opening {
         spare: Option<Socket>,
     ) -> Progress {
         let mut connecting = Connecting::new(located, candidates, spare);
-        let progress = connecting.begin(&self.route.destination, &self.route.home);
+        let progress = connecting.begin(&self.route.course);
         self.stage = Stage::Connecting(connecting);
         progress
     }
@@ -178,7 +180,8 @@ impl Opening {
 
     /// The thread that was asked ended without an answer.
     fn unanswered(&self, what: &str) -> Progress {
-        let detail = format!("{what} {} failed inside nsplice", self.route.destination.within());
+        let detail =
+            format!("{what} {} failed inside nsplice", self.route.course.destination.within());
         Progress::Failed(OpenError::new(OpenClass::Other, detail))
     }
 }
@@ -206,7 +209,7 @@ impl Attempt for Opening {
                 }
             },
             Stage::Connecting(mut connecting) => {
-                let progress = connecting.advance(wake, &self.route.destination, &self.route.home);
+                let progress = connecting.advance(wake, &self.route.course);
                 self.stage = Stage::Connecting(connecting);
                 progress
             }

@@ -10,9 +10,10 @@ use std::path::Path;
 use std::sync::mpsc::channel;
 
 use common::{counted, expect_echo, failure, opener, plan, stream, targets, to};
+use nix::sys::socket::{getsockopt, sockopt::TcpCongestion};
 use nsplice_backend::{Choice, Destination, ErrorKind, Host};
 use nsplice_relay::{OpenClass, Progress, Wake};
-use nsplice_testkit::skip::require_tool;
+use nsplice_testkit::skip::{require_tool, unavailable};
 use nsplice_testkit::{skip, wait_until, Census, Namespace, Server};
 use socket2::SockRef;
 
@@ -132,6 +133,30 @@ fn a_burst_for_a_namespace_that_is_gone_is_refused_one_by_one() {
             assert_eq!(failure(opener.as_mut()).class, OpenClass::TargetGone);
         }
         opener.end_burst();
+    });
+}
+
+#[test]
+fn only_a_far_peer_is_paced() {
+    const TEST: &str = "only_a_far_peer_is_paced";
+    counted(|| {
+        let Some(namespace) = Namespace::for_test(TEST) else { return };
+        if let Err(error) = namespace.set_congestion_control("bbr") {
+            unavailable(TEST, format_args!("the kernel has no BBR for us: {error}"));
+            return;
+        }
+        quiet_network(&namespace);
+        let target = format!("netns/{}", namespace.name());
+        for (address, control) in [("10.77.0.1:0", "bbr"), ("127.0.0.1:0", "reno")] {
+            let server = Server::in_namespace(&namespace, address, common::echo);
+            let host = Host::Address(server.address().ip());
+            let mut opener =
+                opener(&Destination { host, ..to(&target, server.port()) }, Choice::Setns);
+            for _ in 0..2 {
+                let has = getsockopt(&stream(opener.as_mut()), TcpCongestion).unwrap();
+                assert_eq!(has, control, "{address}");
+            }
+        }
     });
 }
 

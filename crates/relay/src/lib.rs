@@ -24,6 +24,7 @@ mod observer;
 pub mod open;
 mod outcome;
 mod pace;
+pub mod pacing;
 mod pipe;
 mod readiness;
 mod relay;

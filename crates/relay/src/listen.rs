@@ -1,8 +1,8 @@
 //! Listening sockets as the relay wants them.
 //!
 //! Options that Linux copies from a listening socket to the sockets it accepts (TCP_NODELAY and the
-//! keep-alive settings, see `inet_csk_clone_lock` and `sk_clone_lock`) are set here once, so that an
-//! accepted link costs no setsockopt(2) at all. Socket buffer sizes are left alone: setting them
+//! keep-alive settings, see `inet_csk_clone_lock` and `sk_clone_lock`; the congestion control, see
+//! `pacing.rs`) are set here once, so that an accepted link costs no setsockopt(2) at all. Socket buffer sizes are left alone: setting them
 //! switches the kernel's autotuning off.
 
 use std::io;
@@ -11,6 +11,8 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+
+use crate::pacing::{is_paced, unpace};
 
 /// Length of the accept queue asked for; the kernel caps it at `net.core.somaxconn`.
 ///
@@ -96,6 +98,9 @@ pub fn listen(address: SocketAddr, options: ListenOptions) -> io::Result<TcpList
     }
     socket.set_tcp_nodelay(true)?;
     options.keepalive.apply(SockRef::from(&socket))?;
+    if address.ip().is_loopback() && is_paced(&socket) {
+        unpace(&socket);
+    }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())

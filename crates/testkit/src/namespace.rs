@@ -119,6 +119,15 @@ impl Namespace {
             .unwrap_or_else(|panic| resume_unwind(panic))
     }
 
+    /// Makes `name` the congestion control that TCP sockets have there from now on.
+    ///
+    /// # Errors
+    /// ENOENT where the kernel has none of that name, EPERM where only the machine's own namespace
+    /// may choose it.
+    pub fn set_congestion_control(&self, name: &str) -> io::Result<()> {
+        self.inside(|| fs::write("/proc/sys/net/ipv4/tcp_congestion_control", name))
+    }
+
     /// Runs a program inside to its end and returns its standard output.
     ///
     /// # Panics

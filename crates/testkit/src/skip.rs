@@ -38,9 +38,19 @@ pub fn skipped(test: &str, why: impl fmt::Display) {
     if std::env::var_os(SKIP_IS_FAILURE).is_some_and(|value| value == "1") {
         panic!("{line} ({SKIP_IS_FAILURE}=1)");
     }
+    tell(line);
+}
+
+fn tell(line: impl fmt::Display) {
     // Not eprintln!: the test harness would keep it to itself. One write, so that lines of tests
     // that run side by side do not mix. If standard error is closed nobody is listening.
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// Says that `test` is left out because of what nobody can install, such as a part of the kernel.
+/// That is no failure anywhere.
+pub fn unavailable(test: &str, why: impl fmt::Display) {
+    tell(format_args!("unavailable: {test}: {why}"));
 }
 
 /// Whether the test may act as root, for real or in a user namespace of its own; says so if not.

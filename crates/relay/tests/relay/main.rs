@@ -24,6 +24,7 @@ mod heaps;
 mod holds;
 mod limits;
 mod manners;
+mod pacing;
 mod pressure;
 mod resets;
 mod shortage;
