@@ -24,9 +24,6 @@ const QUEUE: usize = 1024;
 /// How long lines gather while others come.
 const REST: Duration = Duration::from_millis(5);
 
-/// None of our lines is longer, newline included.
-const LONGEST: usize = 256;
-
 /// How long the end of the program waits for lines that are still to be written.
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -77,17 +74,9 @@ impl Printing {
 }
 
 fn write_lines(mut sink: impl Write, lines: &Receiver<String>, lost: &AtomicU64, log: &Logger) {
-    let rested = || {
-        thread::sleep(REST);
-        lines.recv().ok()
-    };
-    while let Some(line) = lines.try_recv().ok().or_else(rested) {
-        let mut piece = line + "\n";
-        while piece.len() + LONGEST <= PIPE_BUF {
-            let Ok(line) = lines.try_recv() else { break };
-            piece += &line;
-            piece.push('\n');
-        }
+    let mut next = lines.recv().ok();
+    while let Some(first) = next.take() {
+        let (piece, held) = gather(first, lines);
         let written = sink.write_all(piece.as_bytes()).and_then(|()| sink.flush());
         // A reader that has gone has no more interest; forwarding goes on, as with kubectl. The
         // receiver goes with this function, so later lines end at the sender.
@@ -96,9 +85,29 @@ fn write_lines(mut sink: impl Write, lines: &Receiver<String>, lost: &AtomicU64,
         }
         match lost.swap(0, Ordering::Relaxed) {
             0 => {}
-            count => warn!(log, "standard output was blocked: {count} lines were not printed"),
+            count => {
+                warn!(log, "standard output could not keep up: {count} lines were not printed")
+            }
         }
+        next = held.or_else(|| {
+            thread::sleep(REST);
+            lines.recv().ok()
+        });
     }
+}
+
+/// `first` and the lines that wait behind it, as many as a pipe takes whole, and the one that is too
+/// many.
+fn gather(first: String, lines: &Receiver<String>) -> (String, Option<String>) {
+    let mut piece = first + "\n";
+    while let Ok(line) = lines.try_recv() {
+        if piece.len() + line.len() >= PIPE_BUF {
+            return (piece, Some(line));
+        }
+        piece += &line;
+        piece.push('\n');
+    }
+    (piece, None)
 }
 
 #[cfg(test)]
@@ -156,12 +165,15 @@ mod tests {
         printer.line("first");
         permit.send(()).unwrap();
         assert_eq!(pieces.recv().unwrap(), "first\n");
-        let lines: Vec<_> = (0..400).map(|number| format!("line {number}")).collect();
+        let lines: Vec<_> = (0..1000).map(|number| format!("line {number}")).collect();
         lines.iter().for_each(|line| printer.line(line.clone()));
         drop(printer);
-        (0..3).for_each(|_| permit.send(()).unwrap());
+        // It needs fewer, and goes when it has written all.
+        lines.iter().for_each(|_| permit.send(()).unwrap_or_default());
         let pieces: Vec<_> = pieces.iter().collect();
         printing.finish();
+        // What had come when the first of them was taken up, the rest in as few as can be.
+        assert!(pieces.len() <= 4, "{} pieces", pieces.len());
         assert!(pieces.iter().all(|piece| piece.ends_with('\n') && piece.len() <= PIPE_BUF));
         assert_eq!(pieces.concat(), lines.join("\n") + "\n");
     }
