@@ -29,9 +29,11 @@ mod remains;
 mod resets;
 mod scene;
 mod table;
+mod threads;
 
 use scene::{Entrance, Miss, Scene};
 use table::{Act, Case};
+use threads::beside;
 
 /// How much is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,7 +90,7 @@ pub fn run(
         thread::scope(|threads| {
             for (subject, scene) in &ready {
                 let (board, cases) = (&board, &cases);
-                threads.spawn(move || play(board, subject, scene, cases, act));
+                beside(threads, move || play(board, subject, scene, cases, act));
             }
         });
     }
@@ -106,7 +108,7 @@ fn play(board: &Board<'_>, subject: &Subject, scene: &Scene<'_>, cases: &[&Case]
     if act.is_waiting() {
         thread::scope(|threads| {
             for case in cases {
-                threads.spawn(|| one(case));
+                beside(threads, || one(case));
             }
         });
     } else {

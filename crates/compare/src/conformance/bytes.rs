@@ -3,8 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::scene::{Link, Scene, Seen};
-use crate::player::{Fault, Player};
+use super::scene::{Link, Miss, Scene, Seen};
+use super::threads::meanwhile;
 
 /// Sends `len` bytes of the ramp each way at once, and the FINs after them.
 pub(super) fn both_ways(scene: &Scene<'_>, len: u64) -> Seen {
@@ -17,12 +17,12 @@ pub(super) fn both_ways(scene: &Scene<'_>, len: u64) -> Seen {
     Ok(format!("{} each way, whole", amount(len)))
 }
 
-fn exchange(link: &Link, len: u64) -> Result<(), Fault> {
+fn exchange(link: &Link, len: u64) -> Result<(), Miss> {
     let first = Mutex::new(None);
     // What fails first is told; the other three would only wait for their time limits.
-    let note = |result: Result<(), Fault>| {
-        if let Err(fault) = result {
-            first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
+    let note = |result: Result<(), Miss>| {
+        if let Err(miss) = result {
+            first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(miss);
             link.client.give_up();
             link.server.give_up();
         }
@@ -30,8 +30,10 @@ fn exchange(link: &Link, len: u64) -> Result<(), Fault> {
     thread::scope(|threads| {
         for (player, what) in [(&link.client, "download"), (&link.server, "upload")] {
             let note = &note;
-            threads.spawn(move || note(Player::say(player, 0, len)));
-            threads.spawn(move || note(player.hear(what, 0, len)));
+            let saying = meanwhile(threads, move || note(player.say(0, len).map_err(Miss::from)));
+            let hearing =
+                meanwhile(threads, move || note(player.hear(what, 0, len).map_err(Miss::from)));
+            note(saying.and(hearing).map(drop));
         }
     });
     first.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)

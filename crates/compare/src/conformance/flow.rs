@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::scene::{Link, Miss, Scene, Seen};
+use super::threads::meanwhile;
 use crate::load::process;
 use crate::player::{ramp, Side};
 
@@ -90,7 +91,7 @@ pub(super) fn slow_reader(scene: &Scene<'_>, slow: Side) -> Seen {
         return Err(Miss::fault(format!("{told}, and no end")));
     }
     thread::scope(|threads| {
-        let rest = threads.spawn(|| sends.say(pushed, MIB).and_then(|()| sends.fin()));
+        let rest = meanwhile(threads, || sends.say(pushed, MIB).and_then(|()| sends.fin()))?;
         let heard = reads.hear("stream", 0, pushed + MIB).and_then(|()| reads.expect_fin());
         if heard.is_err() {
             reads.give_up();

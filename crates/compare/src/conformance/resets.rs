@@ -3,6 +3,7 @@
 use std::thread;
 
 use super::scene::{Link, Miss, Scene, Seen};
+use super::threads::meanwhile;
 use crate::player::{Ending, Player, Side};
 
 /// Bytes that have gone through a busy link before it is reset.
@@ -23,7 +24,7 @@ pub(super) fn while_idle(scene: &Scene<'_>, from: Side) -> Seen {
 pub(super) fn while_busy(scene: &Scene<'_>, from: Side) -> Seen {
     let (from, to) = opened(scene, from)?;
     let ending = thread::scope(|threads| {
-        let sending = threads.spawn(|| to.say_to_the_end(ENDLESS));
+        let sending = meanwhile(threads, || to.say_to_the_end(ENDLESS))?;
         let heard = from.hear("stream", 0, BUSY);
         from.reset();
         let ending = sending.join().map_err(|_| Miss::fault("the sender failed"))?;

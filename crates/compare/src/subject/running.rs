@@ -44,6 +44,9 @@ pub enum SubjectError {
     /// It ended, or said nothing, before it listened.
     #[error("it does not listen: {0}")]
     Silent(String),
+    /// Nobody can listen to what it says.
+    #[error("no thread can be started to hear what it says: {0}")]
+    Unheard(io::Error),
     /// It leads to one place only.
     #[error("it runs already, and forwards to one place only")]
     Fixed,
@@ -77,7 +80,7 @@ impl Running {
         let mut own = Own::new(spawned.map_err(|source| {
             let program = command.get_program().to_string_lossy().into_owned();
             SubjectError::Start { program, source }
-        })?);
+        })?)?;
         for directory in groups {
             group::join(directory, own.child.id())
                 .map_err(|source| SubjectError::Group { group: directory.clone(), source })?;
@@ -125,20 +128,21 @@ struct Own {
 }
 
 impl Own {
-    fn new(mut child: Child) -> Self {
-        let errors = Arc::new(Tail::default());
-        if let Some(stderr) = child.stderr.take() {
-            let errors = Arc::clone(&errors);
-            thread::spawn(move || errors.fill(BufReader::new(stderr)));
+    fn new(mut child: Child) -> Result<Self, SubjectError> {
+        let stderr = child.stderr.take();
+        let own = Self { child, errors: Arc::default() };
+        if let Some(stderr) = stderr {
+            let errors = Arc::clone(&own.errors);
+            hear(move || errors.fill(BufReader::new(stderr)))?;
         }
-        Self { child, errors }
+        Ok(own)
     }
 
     /// Waits for the line that tells where it listens.
     fn address(&mut self) -> Result<SocketAddr, SubjectError> {
         let (sender, told) = mpsc::channel();
         if let Some(stdout) = self.child.stdout.take() {
-            thread::spawn(move || {
+            hear(move || {
                 let mut lines = BufReader::new(stdout);
                 let mut line = Vec::new();
                 // A long line is no address; it is read in pieces. With the address known the pipe is closed,
@@ -151,7 +155,7 @@ impl Own {
                     }
                     line.clear();
                 }
-            });
+            })?;
         }
         told.recv_timeout(START).map_err(|_| {
             let ended = self.child.try_wait().ok().flatten();
@@ -181,6 +185,11 @@ impl Drop for Own {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Does `work`, which is reading what a relay says, on a thread of its own.
+fn hear(work: impl FnOnce() + Send + 'static) -> Result<(), SubjectError> {
+    thread::Builder::new().spawn(work).map(drop).map_err(SubjectError::Unheard)
 }
 
 /// The address of a line `Forwarding from ADDRESS -> PORT`.
