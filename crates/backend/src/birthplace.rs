@@ -67,11 +67,7 @@ impl Birthplace {
 
     /// Which namespace it is, if that can be told now.
     pub fn identity(&self) -> Option<Identity> {
-        match &self.located {
-            Located::Home => Some(self.home.identity()),
-            Located::Process(process) => process.identity_now(),
-            Located::Path(path) => Identity::of_path(path).ok(),
-        }
+        self.located.identity(&self.home)
     }
 
     /// Does `work` there, on this thread, and comes home. What it starts stays there: processes,

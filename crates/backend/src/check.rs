@@ -18,7 +18,7 @@ use crate::limits::SystemLimits;
 use crate::namespace::Identity;
 use crate::options::Options;
 use crate::persona::{self, Persona};
-use crate::place::Place;
+use crate::place::{Located, Place};
 use crate::plan::Plan;
 use crate::probe;
 use crate::target::Target;
@@ -181,7 +181,7 @@ fn target_report(target: &Target, options: &Options) -> TargetReport {
     let place = Place::find(target, options);
     let home = Home::here().ok();
     let namespace = match (&place, &home) {
-        (Ok(Place::Home), _) | (Err(_), _) | (_, None) => None,
+        (Ok(Place::Fixed(Located::Home)), _) | (Err(_), _) | (_, None) => None,
         (Ok(place), Some(home)) => place.identity(home),
     };
     let own = namespace.zip(home).map(|(namespace, home)| namespace == home.identity());

@@ -33,7 +33,8 @@ use crate::place::{entry_failed, Located};
 pub(crate) struct Course {
     pub(crate) destination: Destination,
     pub(crate) home: Home,
-    /// Whether sockets pace where this leads; asked of the first.
+    /// Whether sockets pace where this leads, by the first of them. A default that is changed later
+    /// is not noticed.
     pacing: OnceLock<bool>,
 }
 

@@ -7,13 +7,15 @@
 //! 2. resolving: only for a name;
 //! 3. connecting: see `connect.rs`.
 //!
-//! When several clients have come at once, one excursion makes the sockets of all of them. None is
-//! kept for later: a socket holds its namespace in memory, and by then the target may be elsewhere.
+//! When several clients have come at once, one excursion makes the sockets of all of them, and they
+//! are connected from where the target was at that moment. None is kept for later: a socket holds
+//! its namespace in memory, and by then the target may be elsewhere.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
+use nix::errno::Errno;
 use nsplice_relay::{Attempt, OpenClass, OpenError, Opener, Progress, Wake};
 use socket2::{Domain, Socket};
 
@@ -22,7 +24,7 @@ use crate::destination::{Destination, Host};
 use crate::error::BackendError;
 use crate::excursion::{sockets_in, Home};
 use crate::offload::{Answer, Offloaded};
-use crate::place::{Located, Place, Whereabouts};
+use crate::place::{entry_failed, Located, Place, Whereabouts};
 use crate::process::Process;
 use crate::resolver::{resolve, Resolved};
 use crate::sys::queued;
@@ -63,18 +65,19 @@ impl Route {
         Self { backend, course: Course::new(destination, home), place, ends }
     }
 
-    /// Sockets for the next `count` openings; none where each makes its own as cheaply, or where it
-    /// is not known yet what they are to be connected to. What fails here fails again there, and is
-    /// told there.
-    fn spares(&self, count: usize) -> Vec<Socket> {
-        let Ends::Known(candidates) = &self.ends else { return Vec::new() };
-        match (candidates.first(), self.place.locate(&self.course.destination.target)) {
-            (_, Whereabouts::Known(Located::Home)) => Vec::new(),
-            (Some(first), Whereabouts::Known(located)) => {
-                sockets_in(&located, &self.course.home, Domain::for_address(*first), count)
-            }
-            _ => Vec::new(),
+    /// Sockets for a burst of clients, the first of which is in the queue of `listener` no more;
+    /// none where each opening makes its own as cheaply, or where it is not known yet what they are
+    /// to be connected to. What fails here fails again there, and is told there.
+    fn spares(&self, listener: BorrowedFd<'_>, most: usize) -> Option<Spares> {
+        let Ends::Known(candidates) = &self.ends else { return None };
+        let domain = Domain::for_address(*candidates.first()?);
+        let located = self.place.known().filter(|located| !matches!(located, Located::Home))?;
+        let count = most.min(1 + queued(listener));
+        if count < 2 {
+            return None;
         }
+        let sockets = sockets_in(&located, &self.course.home, domain, count);
+        Some(Spares { located, sockets })
     }
 
     /// The backend's name.
@@ -87,13 +90,35 @@ impl Route {
 #[derive(Debug)]
 pub(crate) struct Direct {
     route: Arc<Route>,
-    /// What is left of the sockets that were made for the burst that is on.
-    spares: Vec<Socket>,
+    /// For the burst that is on.
+    spares: Option<Spares>,
+}
+
+/// Sockets that were made in advance.
+#[derive(Debug)]
+struct Spares {
+    /// Where they were made.
+    located: Located,
+    sockets: Vec<Socket>,
+}
+
+impl Spares {
+    fn take(&mut self) -> Option<Spare> {
+        let socket = self.sockets.pop()?;
+        Some(Spare { located: self.located.clone(), socket })
+    }
+}
+
+/// One of them, for the first candidate.
+#[derive(Debug)]
+struct Spare {
+    located: Located,
+    socket: Socket,
 }
 
 impl Direct {
     pub(crate) fn new(route: Arc<Route>) -> Self {
-        Self { route, spares: Vec::new() }
+        Self { route, spares: None }
     }
 }
 
@@ -103,17 +128,16 @@ impl Opener for Direct {
     }
 
     fn open(&mut self, _downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt> {
-        let stage = Stage::Fresh(self.spares.pop());
+        let stage = Stage::Fresh(self.spares.as_mut().and_then(Spares::take));
         Box::new(Opening { route: Arc::clone(&self.route), stage })
     }
 
     fn begin_burst(&mut self, listener: BorrowedFd<'_>, most: usize) {
-        // The first has left the queue.
-        self.spares = self.route.spares(most.min(1 + queued(listener)));
+        self.spares = self.route.spares(listener, most);
     }
 
     fn end_burst(&mut self) {
-        self.spares.clear();
+        self.spares = None;
     }
 }
 
@@ -125,8 +149,7 @@ struct Opening {
 
 #[derive(Debug)]
 enum Stage {
-    /// With a socket for the first candidate, if one was made ahead.
-    Fresh(Option<Socket>),
+    Fresh(Option<Spare>),
     Locating(Offloaded<Result<Arc<Process>, BackendError>>),
     Resolving(Located, Offloaded<Resolved>),
     Connecting(Connecting),
@@ -134,40 +157,42 @@ enum Stage {
 }
 
 impl Opening {
-    fn locate(&mut self, spare: Option<Socket>) -> Progress {
-        match self.route.place.locate(&self.route.course.destination.target) {
-            Whereabouts::Known(located) => self.resolve(located, spare),
-            Whereabouts::Asked(asked) => self.wait(Stage::Locating(asked)),
-            Whereabouts::Lost(error) => Progress::Failed(error),
-        }
-    }
-
-    fn resolve(&mut self, located: Located, spare: Option<Socket>) -> Progress {
-        match &self.route.ends {
-            Ends::Known(candidates) => {
-                let candidates = Arc::clone(candidates);
-                self.connect(located, candidates, spare)
+    fn locate(&mut self, spare: Option<Spare>) -> Progress {
+        let target = &self.route.course.destination.target;
+        match (spare, &self.route.ends) {
+            (Some(Spare { located, socket }), Ends::Known(candidates)) => {
+                self.connect(Connecting::new(located, Arc::clone(candidates), Some(socket)))
             }
-            Ends::Named(name) => match resolve(name, &self.route.course.destination) {
-                Ok(asked) => self.wait(Stage::Resolving(located, asked)),
-                Err(error) => Progress::Failed(OpenError::from_io(
-                    format_args!(
-                        "cannot look up {name} {}",
-                        self.route.course.destination.within()
-                    ),
-                    &error,
-                )),
+            _ => match self.route.place.locate(target) {
+                Whereabouts::Known(located) => self.resolve(located),
+                Whereabouts::Asked(asked) => self.wait(Stage::Locating(asked)),
+                Whereabouts::Lost(error) => Progress::Failed(error),
             },
         }
     }
 
-    fn connect(
-        &mut self,
-        located: Located,
-        candidates: Arc<[SocketAddr]>,
-        spare: Option<Socket>,
-    ) -> Progress {
-        let mut connecting = Connecting::new(located, candidates, spare);
+    fn resolve(&mut self, located: Located) -> Progress {
+        let destination = &self.route.course.destination;
+        let name = match &self.route.ends {
+            Ends::Known(candidates) => {
+                return self.connect(Connecting::new(located, Arc::clone(candidates), None));
+            }
+            Ends::Named(name) => name,
+        };
+        // No name is looked up for a process that is gone.
+        if matches!(&located, Located::Process(process) if !process.is_alive()) {
+            return Progress::Failed(entry_failed(&destination.target, &located, Errno::ESRCH));
+        }
+        match resolve(name, destination) {
+            Ok(asked) => self.wait(Stage::Resolving(located, asked)),
+            Err(error) => Progress::Failed(OpenError::from_io(
+                format_args!("cannot look up {name} {}", destination.within()),
+                &error,
+            )),
+        }
+    }
+
+    fn connect(&mut self, mut connecting: Connecting) -> Progress {
         let progress = connecting.begin(&self.route.course);
         self.stage = Stage::Connecting(connecting);
         progress
@@ -191,7 +216,7 @@ impl Attempt for Opening {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Fresh(spare) => self.locate(spare),
             Stage::Locating(asked) => match asked.take() {
-                Answer::Here(Ok(process)) => self.resolve(Located::Process(process), None),
+                Answer::Here(Ok(process)) => self.resolve(Located::Process(process)),
                 Answer::Here(Err(error)) => Progress::Failed(error.into()),
                 Answer::Lost => self.unanswered("a look-up"),
                 Answer::NotYet => {
@@ -200,7 +225,9 @@ impl Attempt for Opening {
                 }
             },
             Stage::Resolving(located, asked) => match asked.take() {
-                Answer::Here(Ok(addresses)) => self.connect(located, addresses.into(), None),
+                Answer::Here(Ok(addresses)) => {
+                    self.connect(Connecting::new(located, addresses.into(), None))
+                }
                 Answer::Here(Err(error)) => Progress::Failed(error),
                 Answer::Lost => self.unanswered("a name look-up"),
                 Answer::NotYet => {

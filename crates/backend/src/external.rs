@@ -143,7 +143,7 @@ impl Recipe {
 
     /// Starts `invocation`, which is meant for the target as it was `located`.
     fn run(&self, invocation: Invocation, located: &Located) -> Result<Started, OpenError> {
-        let meant = || match located {
+        let check = || match located {
             Located::Process(process) if !process.is_alive() => {
                 Err(entry_failed(&self.destination.target, located, nix::errno::Errno::ESRCH))
             }
@@ -151,9 +151,9 @@ impl Recipe {
         };
         // The program is told a number, which may be another process's as soon as this one is gone.
         // Dropping what was started for it kills it before anything was written to it.
-        meant()?;
+        check()?;
         let started = start(invocation)?;
-        meant()?;
+        check()?;
         Ok(started)
     }
 
@@ -275,7 +275,8 @@ mod tests {
     fn words(target: &str, host: &str, carrier: Carrier, located: &Located) -> Vec<String> {
         let destination =
             Destination { target: target.parse().unwrap(), host: host.parse().unwrap(), port: 80 };
-        let invocation = Recipe { destination, place: Place::Home, carrier }.invocation(located);
+        let invocation =
+            Recipe { destination, place: Place::Fixed(Located::Home), carrier }.invocation(located);
         let whole = std::iter::once(&invocation.program).chain(&invocation.arguments);
         whole.map(|word| word.to_str().unwrap().to_owned()).collect()
     }

@@ -24,25 +24,32 @@ use crate::target::Target;
 /// How the namespace of a target is found.
 #[derive(Debug, Clone)]
 pub(crate) enum Place {
-    /// No namespace but ours.
-    Home,
-    /// The namespace of this process, for as long as it lives.
-    Process(Arc<Process>),
-    /// Wherever this path leads.
-    Path(Arc<Path>),
+    /// As it was found at start.
+    Fixed(Located),
     /// Wherever this container is running.
     Container(Arc<Container>),
 }
 
-/// Where the namespace is at this moment.
+/// Where the namespace is.
 #[derive(Debug, Clone)]
 pub(crate) enum Located {
     /// It is our own.
     Home,
-    /// Where this process is.
+    /// Wherever this process is, for as long as it lives.
     Process(Arc<Process>),
-    /// Where this path leads.
+    /// Wherever this path leads.
     Path(Arc<Path>),
+}
+
+impl Located {
+    /// Which namespace it is now, if that can be told.
+    pub(crate) fn identity(&self, home: &Home) -> Option<Identity> {
+        match self {
+            Self::Home => Some(home.identity()),
+            Self::Process(process) => process.identity_now(),
+            Self::Path(path) => Identity::of_path(path).ok(),
+        }
+    }
 }
 
 /// The answer to "where is it now?".
@@ -60,13 +67,13 @@ impl Place {
     /// Finds `target`, or says why not. Blocks for a container.
     pub(crate) fn find(target: &Target, options: &Options) -> Result<Self, BackendError> {
         match target {
-            Target::Tcp(_) => Ok(Self::Home),
+            Target::Tcp(_) => Ok(Self::Fixed(Located::Home)),
             Target::Pid(pid) => match Process::find(*pid) {
-                Ok(process) => Ok(Self::Process(Arc::new(process))),
+                Ok(process) => Ok(Self::Fixed(Located::Process(Arc::new(process)))),
                 Err(errno) => Err(no_process(target, errno)),
             },
             Target::Netns(path) => match is_namespace(path) {
-                Ok(true) => Ok(Self::Path(path.as_path().into())),
+                Ok(true) => Ok(Self::Fixed(Located::Path(path.as_path().into()))),
                 Ok(false) => Err(BackendError::NoSuchTarget(no_namespace(target, path))),
                 Err(errno) => {
                     Err(entry_failed(target, &Located::Path(path.as_path().into()), errno).into())
@@ -80,37 +87,38 @@ impl Place {
         }
     }
 
+    /// Where it is, if nobody has to be asked. That a process of a fixed place is alive is found out
+    /// by entering.
+    pub(crate) fn known(&self) -> Option<Located> {
+        match self {
+            Self::Fixed(located) => Some(located.clone()),
+            Self::Container(container) => container.known(),
+        }
+    }
+
     /// Where it is now.
     pub(crate) fn locate(&self, target: &Target) -> Whereabouts {
-        match self {
-            Self::Home => Whereabouts::Known(Located::Home),
-            Self::Path(path) => Whereabouts::Known(Located::Path(Arc::clone(path))),
-            // Whether it is alive is found out by entering.
-            Self::Process(process) => Whereabouts::Known(Located::Process(Arc::clone(process))),
-            Self::Container(container) => {
-                let process = container.current();
-                if process.is_alive() {
-                    return Whereabouts::Known(Located::Process(process));
-                }
-                let container = Arc::clone(container);
-                match offload(move || container.find_again()) {
-                    Ok(asked) => Whereabouts::Asked(asked),
-                    Err(error) => Whereabouts::Lost(OpenError::from_io(
-                        format_args!("cannot ask Docker about {target}"),
-                        &error,
-                    )),
-                }
-            }
+        let container = match self {
+            Self::Fixed(located) => return Whereabouts::Known(located.clone()),
+            Self::Container(container) => Arc::clone(container),
+        };
+        if let Some(located) = container.known() {
+            return Whereabouts::Known(located);
+        }
+        match offload(move || container.find_again()) {
+            Ok(asked) => Whereabouts::Asked(asked),
+            Err(error) => Whereabouts::Lost(OpenError::from_io(
+                format_args!("cannot ask Docker about {target}"),
+                &error,
+            )),
         }
     }
 
     /// The namespace it is in now, if that can be told without asking anybody.
     pub(crate) fn identity(&self, home: &Home) -> Option<Identity> {
         match self {
-            Self::Home => Some(home.identity()),
-            Self::Process(process) => process.identity_now(),
+            Self::Fixed(located) => located.identity(home),
             Self::Container(container) => container.current().identity_now(),
-            Self::Path(path) => Identity::of_path(path).ok(),
         }
     }
 }
@@ -126,6 +134,11 @@ pub(crate) struct Container {
 impl Container {
     fn current(&self) -> Arc<Process> {
         Arc::clone(&self.process.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn known(&self) -> Option<Located> {
+        let process = self.current();
+        process.is_alive().then_some(Located::Process(process))
     }
 
     /// Asks Docker where the container runs now. Blocks.

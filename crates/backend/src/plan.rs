@@ -53,7 +53,7 @@ impl Plan {
         })?;
         let place = Place::find(&destination.target, options)?;
         let identity = match place {
-            Place::Home => None,
+            Place::Fixed(Located::Home) => None,
             _ => place.identity(&home),
         };
         let way = match choice {

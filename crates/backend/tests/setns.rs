@@ -14,7 +14,7 @@ use nix::sys::socket::{getsockopt, sockopt::TcpCongestion};
 use nsplice_backend::{Choice, Destination, ErrorKind, Host};
 use nsplice_relay::{OpenClass, Progress, Wake};
 use nsplice_testkit::skip::{require_tool, unavailable};
-use nsplice_testkit::{skip, wait_until, Census, Namespace, Server};
+use nsplice_testkit::{skip, wait_until, waiting_at, Census, Namespace, Server};
 use socket2::SockRef;
 
 fn own_namespace() -> String {
@@ -96,8 +96,9 @@ fn a_burst_has_a_socket_for_each_of_its_clients() {
         for target in targets(&namespace) {
             let mut opener = opener(&to(&target, server.0.port()), Choice::Setns);
             let front = TcpListener::bind("127.0.0.1:0").unwrap();
-            let clients =
-                [(); 3].map(|()| TcpStream::connect(front.local_addr().unwrap()).unwrap());
+            let address = front.local_addr().unwrap();
+            let clients = [(); 3].map(|()| TcpStream::connect(address).unwrap());
+            wait_until("all clients in the queue", || waiting_at(address) == Some(clients.len()));
             let first = front.accept().unwrap();
             let home = own_namespace();
             for (most, made) in [(16, 3), (2, 2)] {
@@ -118,27 +119,53 @@ fn a_burst_has_a_socket_for_each_of_its_clients() {
     });
 }
 
-/// In a burst for a namespace that is gone every client is told so, as if it had come alone.
+/// The clients of a burst are served from where the target was when it began, and those that come
+/// later are told that it is gone.
 #[test]
-fn a_burst_for_a_namespace_that_is_gone_is_refused_one_by_one() {
+fn a_target_that_goes_amid_a_burst_is_gone_for_the_next_one() {
     counted(|| {
-        let Some(namespace) = Namespace::for_test("a_burst_for_nothing") else { return };
-        let front = TcpListener::bind("127.0.0.1:0").unwrap();
-        let _client = TcpStream::connect(front.local_addr().unwrap()).unwrap();
-        let target = format!("netns/{}", namespace.name());
-        let mut opener = opener(&to(&target, 9), Choice::Setns);
-        drop(namespace);
-        opener.begin_burst(front.as_fd(), 16);
-        for _ in 0..2 {
-            assert_eq!(failure(opener.as_mut()).class, OpenClass::TargetGone);
+        for host in [Host::Localhost, Host::Address("127.0.0.1".parse().unwrap())] {
+            let Some(mut namespace) = Namespace::for_test("a_target_that_goes") else { return };
+            // It keeps the namespace alive when all that leads there is gone.
+            let server = namespace.inside(|| TcpListener::bind("127.0.0.1:0").unwrap());
+            let port = server.local_addr().unwrap().port();
+            let front = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = front.local_addr().unwrap();
+            let _clients = [(); 2].map(|()| TcpStream::connect(address).unwrap());
+            wait_until("all clients in the queue", || waiting_at(address) == Some(2));
+            let mut openers = targets(&namespace).map(|target| {
+                opener(&Destination { host: host.clone(), ..to(target, port) }, Choice::Setns)
+            });
+            openers.iter_mut().for_each(|opener| opener.begin_burst(front.as_fd(), 16));
+            namespace.remove_name();
+            namespace.kill_holder();
+            for opener in &mut openers {
+                assert_eq!(stream(opener.as_mut()).peer_addr().unwrap().port(), port);
+                opener.end_burst();
+                opener.begin_burst(front.as_fd(), 16);
+                assert_eq!(failure(opener.as_mut()).class, OpenClass::TargetGone);
+                opener.end_burst();
+            }
         }
-        opener.end_burst();
+    });
+}
+
+/// No name is looked up for a process that is gone: the answer is about the process.
+#[test]
+fn a_process_that_is_gone_is_told_before_a_name_that_is_unknown() {
+    counted(|| {
+        let Some(mut namespace) = Namespace::for_test("a_process_is_told_first") else { return };
+        let host = Host::Name("nowhere.invalid".to_owned());
+        let target = format!("pid/{}", namespace.pid());
+        let mut opener = opener(&Destination { host, ..to(target, 80) }, Choice::Setns);
+        namespace.kill_holder();
+        assert_eq!(failure(opener.as_mut()).class, OpenClass::TargetGone);
     });
 }
 
 #[test]
-fn only_a_far_peer_is_paced() {
-    const TEST: &str = "only_a_far_peer_is_paced";
+fn only_what_leads_beyond_the_loopback_is_paced() {
+    const TEST: &str = "only_what_leads_beyond_the_loopback_is_paced";
     counted(|| {
         let Some(namespace) = Namespace::for_test(TEST) else { return };
         if let Err(error) = namespace.set_congestion_control("bbr") {

@@ -73,9 +73,9 @@ impl Places {
         true
     }
 
-    /// Whether there is a place; another loop may take it first.
-    pub(crate) fn is_free(&self) -> bool {
-        self.taken.load(Ordering::Relaxed) < self.limit
+    /// How many are left; another loop may take them first.
+    pub(crate) fn free(&self) -> u32 {
+        self.limit.saturating_sub(self.taken.load(Ordering::Relaxed))
     }
 
     /// Gives a place back.
@@ -93,7 +93,9 @@ mod tests {
         let places = Places::new(2);
         assert!(places.take() && places.take());
         assert!(!places.take());
+        assert_eq!(places.free(), 0);
         places.give_back();
+        assert_eq!(places.free(), 1);
         assert!(places.take());
     }
 }

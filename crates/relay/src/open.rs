@@ -29,9 +29,10 @@ pub trait Opener: fmt::Debug + Send {
     /// [`Attempt::advance`].
     fn open(&mut self, downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt>;
 
-    /// A burst begins: the upstreams of several clients are about to be opened, one after the other.
-    /// The first has been accepted, the others wait in the queue of `listener`; there will be at
-    /// most `most`. What they need alike can be made ready for all of them at once.
+    /// A burst begins: several clients have come, and as many upstreams are likely to be opened one
+    /// after the other. The first has been accepted, the others wait in the queue of `listener`;
+    /// of all of them at most `most` are served before the burst ends. What they need alike can be
+    /// made ready at once. Openings outside of bursts are the rule.
     fn begin_burst(&mut self, listener: BorrowedFd<'_>, most: usize) {
         let _ = (listener, most);
     }

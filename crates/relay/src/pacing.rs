@@ -4,7 +4,7 @@
 //! the loopback there is no queue that this would keep short; with several streams it halves what
 //! they carry, at twice the CPU. reno, which any process may choose (TCP_CONG_NON_RESTRICTED), does
 //! nothing where nothing is lost. An accepted socket has the control of its listener, if that was
-//! set and is no default (`tcp_ca_openreq_child`).
+//! set with setsockopt(2) (`tcp_ca_openreq_child`).
 
 use std::ffi::OsString;
 use std::os::fd::AsFd;
@@ -28,3 +28,20 @@ pub fn unpace(socket: &impl AsFd) {
 const PACING: &str = "bbr";
 
 const UNPACED: &str = "reno";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use socket2::{Domain, Socket, Type};
+
+    #[test]
+    fn a_socket_without_pacing_is_known() {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        unpace(&socket);
+        assert_eq!(getsockopt(&socket, TcpCongestion).unwrap(), UNPACED);
+        assert!(!is_paced(&socket));
+        let other = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        unpace(&other);
+        assert!(!is_paced(&other));
+    }
+}

@@ -7,6 +7,7 @@
 //! - [`namespace`]: network namespaces that stand in for containers;
 //! - [`peer`] and [`talk`]: scripted servers and clients;
 //! - [`program`]: the real binary, line by line;
+//! - [`queue`]: how many clients wait at a listener;
 //! - [`census`]: what a process holds, before and after;
 //! - [`wait`]: waiting for conditions;
 //! - [`mod@skip`]: what a test does where it cannot run.
@@ -15,6 +16,7 @@ pub mod census;
 pub mod namespace;
 pub mod peer;
 pub mod program;
+pub mod queue;
 pub mod ramp;
 pub mod skip;
 pub mod talk;
@@ -24,4 +26,5 @@ pub use census::Census;
 pub use namespace::Namespace;
 pub use peer::{connect, listen, Server};
 pub use program::Program;
+pub use queue::waiting_at;
 pub use wait::{wait_for, wait_until, Gate, PATIENCE};

@@ -139,6 +139,7 @@ fn calls_of_a_burst(stage: &Stage) {
         relay.signal(Signal::SIGSTOP);
         wait_until("the loop to stand still", || relay.is_stopped());
         let clients: Vec<_> = (0..CLIENTS).map(|_| relay.connect()).collect();
+        wait_until("all clients in the queue", || relay.waiting() == Some(CLIENTS));
         relay.signal(Signal::SIGCONT);
         for client in &clients {
             ping(client);

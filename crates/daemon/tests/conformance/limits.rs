@@ -1,7 +1,8 @@
 //! Rows 20, 25, 39 and 49: what happens at the limits of descriptors, links, processes and readers.
 
 use std::fs;
-use std::io::{pipe, Write};
+use std::io::{pipe, Read, Write};
+use std::net::TcpStream;
 use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::{cases, Relay, Stage};
 
 cases! {
     out_of_descriptors on setns no_splice external dial;
+    out_of_descriptors_at_a_drain on setns dial;
     out_of_descriptors_between_two_of_a_link on setns external;
     max_links on setns external;
     out_of_processes on external;
@@ -60,6 +62,29 @@ fn pause_and_resume(stage: &Stage, spare: usize) {
     relay.program().expect_stderr("accepting goes on");
     assert_eq!(server.join(), [1; CLIENTS]);
     relay.finish();
+}
+
+/// Clients in the queue when a drain begins are served as far as descriptors go, whatever is made
+/// ready for all of them at once.
+fn out_of_descriptors_at_a_drain(stage: &Stage) {
+    const CLIENTS: usize = 12;
+    let server = stage.serve(echo);
+    let mut relay = stage.daemon(server.port()).start();
+    // A link needs two.
+    limit_descriptors(&relay, 8);
+    relay.signal(Signal::SIGSTOP);
+    wait_until("the loop to stand still", || relay.is_stopped());
+    let clients: Vec<_> = (0..CLIENTS).map(|_| relay.connect()).collect();
+    wait_until("all clients in the queue", || relay.waiting() == Some(CLIENTS));
+    clients.iter().for_each(|mut client| client.write_all(b"?").unwrap());
+    relay.signal(Signal::SIGTERM);
+    relay.signal(Signal::SIGCONT);
+    let is_served = |mut client: &TcpStream| matches!(client.read(&mut [0]), Ok(1));
+    let served: Vec<_> = clients.iter().filter(|client| is_served(client)).collect();
+    assert!((4..CLIENTS).contains(&served.len()), "{} clients were served", served.len());
+    served.into_iter().for_each(hang_up);
+    relay.expect_exit();
+    server.join();
 }
 
 /// Leaves `spare` descriptors to a relay. The limit is one of their numbers, which may have gaps.
@@ -130,7 +155,7 @@ fn a_log_that_nobody_reads(stage: &Stage) {
     let mut child = stage.node().spawn(command.stderr(writer)).unwrap();
     let _leash = Leash(child.id());
     let address = ([127, 0, 0, 1], port).into();
-    let listens = || stage.node().inside(|| std::net::TcpStream::connect(address).is_ok());
+    let listens = || stage.node().inside(|| TcpStream::connect(address).is_ok());
     wait_until("the daemon to listen", listens);
     for _ in 0..LINKS {
         let client = stage.connect(address);

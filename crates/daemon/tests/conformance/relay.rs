@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use nsplice_testkit::peer::{connect_expecting_reset, connect_with_receive_buffer};
-use nsplice_testkit::{wait_for, wait_until, Census, Program};
+use nsplice_testkit::{wait_for, wait_until, waiting_at, Census, Program};
 use tempfile::TempDir;
 
 use crate::journal::End;
@@ -15,9 +15,6 @@ use crate::{nsplice, Stage};
 
 /// Descriptors that idle pipes may take: a loop keeps up to eight pipes for the next bulk lane.
 const SPARE_PIPES: usize = 16;
-
-/// TCP_LISTEN, as /proc/net/tcp has it.
-const LISTENING: &str = "0A";
 
 /// A program that relays.
 #[derive(Debug)]
@@ -76,7 +73,7 @@ impl<'a> Relay<'a> {
         threads_of(self.pid).all(|(thread, _)| {
             // `t` is a thread that strace(1) holds, which lets nobody go on before SIGCONT.
             let stat = fs::read_to_string(format!("/proc/{}/task/{thread}/stat", self.pid));
-            let stat = stat.expect("a thread");
+            let stat = stat.unwrap_or_default();
             stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['T', 't']))
         })
     }
@@ -118,17 +115,14 @@ impl<'a> Relay<'a> {
         self.stage.node().inside(|| connect_expecting_reset(self.address));
     }
 
-    /// Whether the address is listened on still. Nobody is disturbed by the question.
+    /// Whether the address is listened on still.
     pub(crate) fn listens(&self) -> bool {
-        let table = if self.address.is_ipv4() { "tcp" } else { "tcp6" };
-        let read = || fs::read_to_string(format!("/proc/thread-self/net/{table}"));
-        let sockets = self.stage.node().inside(read).expect("a table of sockets");
-        let port = format!(":{:04X}", self.address.port());
-        sockets.lines().any(|line| {
-            let mut fields = line.split_whitespace().skip(1);
-            let is_ours = fields.next().is_some_and(|local| local.ends_with(&port));
-            is_ours && fields.nth(1) == Some(LISTENING)
-        })
+        self.waiting().is_some()
+    }
+
+    /// Clients in its queue, if it listens still. Nobody is disturbed by the question.
+    pub(crate) fn waiting(&self) -> Option<usize> {
+        self.stage.node().inside(|| waiting_at(self.address))
     }
 
     /// Whether it holds more sockets than before its first link.

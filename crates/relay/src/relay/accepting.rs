@@ -20,6 +20,27 @@ use super::Relay;
 /// Clients taken out of a listener's queue before it is closed: as many as fit into it.
 const BACKLOG: usize = crate::listen::BACKLOG.unsigned_abs() as usize;
 
+/// Where a burst of clients stands, while they are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Burst {
+    /// None is on.
+    None,
+    /// One is on, of at most so many clients more.
+    Of(usize),
+    /// There shall be none: making things ready in advance takes what others need.
+    Forgone,
+}
+
+impl Burst {
+    /// After one of the clients.
+    fn next(self) -> Self {
+        match self {
+            Self::Of(left) => Self::Of(left.saturating_sub(1)),
+            other => other,
+        }
+    }
+}
+
 impl Relay {
     /// Accepts a few clients from each listener that has some.
     pub(super) fn accept_clients(&mut self) {
@@ -31,12 +52,12 @@ impl Relay {
     /// Whether there may be a client in the queue of `acceptor`, and it may come in.
     pub(super) fn accepts_from(&self, acceptor: &Acceptor) -> bool {
         let forward = &self.forwards[acceptor.forward];
-        let has_room = forward.manners.when_full == WhenFull::Refuse || forward.places.is_free();
+        let has_room = forward.manners.when_full == WhenFull::Refuse || forward.places.free() > 0;
         acceptor.ready && self.gate == Gate::Open && has_room
     }
 
     fn accept_from(&mut self, index: usize, most: usize) {
-        let mut is_burst = false;
+        let mut burst = Burst::None;
         for left in (1..=most).rev() {
             if !self.acceptors.get(index).is_some_and(|acceptor| self.accepts_from(acceptor)) {
                 break;
@@ -44,14 +65,21 @@ impl Relay {
             let Some(acceptor) = self.acceptors.get_mut(index) else { break };
             match acceptor.accept() {
                 Accept::Client(stream, client) => {
-                    let (forward, local) = (acceptor.forward, acceptor.local);
-                    let opener = &mut self.forwards[forward].opener;
-                    if acceptor.ready && !is_burst {
-                        opener.begin_burst(acceptor.as_fd(), left);
-                        is_burst = true;
+                    let (served, local) = (acceptor.forward, acceptor.local);
+                    let forward = &mut self.forwards[served];
+                    let room = usize::try_from(forward.places.free()).unwrap_or(usize::MAX);
+                    let most = left.min(room).min(ACCEPTS_PER_TURN);
+                    if acceptor.ready && burst == Burst::None && most > 1 {
+                        forward.opener.begin_burst(acceptor.as_fd(), most);
+                        burst = Burst::Of(most);
                     }
-                    if opener.admits(stream.as_fd()) {
-                        self.admit(forward, Channel::stream(stream), local, client);
+                    if forward.opener.admits(stream.as_fd()) {
+                        self.admit(served, Channel::stream(stream), local, client);
+                    }
+                    burst = burst.next();
+                    if burst == Burst::Of(0) {
+                        self.forwards[served].opener.end_burst();
+                        burst = Burst::None;
                     }
                 }
                 Accept::Empty => {}
@@ -59,10 +87,18 @@ impl Relay {
                     let forward = &self.forwards[acceptor.forward].name;
                     self.observer.trouble(&Trouble::AcceptFailed { forward, error: &error });
                 }
-                Accept::Exhausted(error) => self.pause(&error),
+                Accept::Exhausted(error) => {
+                    let forward = acceptor.forward;
+                    match burst {
+                        // What was made for others may be what this client needs.
+                        Burst::Of(_) => self.forwards[forward].opener.end_burst(),
+                        Burst::None | Burst::Forgone => self.pause(&error),
+                    }
+                    burst = Burst::Forgone;
+                }
             }
         }
-        if let Some(acceptor) = self.acceptors.get(index).filter(|_| is_burst) {
+        if let (Burst::Of(_), Some(acceptor)) = (burst, self.acceptors.get(index)) {
             self.forwards[acceptor.forward].opener.end_burst();
         }
     }

@@ -14,6 +14,7 @@ mod running;
 mod scene;
 mod shell;
 
+mod bursts;
 mod bytes;
 mod children;
 mod faults;

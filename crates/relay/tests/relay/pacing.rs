@@ -1,4 +1,4 @@
-//! What congestion control the clients of a machine that paces have.
+//! What congestion control accepted sockets have on a machine that paces.
 
 use std::net::SocketAddr;
 
@@ -11,8 +11,8 @@ use crate::bench::accept;
 use crate::scene::scene;
 
 #[test]
-fn only_clients_from_elsewhere_are_paced() {
-    const TEST: &str = "only_clients_from_elsewhere_are_paced";
+fn listeners_of_a_loopback_address_do_not_pace() {
+    const TEST: &str = "listeners_of_a_loopback_address_do_not_pace";
     scene(|| {
         let Some(namespace) = Namespace::for_test(TEST) else { return };
         if let Err(error) = namespace.set_congestion_control("bbr") {

@@ -33,6 +33,14 @@ impl Opener for Doorkeeper {
         self.second.open(downstream)
     }
 
+    fn begin_burst(&mut self, listener: BorrowedFd<'_>, most: usize) {
+        self.second.begin_burst(listener, most);
+    }
+
+    fn end_burst(&mut self) {
+        self.second.end_burst();
+    }
+
     fn admits(&mut self, client: BorrowedFd<'_>) -> bool {
         self.admission.admits(client)
     }

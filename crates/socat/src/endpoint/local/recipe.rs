@@ -179,7 +179,8 @@ impl Recipe {
             .map_err(|errno| refused("pipe()", errno))?;
         let reporter = self.out_of_the_way(&made)?;
         drop(made);
-        // Last: a number that is in use here is still in use when the child is started.
+        // Last: a number that is in use here is still in use when the child is started, unless a thread
+        // that looks up a name closes it in between.
         let placeholders = places
             .iter()
             .map(|(_, number)| at_least(&reporter, *number))
