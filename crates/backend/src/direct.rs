@@ -7,9 +7,7 @@
 //! 2. resolving: only for a name;
 //! 3. connecting: see `connect.rs`.
 //!
-//! When several clients have come at once, one excursion makes the sockets of all of them, and they
-//! are connected from where the target was at that moment. None is kept for later: a socket holds
-//! its namespace in memory, and by then the target may be elsewhere.
+//! While clients come fast, sockets are taken from a stock (`stock.rs`).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::BorrowedFd;
@@ -17,17 +15,17 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use nsplice_relay::{Attempt, OpenClass, OpenError, Opener, Progress, Wake};
-use socket2::{Domain, Socket};
+use socket2::Domain;
 
 use crate::connect::{Connecting, Course};
 use crate::destination::{Destination, Host};
 use crate::error::BackendError;
-use crate::excursion::{sockets_in, Home};
+use crate::excursion::Home;
 use crate::offload::{Answer, Offloaded};
 use crate::place::{entry_failed, Located, Place, Whereabouts};
 use crate::process::Process;
 use crate::resolver::{resolve, Resolved};
-use crate::sys::queued;
+use crate::stock::{Spare, Stock};
 
 /// All that openings of one destination share.
 #[derive(Debug)]
@@ -65,19 +63,18 @@ impl Route {
         Self { backend, course: Course::new(destination, home), place, ends }
     }
 
-    /// Sockets for a burst of clients, the first of which is in the queue of `listener` no more;
-    /// none where each opening makes its own as cheaply, or where it is not known yet what they are
-    /// to be connected to. What fails here fails again there, and is told there.
-    fn spares(&self, listener: BorrowedFd<'_>, most: usize) -> Option<Spares> {
+    /// Where sockets can be made in advance and of what kind; `None` where each opening makes its
+    /// own as cheaply, or where it is not known yet what they are to be connected to.
+    pub(crate) fn known(&self) -> Option<(Located, Domain)> {
         let Ends::Known(candidates) = &self.ends else { return None };
         let domain = Domain::for_address(*candidates.first()?);
         let located = self.place.known().filter(|located| !matches!(located, Located::Home))?;
-        let count = most.min(1 + queued(listener));
-        if count < 2 {
-            return None;
-        }
-        let sockets = sockets_in(&located, &self.course.home, domain, count);
-        Some(Spares { located, sockets })
+        Some((located, domain))
+    }
+
+    /// Where the threads of this process live.
+    pub(crate) fn home(&self) -> &Home {
+        &self.course.home
     }
 
     /// The backend's name.
@@ -90,35 +87,13 @@ impl Route {
 #[derive(Debug)]
 pub(crate) struct Direct {
     route: Arc<Route>,
-    /// For the burst that is on.
-    spares: Option<Spares>,
-}
-
-/// Sockets that were made in advance.
-#[derive(Debug)]
-struct Spares {
-    /// Where they were made.
-    located: Located,
-    sockets: Vec<Socket>,
-}
-
-impl Spares {
-    fn take(&mut self) -> Option<Spare> {
-        let socket = self.sockets.pop()?;
-        Some(Spare { located: self.located.clone(), socket })
-    }
-}
-
-/// One of them, for the first candidate.
-#[derive(Debug)]
-struct Spare {
-    located: Located,
-    socket: Socket,
+    /// While a burst is on.
+    stock: Option<Stock>,
 }
 
 impl Direct {
     pub(crate) fn new(route: Arc<Route>) -> Self {
-        Self { route, spares: None }
+        Self { route, stock: None }
     }
 }
 
@@ -128,16 +103,17 @@ impl Opener for Direct {
     }
 
     fn open(&mut self, _downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt> {
-        let stage = Stage::Fresh(self.spares.as_mut().and_then(Spares::take));
+        let spare = self.stock.as_mut().and_then(|stock| stock.take(&self.route));
+        let stage = Stage::Fresh(spare);
         Box::new(Opening { route: Arc::clone(&self.route), stage })
     }
 
     fn begin_burst(&mut self, listener: BorrowedFd<'_>, most: usize) {
-        self.spares = self.route.spares(listener, most);
+        self.stock = Stock::new(&self.route, listener, most);
     }
 
     fn end_burst(&mut self) {
-        self.spares = None;
+        self.stock = None;
     }
 }
 

@@ -36,6 +36,7 @@ mod plan;
 mod probe;
 mod process;
 mod resolver;
+mod stock;
 mod sys;
 mod target;
 mod template;

@@ -34,6 +34,8 @@ pub(crate) struct Acceptor {
     pub(crate) forward: usize,
     /// There may be clients in its queue.
     pub(crate) ready: bool,
+    /// While a burst is on: when the last client was accepted.
+    pub(crate) burst: Option<Instant>,
 }
 
 /// A listening socket by the way it is accepted from.
@@ -93,7 +95,7 @@ impl Acceptor {
         } else {
             Listening::Other(listener.0.into())
         };
-        Ok(Self { socket, local, forward, ready: false })
+        Ok(Self { socket, local, forward, ready: false, burst: None })
     }
 
     /// Accepts one client, and finds out whether there is another.

@@ -29,15 +29,16 @@ pub trait Opener: fmt::Debug + Send {
     /// [`Attempt::advance`].
     fn open(&mut self, downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt>;
 
-    /// A burst begins: several clients have come, and as many upstreams are likely to be opened one
-    /// after the other. The first has been accepted, the others wait in the queue of `listener`;
-    /// of all of them at most `most` are served before the burst ends. What they need alike can be
-    /// made ready at once. Openings outside of bursts are the rule.
+    /// A burst begins: clients come so fast that upstreams will be opened one right after the other.
+    /// The first has been accepted, others wait in the queue of `listener`; of all of these at most
+    /// `most` will be served, but more are likely to follow. What they need alike can be made
+    /// ready for several at once. Openings outside of bursts are the rule.
     fn begin_burst(&mut self, listener: BorrowedFd<'_>, most: usize) {
         let _ = (listener, most);
     }
 
-    /// The burst is over: whatever was made ready and not used is not needed.
+    /// The burst is over, a few milliseconds after its last client or for want of descriptors:
+    /// whatever was made ready and not used is not needed.
     fn end_burst(&mut self) {}
 
     /// Whether a client that has just been accepted may have a link. One that may not is closed at

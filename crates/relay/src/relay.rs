@@ -221,8 +221,10 @@ impl Relay {
             Gate::Open => None,
             Gate::Paused { next_try, .. } => Some(next_try.saturating_duration_since(now)),
         };
-        let drain = self.drain_until.map(|moment| moment.saturating_duration_since(now));
-        [self.deadlines.until_next(now), gate, drain].into_iter().flatten().min()
+        let until = |moment: Instant| moment.saturating_duration_since(now);
+        let burst = (0..self.acceptors.len()).filter_map(|index| self.burst_ends(index)).min();
+        let (drain, burst) = (self.drain_until.map(until), burst.map(until));
+        [self.deadlines.until_next(now), gate, drain, burst].into_iter().flatten().min()
     }
 
     fn note(&mut self, event: &mio::event::Event) {

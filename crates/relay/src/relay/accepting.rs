@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::acceptor::{Accept, Acceptor, Gate, ACCEPTS_PER_TURN, PAUSE_TICK};
 use crate::channel::Channel;
@@ -20,32 +20,38 @@ use super::Relay;
 /// Clients taken out of a listener's queue before it is closed: as many as fit into it.
 const BACKLOG: usize = crate::listen::BACKLOG.unsigned_abs() as usize;
 
-/// Where a burst of clients stands, while they are accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Burst {
-    /// None is on.
-    None,
-    /// One is on, of at most so many clients more.
-    Of(usize),
-    /// There shall be none: making things ready in advance takes what others need.
-    Forgone,
-}
-
-impl Burst {
-    /// After one of the clients.
-    fn next(self) -> Self {
-        match self {
-            Self::Of(left) => Self::Of(left.saturating_sub(1)),
-            other => other,
-        }
-    }
-}
+/// A burst is over when nobody has been accepted for this long.
+const BURST_GAP: Duration = Duration::from_millis(5);
 
 impl Relay {
     /// Accepts a few clients from each listener that has some.
     pub(super) fn accept_clients(&mut self) {
         for index in 0..self.acceptors.len() {
             self.accept_from(index, ACCEPTS_PER_TURN);
+            if self.burst_ends(index).is_some_and(|end| end <= self.now) {
+                self.end_burst(index);
+            }
+        }
+    }
+
+    /// When the burst that is on at an acceptor is over, if nobody else comes.
+    pub(super) fn burst_ends(&self, index: usize) -> Option<Instant> {
+        self.acceptors.get(index)?.burst.map(|last| last + BURST_GAP)
+    }
+
+    /// Ends the burst that is on at an acceptor; false if none is.
+    fn end_burst(&mut self, index: usize) -> bool {
+        let Some(acceptor) = self.acceptors.get_mut(index) else { return false };
+        let was_on = acceptor.burst.take().is_some();
+        if was_on {
+            self.forwards[acceptor.forward].opener.end_burst();
+        }
+        was_on
+    }
+
+    fn end_bursts(&mut self) {
+        for index in 0..self.acceptors.len() {
+            self.end_burst(index);
         }
     }
 
@@ -57,29 +63,26 @@ impl Relay {
     }
 
     fn accept_from(&mut self, index: usize, most: usize) {
-        let mut burst = Burst::None;
+        // What is made ready in advance may be what others need.
+        let mut may_begin = true;
         for left in (1..=most).rev() {
             if !self.acceptors.get(index).is_some_and(|acceptor| self.accepts_from(acceptor)) {
-                break;
+                return;
             }
-            let Some(acceptor) = self.acceptors.get_mut(index) else { break };
+            let Some(acceptor) = self.acceptors.get_mut(index) else { return };
             match acceptor.accept() {
                 Accept::Client(stream, client) => {
                     let (served, local) = (acceptor.forward, acceptor.local);
                     let forward = &mut self.forwards[served];
                     let room = usize::try_from(forward.places.free()).unwrap_or(usize::MAX);
-                    let most = left.min(room).min(ACCEPTS_PER_TURN);
-                    if acceptor.ready && burst == Burst::None && most > 1 {
-                        forward.opener.begin_burst(acceptor.as_fd(), most);
-                        burst = Burst::Of(most);
+                    if acceptor.burst.is_some() {
+                        acceptor.burst = Some(self.now);
+                    } else if acceptor.ready && may_begin && room > 1 {
+                        forward.opener.begin_burst(acceptor.as_fd(), left.min(room));
+                        acceptor.burst = Some(self.now);
                     }
                     if forward.opener.admits(stream.as_fd()) {
                         self.admit(served, Channel::stream(stream), local, client);
-                    }
-                    burst = burst.next();
-                    if burst == Burst::Of(0) {
-                        self.forwards[served].opener.end_burst();
-                        burst = Burst::None;
                     }
                 }
                 Accept::Empty => {}
@@ -88,18 +91,12 @@ impl Relay {
                     self.observer.trouble(&Trouble::AcceptFailed { forward, error: &error });
                 }
                 Accept::Exhausted(error) => {
-                    let forward = acceptor.forward;
-                    match burst {
-                        // What was made for others may be what this client needs.
-                        Burst::Of(_) => self.forwards[forward].opener.end_burst(),
-                        Burst::None | Burst::Forgone => self.pause(&error),
+                    may_begin = false;
+                    if !self.end_burst(index) {
+                        self.pause(&error);
                     }
-                    burst = Burst::Forgone;
                 }
             }
-        }
-        if let (Burst::Of(_), Some(acceptor)) = (burst, self.acceptors.get(index)) {
-            self.forwards[acceptor.forward].opener.end_burst();
         }
     }
 
@@ -159,6 +156,7 @@ impl Relay {
     fn pause(&mut self, error: &io::Error) {
         // The kernel allocates the descriptor before it looks into the queue, so this may happen
         // with no client waiting; pausing is right all the same.
+        self.end_bursts();
         self.pool.shed();
         self.gate = Gate::Paused { since: self.now, next_try: self.now + PAUSE_TICK };
         self.counters.accept_paused();
@@ -188,6 +186,7 @@ impl Relay {
             self.acceptors[index].ready = true;
             self.accept_from(index, BACKLOG);
         }
+        self.end_bursts();
         self.acceptors.clear();
     }
 }
