@@ -263,7 +263,7 @@ impl Relay {
     }
 
     fn stop(&mut self) {
-        self.acceptors.clear();
+        self.drop_acceptors();
         self.end_all(Outcome::Stopped);
     }
 

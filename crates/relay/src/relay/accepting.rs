@@ -186,6 +186,11 @@ impl Relay {
             self.acceptors[index].ready = true;
             self.accept_from(index, BACKLOG);
         }
+        self.drop_acceptors();
+    }
+
+    /// Closes the listeners. Clients in their queues are reset.
+    pub(super) fn drop_acceptors(&mut self) {
         self.end_bursts();
         self.acceptors.clear();
     }
