@@ -14,7 +14,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use nsplice_relay::open::describe;
 
 use crate::error::BackendError;
-use crate::excursion::{any_socket_in, visit, Home, Unborn};
+use crate::excursion::{any_socket_in, visit, Unborn};
+use crate::home::Home;
 use crate::namespace::Identity;
 use crate::options::Options;
 use crate::place::{Located, Place, Whereabouts};

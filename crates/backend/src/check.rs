@@ -13,7 +13,8 @@ use nsplice_relay::open::describe;
 use crate::choice::Choice;
 use crate::destination::Destination;
 use crate::error::BackendError;
-use crate::excursion::Home;
+use crate::excursion::try_leaving;
+use crate::home::Home;
 use crate::limits::SystemLimits;
 use crate::namespace::Identity;
 use crate::options::Options;
@@ -192,7 +193,7 @@ fn target_report(target: &Target, options: &Options) -> TargetReport {
 /// What can be said of a backend without a target.
 fn general(choice: Choice, options: &Options) -> BackendReport {
     let reason = match choice {
-        Choice::Setns => match Home::here().map(|home| home.try_leaving()) {
+        Choice::Setns => match Home::here().map(|home| try_leaving(&home)) {
             Ok(Ok(())) => None,
             Ok(Err(errno)) => Some(format!(
                 "setns(2) into our own network namespace: {}; CAP_SYS_ADMIN is needed",

@@ -15,39 +15,19 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nsplice_relay::open::describe;
-use nsplice_relay::pacing::{is_paced, unpace};
+use nsplice_relay::pacing::unpace;
 use nsplice_relay::{Keepalive, OpenClass, OpenError, Progress, Upstream, Wake};
 use socket2::{Domain, SockRef, Socket};
 
 use crate::destination::Destination;
-use crate::excursion::{socket_in, Home, Unborn};
+use crate::excursion::{socket_in, Unborn};
 use crate::place::{entry_failed, Located};
-
-/// What all connections along a route have in common.
-#[derive(Debug)]
-pub(crate) struct Course {
-    pub(crate) destination: Destination,
-    pub(crate) home: Home,
-    /// Whether sockets pace where this leads, by the first of them. A default that is changed later
-    /// is not noticed.
-    pacing: OnceLock<bool>,
-}
-
-impl Course {
-    /// A course to `destination` for threads that live in `home`.
-    pub(crate) fn new(destination: Destination, home: Home) -> Self {
-        Self { destination, home, pacing: OnceLock::new() }
-    }
-
-    fn is_paced(&self, socket: &Socket) -> bool {
-        *self.pacing.get_or_init(|| is_paced(socket))
-    }
-}
+use crate::route::Route;
 
 /// A connection on its way, through one candidate after the other.
 #[derive(Debug)]
@@ -83,10 +63,10 @@ impl Connecting {
     }
 
     /// Tries candidates until one is connected or must be waited for.
-    pub(crate) fn begin(&mut self, course: &Course) -> Progress {
+    pub(crate) fn begin(&mut self, route: &Route) -> Progress {
         while let Some(address) = self.candidates.get(self.next).copied() {
             self.next += 1;
-            match self.step(address, course) {
+            match self.step(address, route) {
                 Step::Connected(socket) => return Progress::Open(Upstream::Stream(socket.into())),
                 Step::Waiting(socket) => {
                     self.socket = Some(socket);
@@ -96,16 +76,16 @@ impl Connecting {
                 Step::Hopeless(error) => return Progress::Failed(error),
             }
         }
-        Progress::Failed(self.failure(&course.destination))
+        Progress::Failed(self.failure(&route.destination))
     }
 
     /// Goes on after the candidate that is waited for has reported something.
-    pub(crate) fn advance(&mut self, wake: Wake, course: &Course) -> Progress {
+    pub(crate) fn advance(&mut self, wake: Wake, route: &Route) -> Progress {
         if !wake.writable && !wake.error {
             return Progress::Pending;
         }
         let Some(socket) = self.socket.take() else {
-            return self.begin(course);
+            return self.begin(route);
         };
         // An event that reports an error which is not there is no error.
         let error = if wake.error { socket.take_error().unwrap_or_else(Some) } else { None };
@@ -117,7 +97,7 @@ impl Connecting {
                     self.failures.push((*address, error));
                 }
                 drop(socket);
-                self.begin(course)
+                self.begin(route)
             }
         }
     }
@@ -127,8 +107,8 @@ impl Connecting {
         self.socket.as_ref().map(AsFd::as_fd)
     }
 
-    fn step(&mut self, address: SocketAddr, course: &Course) -> Step {
-        let Course { destination, home, .. } = course;
+    fn step(&mut self, address: SocketAddr, route: &Route) -> Step {
+        let Route { destination, home, .. } = route;
         let made = match self.spare.take() {
             Some(spare) => Ok(spare),
             None => socket_in(&self.located, home, Domain::for_address(address)),
@@ -148,7 +128,7 @@ impl Connecting {
                 ));
             }
         };
-        match start(&socket, address, course) {
+        match start(&socket, address, route) {
             Ok(true) => Step::Connected(socket),
             Ok(false) => Step::Waiting(socket),
             Err(error) => Step::Failed(error),
@@ -172,13 +152,13 @@ impl Connecting {
 }
 
 /// Begins to connect; true if it is connected already.
-fn start(socket: &Socket, address: SocketAddr, course: &Course) -> io::Result<bool> {
+fn start(socket: &Socket, address: SocketAddr, route: &Route) -> io::Result<bool> {
     socket.set_tcp_nodelay(true)?;
     let nearby = address.ip().to_canonical().is_loopback();
     if !nearby {
         // A peer on the loopback cannot vanish without the kernel's noticing.
         Keepalive::default().apply(SockRef::from(socket))?;
-    } else if course.is_paced(socket) {
+    } else if route.is_paced(socket) {
         unpace(socket);
     }
     match socket.connect(&address.into()) {
@@ -215,13 +195,16 @@ fn answered(socket: &Socket) -> io::Result<bool> {
 mod tests {
     use super::*;
     use crate::destination::Host;
+    use crate::home::Home;
+    use crate::place::Place;
     use crate::target::Target;
     use std::net::{TcpListener, TcpStream};
 
-    fn course() -> Course {
+    fn route() -> Route {
         let target = Target::Tcp("db".into());
         let destination = Destination { target, host: Host::Localhost, port: 1 };
-        Course::new(destination, Home::here().unwrap())
+        let place = Place::Fixed(Located::Home);
+        Route::new("dial", destination, place, Home::here().unwrap())
     }
 
     /// A listener whose queue is full, so that the next client is neither let in nor refused, and
@@ -250,19 +233,19 @@ mod tests {
     /// The client's SYN was dropped; the one it sends a second later is refused.
     #[test]
     fn a_refusal_that_comes_late_leads_to_the_next_candidate() {
-        let course = course();
+        let route = route();
         let good = TcpListener::bind("127.0.0.1:0").unwrap();
         let closed: SocketAddr = "127.0.0.1:9".parse().unwrap();
         for (last, opens) in [(good.local_addr().unwrap(), true), (closed, false)] {
             let (listener, late, _clients) = full();
             let mut connecting = Connecting::new(Located::Home, [late, last].into(), None);
-            assert!(matches!(connecting.begin(&course), Progress::Waiting));
+            assert!(matches!(connecting.begin(&route), Progress::Waiting));
             let nothing = Wake { readable: true, ..Wake::START };
-            assert!(matches!(connecting.advance(nothing, &course), Progress::Pending));
+            assert!(matches!(connecting.advance(nothing, &route), Progress::Pending));
             drop(listener);
             let wake = wait(&connecting);
             assert!(wake.error, "{wake:?}");
-            match connecting.advance(wake, &course) {
+            match connecting.advance(wake, &route) {
                 Progress::Open(Upstream::Stream(_)) => assert!(opens),
                 Progress::Failed(error) => {
                     assert!(!opens);
@@ -281,14 +264,14 @@ mod tests {
 
     #[test]
     fn an_answer_that_comes_late_opens() {
-        let course = course();
+        let route = route();
         let (listener, late, _clients) = full();
         let mut connecting = Connecting::new(Located::Home, [late].into(), None);
-        assert!(matches!(connecting.begin(&course), Progress::Waiting));
+        assert!(matches!(connecting.begin(&route), Progress::Waiting));
         let _accepted = listener.accept().unwrap();
         let wake = wait(&connecting);
         assert!(wake.writable && !wake.error, "{wake:?}");
-        let progress = connecting.advance(wake, &course);
+        let progress = connecting.advance(wake, &route);
         assert!(matches!(progress, Progress::Open(Upstream::Stream(_))), "{progress:?}");
         assert!(connecting.source().is_none(), "the socket has been handed over");
     }

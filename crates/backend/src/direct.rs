@@ -9,79 +9,20 @@
 //!
 //! While clients come fast, sockets are taken from a stock (`stock.rs`).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use nix::errno::Errno;
 use nsplice_relay::{Attempt, OpenClass, OpenError, Opener, Progress, Wake};
-use socket2::Domain;
 
-use crate::connect::{Connecting, Course};
-use crate::destination::{Destination, Host};
+use crate::connect::Connecting;
 use crate::error::BackendError;
-use crate::excursion::Home;
 use crate::offload::{Answer, Offloaded};
-use crate::place::{entry_failed, Located, Place, Whereabouts};
+use crate::place::{entry_failed, Located, Whereabouts};
 use crate::process::Process;
 use crate::resolver::{resolve, Resolved};
+use crate::route::{Ends, Route};
 use crate::stock::{Spare, Stock};
-
-/// All that openings of one destination share.
-#[derive(Debug)]
-pub(crate) struct Route {
-    backend: &'static str,
-    course: Course,
-    place: Place,
-    ends: Ends,
-}
-
-/// What to connect to.
-#[derive(Debug)]
-enum Ends {
-    Known(Arc<[SocketAddr]>),
-    Named(String),
-}
-
-impl Route {
-    /// A route to `destination` that begins at `place`.
-    pub(crate) fn new(
-        backend: &'static str,
-        destination: Destination,
-        place: Place,
-        home: Home,
-    ) -> Self {
-        let port = destination.port;
-        let ends = match destination.reached() {
-            Host::Localhost => {
-                let local: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-                Ends::Known(local.map(|address| SocketAddr::new(address, port)).into())
-            }
-            Host::Address(address) => Ends::Known([SocketAddr::new(address, port)].into()),
-            Host::Name(name) => Ends::Named(name),
-        };
-        Self { backend, course: Course::new(destination, home), place, ends }
-    }
-
-    /// Where sockets can be made in advance and of what kind; `None` where each opening makes its
-    /// own as cheaply, or where it is not known yet what they are to be connected to.
-    pub(crate) fn known(&self) -> Option<(Located, Domain)> {
-        let Ends::Known(candidates) = &self.ends else { return None };
-        let domain = Domain::for_address(*candidates.first()?);
-        let located = self.place.known().filter(|located| !matches!(located, Located::Home))?;
-        Some((located, domain))
-    }
-
-    /// Where the threads of this process live.
-    pub(crate) fn home(&self) -> &Home {
-        &self.course.home
-    }
-
-    /// The backend's name.
-    pub(crate) fn backend(&self) -> &'static str {
-        self.backend
-    }
-}
 
 /// Opens upstreams along a route.
 #[derive(Debug)]
@@ -134,7 +75,7 @@ enum Stage {
 
 impl Opening {
     fn locate(&mut self, spare: Option<Spare>) -> Progress {
-        let target = &self.route.course.destination.target;
+        let target = &self.route.destination.target;
         match (spare, &self.route.ends) {
             (Some(Spare { located, socket }), Ends::Known(candidates)) => {
                 self.connect(Connecting::new(located, Arc::clone(candidates), Some(socket)))
@@ -148,7 +89,7 @@ impl Opening {
     }
 
     fn resolve(&mut self, located: Located) -> Progress {
-        let destination = &self.route.course.destination;
+        let destination = &self.route.destination;
         let name = match &self.route.ends {
             Ends::Known(candidates) => {
                 return self.connect(Connecting::new(located, Arc::clone(candidates), None));
@@ -169,7 +110,7 @@ impl Opening {
     }
 
     fn connect(&mut self, mut connecting: Connecting) -> Progress {
-        let progress = connecting.begin(&self.route.course);
+        let progress = connecting.begin(&self.route);
         self.stage = Stage::Connecting(connecting);
         progress
     }
@@ -181,8 +122,7 @@ impl Opening {
 
     /// The thread that was asked ended without an answer.
     fn unanswered(&self, what: &str) -> Progress {
-        let detail =
-            format!("{what} {} failed inside nsplice", self.route.course.destination.within());
+        let detail = format!("{what} {} failed inside nsplice", self.route.destination.within());
         Progress::Failed(OpenError::new(OpenClass::Other, detail))
     }
 }
@@ -212,7 +152,7 @@ impl Attempt for Opening {
                 }
             },
             Stage::Connecting(mut connecting) => {
-                let progress = connecting.advance(wake, &self.route.course);
+                let progress = connecting.advance(wake, &self.route);
                 self.stage = Stage::Connecting(connecting);
                 progress
             }

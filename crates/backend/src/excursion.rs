@@ -8,8 +8,7 @@
 //! would happen in the wrong namespace. The process is aborted, with one line that says why.
 
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::sched::{setns, CloneFlags};
@@ -17,34 +16,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use nsplice_relay::open::describe;
 
+use crate::home::Home;
 use crate::namespace::{open_path, Identity};
 use crate::place::Located;
-
-/// The namespace that the threads of this process live in.
-#[derive(Debug)]
-pub(crate) struct Home {
-    namespace: OwnedFd,
-    identity: Identity,
-}
-
-impl Home {
-    /// The namespace of the calling thread, which is every thread's outside of an excursion.
-    pub(crate) fn here() -> io::Result<Self> {
-        let namespace = open_path(Path::new("/proc/thread-self/ns/net"))?;
-        let identity = Identity::of_fd(&namespace)?;
-        Ok(Self { namespace, identity })
-    }
-
-    /// Which namespace it is.
-    pub(crate) fn identity(&self) -> Identity {
-        self.identity
-    }
-
-    /// Whether this thread may leave home and come back, tried by doing it.
-    pub(crate) fn try_leaving(&self) -> Result<(), Errno> {
-        Excursion::begin(self, self.namespace.as_fd()).map(drop)
-    }
-}
 
 /// Why a socket could not be made inside a namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +74,11 @@ pub(crate) fn try_entering(located: &Located, home: &Home) -> Result<(), Errno> 
     visit(located, home, || ())
 }
 
+/// Whether this thread may leave home and come back, tried by doing it.
+pub(crate) fn try_leaving(home: &Home) -> Result<(), Errno> {
+    Excursion::begin(home, home.as_fd()).map(drop)
+}
+
 /// Enters the namespace that `located` is in now; `None` if that is home, which needs no privilege.
 fn begin_to<'a>(located: &Located, home: &'a Home) -> Result<Option<Excursion<'a>>, Errno> {
     match located {
@@ -107,8 +86,8 @@ fn begin_to<'a>(located: &Located, home: &'a Home) -> Result<Option<Excursion<'a
         Located::Process(process) => {
             // A process may move: one that lived here when it was found is asked again. For all
             // others the pidfd leads to wherever the process is now, and to ESRCH if it is gone.
-            let lived_here = process.identity() == Some(home.identity);
-            if lived_here && process.identity_now() == Some(home.identity) {
+            let lived_here = process.identity() == Some(home.identity());
+            if lived_here && process.identity_now() == Some(home.identity()) {
                 return Ok(None);
             }
             Excursion::begin(home, process.as_fd()).map(Some)
@@ -117,7 +96,7 @@ fn begin_to<'a>(located: &Located, home: &'a Home) -> Result<Option<Excursion<'a
             // Opened each time: the path may lead to another namespace by now, and a descriptor
             // that is kept would hold a dead one in memory.
             let namespace = open_path(path)?;
-            if Identity::of_fd(&namespace).is_ok_and(|identity| identity == home.identity) {
+            if Identity::of_fd(&namespace).is_ok_and(|identity| identity == home.identity()) {
                 return Ok(None);
             }
             Excursion::begin(home, namespace.as_fd()).map(Some)
@@ -141,12 +120,12 @@ impl<'a> Excursion<'a> {
 
 impl Drop for Excursion<'_> {
     fn drop(&mut self) {
-        if let Err(errno) = setns(&self.home.namespace, CloneFlags::CLONE_NEWNET) {
+        if let Err(errno) = setns(self.home.as_fd(), CloneFlags::CLONE_NEWNET) {
             let _ = writeln!(
                 io::stderr(),
                 "nsplice: cannot come home to {} from another network namespace: {}; aborting, \
                  because going on would connect in the wrong place",
-                self.home.identity,
+                self.home.identity(),
                 describe(&errno.into()),
             );
             std::process::abort();

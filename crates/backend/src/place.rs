@@ -14,7 +14,7 @@ use nsplice_relay::{OpenClass, OpenError};
 
 use crate::docker::Docker;
 use crate::error::BackendError;
-use crate::excursion::Home;
+use crate::home::Home;
 use crate::namespace::{is_namespace, Identity};
 use crate::offload::{offload, Offloaded};
 use crate::options::Options;

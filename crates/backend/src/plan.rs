@@ -14,13 +14,15 @@ use nsplice_relay::{OpenClass, OpenError, Opener};
 use crate::child::keep_exit_statuses;
 use crate::choice::Choice;
 use crate::destination::{Destination, Host};
-use crate::direct::{Direct, Route};
+use crate::direct::Direct;
 use crate::error::BackendError;
-use crate::excursion::{try_entering, Home};
+use crate::excursion::try_entering;
 use crate::external::{Carrier, External, Recipe};
+use crate::home::Home;
 use crate::namespace::Identity;
 use crate::options::Options;
 use crate::place::{entry_failed, Located, Place, Whereabouts};
+use crate::route::Route;
 use crate::target::Target;
 use crate::template::Placeholder;
 use crate::tools;
@@ -82,7 +84,7 @@ impl Plan {
     /// The backend that was settled on: `setns`, `external` or `dial`.
     pub fn backend(&self) -> &'static str {
         match &self.way {
-            Way::Direct(route) => route.backend(),
+            Way::Direct(route) => route.backend,
             Way::External(_) => "external",
         }
     }

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use socket2::Socket;
 
-use crate::direct::Route;
 use crate::excursion::sockets_in;
 use crate::place::Located;
+use crate::route::Route;
 use crate::sys::queued;
 
 /// Sockets that are made at once, at least and at most.
@@ -78,7 +78,7 @@ impl Stock {
         // Whatever is old goes first, so that its descriptors are free.
         self.made = None;
         self.made = route.known().map(|(located, domain)| {
-            let sockets = sockets_in(&located, route.home(), domain, self.batch);
+            let sockets = sockets_in(&located, &route.home, domain, self.batch);
             Made { at: Instant::now(), located, sockets }
         });
     }

@@ -1,0 +1,34 @@
+//! The namespace that the threads of this process live in.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use crate::namespace::{open_path, Identity};
+
+/// Home, by a descriptor that leads back to it.
+#[derive(Debug)]
+pub(crate) struct Home {
+    namespace: OwnedFd,
+    identity: Identity,
+}
+
+impl Home {
+    /// The namespace of the calling thread, which is every thread's outside of an excursion.
+    pub(crate) fn here() -> io::Result<Self> {
+        let namespace = open_path(Path::new("/proc/thread-self/ns/net"))?;
+        let identity = Identity::of_fd(&namespace)?;
+        Ok(Self { namespace, identity })
+    }
+
+    /// Which namespace it is.
+    pub(crate) fn identity(&self) -> Identity {
+        self.identity
+    }
+}
+
+impl AsFd for Home {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.namespace.as_fd()
+    }
+}
