@@ -2,16 +2,25 @@
 //!
 //! A port from the range of outgoing connections (`ip_local_port_range`) may be free now and be taken by any connect
 //! a moment later, and this program makes thousands of them. So ports are looked for below that range. The start is
-//! spread by process id, so that two benchmarks side by side do not race for the same ones.
+//! spread by process id, so that two benchmarks side by side do not race for the same ones; and one process goes on
+//! where it stopped, so that it gives none twice to those who have yet to listen on it.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::failure::Failure;
-use std::net::{Ipv4Addr, TcpListener};
 
 /// Ports below this need privilege, or belong to services that people know by number.
 const LOWEST: u16 = 10_000;
 
 /// The kernel's default start of the range of outgoing connections.
 const DEFAULT_RANGE_START: u16 = 32_768;
+
+/// From the first port of a process to that of the next: more than one looks at, mostly.
+const STRIDE: u32 = 97;
+
+/// Ports that this process has looked at.
+static LOOKED_AT: AtomicU32 = AtomicU32::new(0);
 
 /// Finds `count` different ports that are free on 127.0.0.1.
 ///
@@ -23,18 +32,15 @@ pub fn free(count: usize) -> Result<Vec<u16>, Failure> {
         std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
     let highest = below(&range);
     let span = highest - LOWEST;
-    let start = u16::try_from(std::process::id() % u32::from(span)).unwrap_or(0);
-    // A listener is held until all are found, so that no port is given twice.
-    let mut held = Vec::new();
     let mut found = Vec::new();
-    for step in 0..span {
+    for _ in 0..span {
         if found.len() == count {
             break;
         }
-        let offset = (u32::from(start) + u32::from(step)) % u32::from(span);
+        let step = LOOKED_AT.fetch_add(1, Ordering::Relaxed);
+        let offset = std::process::id().wrapping_mul(STRIDE).wrapping_add(step) % u32::from(span);
         let port = LOWEST + u16::try_from(offset).unwrap_or(0);
-        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-            held.push(listener);
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
             found.push(port);
         }
     }
@@ -61,6 +67,7 @@ fn below(range: &str) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::thread;
 
     #[test]
     fn the_outgoing_range_is_avoided() {
@@ -71,10 +78,13 @@ mod tests {
     }
 
     #[test]
-    fn ports_differ() {
-        let mut ports = free(3).expect("three free ports");
+    fn no_port_is_given_twice() {
+        let mut ports: Vec<_> = thread::scope(|threads| {
+            let finders: Vec<_> = (0..8).map(|_| threads.spawn(|| free(3))).collect();
+            finders.into_iter().flat_map(|finder| finder.join().unwrap().unwrap()).collect()
+        });
         ports.sort_unstable();
         ports.dedup();
-        assert_eq!(ports.len(), 3);
+        assert_eq!(ports.len(), 24);
     }
 }
