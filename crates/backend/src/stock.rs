@@ -2,15 +2,16 @@
 //!
 //! Entering a namespace and coming home costs several times what the socket does that is made there,
 //! so one excursion makes a few. A socket holds its namespace in memory, and is connected from where
-//! the target was when it was made: none is used when it is older than that may be, and none outlives
-//! the burst. How many are made at once follows how fast they are taken.
+//! the target was when it was made: none is used that is older than [`FRESH`], and none outlives the
+//! burst. How many are made at once follows how fast they are taken.
 
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use socket2::Socket;
+use socket2::{Domain, Socket};
 
 use crate::excursion::sockets_in;
+use crate::home::Home;
 use crate::place::Located;
 use crate::route::Route;
 use crate::sys::queued;
@@ -48,11 +49,9 @@ impl Stock {
     /// most `most` are there. `None` where sockets cannot be made in advance along `route`, or need
     /// not.
     pub(crate) fn new(route: &Route, listener: BorrowedFd<'_>, most: usize) -> Option<Self> {
-        route.known()?;
+        let (located, domain) = route.known()?;
         let batch = most.min(1 + queued(listener)).clamp(*BATCH.start(), *BATCH.end());
-        let mut stock = Self { batch, made: None };
-        stock.fill(route);
-        Some(stock)
+        Some(Self { batch, made: Some(Made::new(located, domain, &route.home, batch)) })
     }
 
     /// A socket, made now if there is none that is fresh; `None` where none can be made. What fails
@@ -77,9 +76,15 @@ impl Stock {
     fn fill(&mut self, route: &Route) {
         // Whatever is old goes first, so that its descriptors are free.
         self.made = None;
-        self.made = route.known().map(|(located, domain)| {
-            let sockets = sockets_in(&located, &route.home, domain, self.batch);
-            Made { at: Instant::now(), located, sockets }
-        });
+        self.made = route
+            .known()
+            .map(|(located, domain)| Made::new(located, domain, &route.home, self.batch));
+    }
+}
+
+impl Made {
+    fn new(located: Located, domain: Domain, home: &Home, count: usize) -> Self {
+        let sockets = sockets_in(&located, home, domain, count);
+        Self { at: Instant::now(), located, sockets }
     }
 }
