@@ -4,6 +4,7 @@
 //! A connect(2) that has returned is no proof that the client is in the queue: the last packet of its
 //! handshake may still be on its way on a busy machine.
 
+use std::fmt::Display;
 use std::fs;
 use std::net::SocketAddr;
 
@@ -13,8 +14,13 @@ const LISTENING: &str = "0A";
 /// Clients that wait in the queue of whoever listens on the port of `address` in the namespace of this
 /// thread; `None` if nobody does. Nobody is disturbed by the question.
 pub fn waiting_at(address: SocketAddr) -> Option<usize> {
+    waiting_beside("thread-self", address)
+}
+
+/// The same in the namespace of `process`, a number in /proc or one of its names.
+pub fn waiting_beside(process: impl Display, address: SocketAddr) -> Option<usize> {
     let table = if address.is_ipv4() { "tcp" } else { "tcp6" };
-    let sockets = fs::read_to_string(format!("/proc/thread-self/net/{table}")).ok()?;
+    let sockets = fs::read_to_string(format!("/proc/{process}/net/{table}")).ok()?;
     let port = format!(":{:04X}", address.port());
     sockets.lines().find_map(|line| {
         let mut fields = line.split_whitespace().skip(1);

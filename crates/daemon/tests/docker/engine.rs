@@ -11,12 +11,14 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use nsplice_testkit::queue::waiting_beside;
 use nsplice_testkit::wait::poll_for;
 use nsplice_testkit::{skip, wait_until, Program, PATIENCE};
 
@@ -215,20 +217,12 @@ impl Container {
         self.wait_ready();
     }
 
-    /// Waits until its server listens. LISTEN is 0A in these tables; addresses vary with IPv6.
+    /// Waits until its server listens, at an address of either family.
     fn wait_ready(&self) {
         let (pid, _) = self.place();
-        wait_until("the server of the container", || {
-            ["tcp", "tcp6"].iter().any(|table| {
-                let table = fs::read_to_string(format!("/proc/{pid}/net/{table}"));
-                let port = format!(":{ECHO_PORT:04X}");
-                table.unwrap_or_default().lines().any(|line| {
-                    let mut fields = line.split_ascii_whitespace().skip(1);
-                    let is_local = fields.next().is_some_and(|local| local.ends_with(&port));
-                    is_local && fields.nth(1) == Some("0A")
-                })
-            })
-        });
+        let anywhere: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+        let listens = |ip| waiting_beside(pid, SocketAddr::new(ip, ECHO_PORT)).is_some();
+        wait_until("the server of the container", || anywhere.into_iter().any(listens));
     }
 }
 
