@@ -5,13 +5,14 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 
 use nix::sys::signal::Signal;
 use nsplice_compare::load::ports;
 use nsplice_compare::model::{Comparison, Finding, SubjectKind};
 use nsplice_compare::report::{change, json};
-use nsplice_testkit::skip::{require_root_or_userns, require_tool};
-use nsplice_testkit::{skip, wait_until, Program};
+use nsplice_testkit::skip::{require_root_or_userns, require_tool, skipped};
+use nsplice_testkit::{wait_until, Program};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_nsplice");
@@ -204,20 +205,55 @@ fn a_second_signal_ends_it_at_once_and_leaves_nothing() {
 #[test]
 fn whoever_may_have_a_user_namespace_may_compare() {
     const NAME: &str = "whoever_may_have_a_user_namespace_may_compare";
-    let Some(setpriv) = require_tool(NAME, "setpriv") else { return };
-    let nobody = |program: &str| {
-        let mut command = Command::new(&setpriv);
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", program]);
-        command
-    };
-    let tried = nobody("unshare").args(["-Urn", PROGRAM, "--version"]).output().unwrap();
-    if !tried.status.success() {
-        skip!(NAME, "user 65534 may have no user namespace, or not run {PROGRAM}");
-    }
+    let Some(nobody) = user(NAME, 65_534) else { return };
     let output = Run::by(nobody(PROGRAM), &format!("{SHORT} --output json")).output();
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let found = comparison(&output.stdout);
     assert!(found.subjects.iter().all(|subject| subject.missing.is_none()), "{found:?}");
+}
+
+/// Where no more threads may be started, what can be tried side by side is tried one after the other.
+/// How many threads there are when something needs one more is not known, so several limits are tried.
+#[test]
+fn where_threads_are_few_nothing_breaks() {
+    const NAME: &str = "where_threads_are_few_nothing_breaks";
+    if require_tool(NAME, "prlimit").is_none() {
+        return;
+    }
+    let limits = 10..=13;
+    // Threads are counted by user.
+    let users: Option<Vec<_>> = limits.clone().map(|limit| user(NAME, 65_500 + limit)).collect();
+    let Some(users) = users else { return };
+    thread::scope(|threads| {
+        for (limit, user) in limits.zip(&users) {
+            threads.spawn(move || {
+                let mut command = user("prlimit");
+                command.arg(format!("--nproc={limit}")).arg(PROGRAM);
+                let words = "--quick --backends dial --workloads conformance";
+                let output = Run::by(command, words).output();
+                assert_eq!(output.status.code(), Some(0), "{limit}: {}", said(&output));
+            });
+        }
+    });
+}
+
+/// What starts a program as the user `number`, who is not root but may have a user namespace; says so
+/// if there is none such.
+fn user(test: &str, number: u32) -> Option<impl Fn(&str) -> Command + Sync> {
+    let setpriv = require_tool(test, "setpriv")?;
+    let user = move |program: &str| {
+        let mut command = Command::new(&setpriv);
+        command.arg(format!("--reuid={number}")).arg(format!("--regid={number}"));
+        command.args(["--clear-groups", program]);
+        command
+    };
+    let tried = user("unshare").args(["-Urn", PROGRAM, "--version"]).output().unwrap();
+    if !tried.status.success() {
+        let why = format_args!("user {number} may have no user namespace, or not run {PROGRAM}");
+        skipped(test, why);
+        return None;
+    }
+    Some(user)
 }
 
 #[test]
