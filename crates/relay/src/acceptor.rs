@@ -34,8 +34,6 @@ pub(crate) struct Acceptor {
     pub(crate) forward: usize,
     /// There may be clients in its queue.
     pub(crate) ready: bool,
-    /// While a burst is on: when the last client was accepted.
-    pub(crate) burst: Option<Instant>,
 }
 
 /// A listening socket by the way it is accepted from.
@@ -95,7 +93,7 @@ impl Acceptor {
         } else {
             Listening::Other(listener.0.into())
         };
-        Ok(Self { socket, local, forward, ready: false, burst: None })
+        Ok(Self { socket, local, forward, ready: false })
     }
 
     /// Accepts one client, and finds out whether there is another.

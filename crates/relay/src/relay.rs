@@ -36,6 +36,7 @@ use crate::settings::Settings;
 use crate::table::{Key, Table};
 use crate::toolbox::Toolbox;
 
+use self::accepting::Burst;
 use self::attending::ATTENDANTS;
 
 mod accepting;
@@ -80,6 +81,8 @@ pub struct Relay {
     counters: Arc<Counters>,
     forwards: Vec<Forward>,
     acceptors: Vec<Acceptor>,
+    /// Those that are on, at most one for each forward.
+    bursts: Vec<Burst>,
     attendants: Vec<Box<dyn Attendant>>,
     gate: Gate,
     reserve: Reserve,
@@ -116,6 +119,7 @@ impl Relay {
             counters,
             forwards: Vec::new(),
             acceptors: Vec::new(),
+            bursts: Vec::new(),
             attendants: Vec::new(),
             gate: Gate::Open,
             reserve: Reserve::default(),
@@ -222,7 +226,7 @@ impl Relay {
             Gate::Paused { next_try, .. } => Some(next_try.saturating_duration_since(now)),
         };
         let until = |moment: Instant| moment.saturating_duration_since(now);
-        let burst = (0..self.acceptors.len()).filter_map(|index| self.burst_ends(index)).min();
+        let burst = self.bursts.iter().map(|burst| burst.end).min();
         let (drain, burst) = (self.drain_until.map(until), burst.map(until));
         [self.deadlines.until_next(now), gate, drain, burst].into_iter().flatten().min()
     }

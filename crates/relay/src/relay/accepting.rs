@@ -23,36 +23,35 @@ const BACKLOG: usize = crate::listen::BACKLOG.unsigned_abs() as usize;
 /// A burst is over when nobody has been accepted for this long.
 const BURST_GAP: Duration = Duration::from_millis(5);
 
+/// Clients of a forward that come fast, by whichever of its listeners.
+#[derive(Debug)]
+pub(super) struct Burst {
+    forward: usize,
+    /// When it is over, if nobody else comes.
+    pub(super) end: Instant,
+}
+
 impl Relay {
     /// Accepts a few clients from each listener that has some.
     pub(super) fn accept_clients(&mut self) {
         for index in 0..self.acceptors.len() {
             self.accept_from(index, ACCEPTS_PER_TURN);
-            if self.burst_ends(index).is_some_and(|end| end <= self.now) {
-                self.end_burst(index);
+        }
+        let now = self.now;
+        self.end_bursts(|burst| burst.end <= now);
+    }
+
+    /// Ends the bursts that are over; false if none is.
+    fn end_bursts(&mut self, is_over: impl Fn(&Burst) -> bool) -> bool {
+        let (before, forwards) = (self.bursts.len(), &mut self.forwards);
+        self.bursts.retain(|burst| {
+            let is_over = is_over(burst);
+            if is_over {
+                forwards[burst.forward].opener.end_burst();
             }
-        }
-    }
-
-    /// When the burst that is on at an acceptor is over, if nobody else comes.
-    pub(super) fn burst_ends(&self, index: usize) -> Option<Instant> {
-        self.acceptors.get(index)?.burst.map(|last| last + BURST_GAP)
-    }
-
-    /// Ends the burst that is on at an acceptor; false if none is.
-    fn end_burst(&mut self, index: usize) -> bool {
-        let Some(acceptor) = self.acceptors.get_mut(index) else { return false };
-        let was_on = acceptor.burst.take().is_some();
-        if was_on {
-            self.forwards[acceptor.forward].opener.end_burst();
-        }
-        was_on
-    }
-
-    fn end_bursts(&mut self) {
-        for index in 0..self.acceptors.len() {
-            self.end_burst(index);
-        }
+            !is_over
+        });
+        self.bursts.len() < before
     }
 
     /// Whether there may be a client in the queue of `acceptor`, and it may come in.
@@ -75,11 +74,12 @@ impl Relay {
                     let (served, local) = (acceptor.forward, acceptor.local);
                     let forward = &mut self.forwards[served];
                     let room = usize::try_from(forward.places.free()).unwrap_or(usize::MAX);
-                    if acceptor.burst.is_some() {
-                        acceptor.burst = Some(self.now);
+                    let end = self.now + BURST_GAP;
+                    if let Some(on) = self.bursts.iter_mut().find(|on| on.forward == served) {
+                        on.end = end;
                     } else if acceptor.ready && may_begin && room > 1 {
                         forward.opener.begin_burst(acceptor.as_fd(), left.min(room));
-                        acceptor.burst = Some(self.now);
+                        self.bursts.push(Burst { forward: served, end });
                     }
                     if forward.opener.admits(stream.as_fd()) {
                         self.admit(served, Channel::stream(stream), local, client);
@@ -92,7 +92,7 @@ impl Relay {
                 }
                 Accept::Exhausted(error) => {
                     may_begin = false;
-                    if !self.end_burst(index) {
+                    if !self.end_bursts(|_| true) {
                         self.pause(&error);
                     }
                 }
@@ -156,7 +156,7 @@ impl Relay {
     fn pause(&mut self, error: &io::Error) {
         // The kernel allocates the descriptor before it looks into the queue, so this may happen
         // with no client waiting; pausing is right all the same.
-        self.end_bursts();
+        self.end_bursts(|_| true);
         self.pool.shed();
         self.gate = Gate::Paused { since: self.now, next_try: self.now + PAUSE_TICK };
         self.counters.accept_paused();
@@ -191,7 +191,7 @@ impl Relay {
 
     /// Closes the listeners. Clients in their queues are reset.
     pub(super) fn drop_acceptors(&mut self) {
-        self.end_bursts();
+        self.end_bursts(|_| true);
         self.acceptors.clear();
     }
 }

@@ -53,20 +53,26 @@ impl Opener for Telling {
     }
 }
 
-/// What the opener of a forward with `places` is told of `count` clients that have come before the
-/// loop has started, and then of one that comes alone.
-fn told(places: Places, count: usize) -> Vec<Told> {
+/// What the opener of a forward with `places` is told of clients that have come before the loop has
+/// started, so many to each of its listeners, and then of one that comes alone.
+fn told(places: Places, counts: &[usize]) -> Vec<Told> {
     let server = serve("127.0.0.1:0");
-    let listener = listen(ANY_PORT, ListenOptions::default()).expect("listen");
-    let address = listener.local_addr().expect("an address");
-    let clients: Vec<TcpStream> = (0..count).map(|_| connect(address)).collect();
-    wait_until("all clients in the queue", || waiting_at(address) == Some(count));
+    let mut clients: Vec<TcpStream> = Vec::new();
+    let listeners = counts.iter().map(|&count| {
+        let listener = listen(ANY_PORT, ListenOptions::default()).expect("listen");
+        let address = listener.local_addr().expect("an address");
+        clients.extend((0..count).map(|_| connect(address)));
+        wait_until("all clients in the queue", || waiting_at(address) == Some(count));
+        listener
+    });
+    let listeners: Vec<_> = listeners.collect();
+    let address = listeners[0].local_addr().expect("an address");
     let told = Arc::new(Mutex::new(Vec::new()));
     let opener = connecting(server.local_addr().expect("an address"));
     let opener = Box::new(Telling { opener, told: Arc::clone(&told) });
     let relay = Running::start(Settings::default(), |relay| {
         let forward = Forward { places: Arc::new(places), ..forward(opener) };
-        relay.add_forward(forward, vec![listener]).expect("add the forward");
+        relay.add_forward(forward, listeners).expect("add the forward");
     });
     let list = || told.lock().expect("the list").clone();
     wait_until("the burst to be over", || list().contains(&Told::End));
@@ -84,7 +90,7 @@ fn told(places: Places, count: usize) -> Vec<Told> {
 fn a_burst_begins_before_its_first_link_and_ends_after_its_last() {
     scene(|| {
         let burst = [Told::Begin { most: 16 }, Told::Open, Told::Open, Told::Open, Told::End];
-        assert_eq!(told(Places::unlimited(), 3), [&burst[..], &[Told::Open]].concat());
+        assert_eq!(told(Places::unlimited(), &[3]), [&burst[..], &[Told::Open]].concat());
     });
 }
 
@@ -93,6 +99,15 @@ fn a_burst_begins_before_its_first_link_and_ends_after_its_last() {
 fn a_burst_is_no_larger_than_the_places_that_are_free() {
     scene(|| {
         let burst = [Told::Begin { most: 2 }, Told::Open, Told::Open, Told::End];
-        assert_eq!(told(Places::new(2), 5), [&burst[..], &[Told::Open]].concat());
+        assert_eq!(told(Places::new(2), &[5]), [&burst[..], &[Told::Open]].concat());
+    });
+}
+
+/// A burst is the forward's: the end of one listener's clients is not the end of another's.
+#[test]
+fn listeners_of_a_forward_share_a_burst() {
+    scene(|| {
+        let burst = [&[Told::Begin { most: 16 }][..], &[Told::Open; 5], &[Told::End]].concat();
+        assert_eq!(told(Places::unlimited(), &[2, 3]), [&burst[..], &[Told::Open]].concat());
     });
 }
