@@ -9,8 +9,16 @@
 //!   are in it.
 //! * direct: one end is a pipe itself, so one splice moves the bytes and nothing is ever pending.
 //!
-//! When splice is refused (EINVAL, ENOSYS, EPERM of a filter) the step falls back to copying; bytes
-//! that are in a pipe by then are read back out of it.
+//! What an error means, in whichever call it comes (each one in each call is a test):
+//!
+//! * EAGAIN: the end is dry or full, and an event will tell when it is not;
+//! * of splice(2) EINVAL, ENOSYS, and EPERM of a filter: it is refused, and the lane copies from now
+//!   on; bytes that are in a pipe by then are read back out of it;
+//! * of splice(2) ENOMEM and ENOBUFS: nothing has moved for want of memory; the step copies, which
+//!   takes none;
+//! * anything else: the end that the call was made on has failed. A splice from end to end does not
+//!   tell which that is, but one of the two is a pipe, and a pipe fails in one way only: as a sink
+//!   that nobody reads from.
 
 use std::os::fd::AsFd;
 
@@ -135,13 +143,12 @@ impl LaneMover<'_> {
                 self.pool.give_back(pipe);
                 Step::NOTHING
             }
-            Err(errno) if is_refusal(errno) => {
-                self.pool.give_back(pipe);
-                Step { refused: Some(errno), ..self.copy() }
-            }
             Err(errno) => {
                 self.pool.give_back(pipe);
-                Step { source: failure(errno), ..Step::NOTHING }
+                match Recourse::after(errno) {
+                    Recourse::Copy { refused } => Step { refused, ..self.copy() },
+                    Recourse::None => Step { source: failure(errno), ..Step::NOTHING },
+                }
             }
         }
     }
@@ -173,11 +180,13 @@ impl LaneMover<'_> {
                 *self.conduit = Conduit::Pipe { pipe, pending };
                 Step { sink: Sink::Full, ..Step::NOTHING }
             }
-            Err(errno) if is_refusal(errno) => self.rescue(pipe, pending, errno),
-            Err(errno) => {
-                self.pool.discard(pipe);
-                Step { sink: Sink::Failed(errno), ..Step::NOTHING }
-            }
+            Err(errno) => match Recourse::after(errno) {
+                Recourse::Copy { refused } => Step { refused, ..self.rescue(pipe, pending, errno) },
+                Recourse::None => {
+                    self.pool.discard(pipe);
+                    Step { sink: Sink::Failed(errno), ..Step::NOTHING }
+                }
+            },
         }
     }
 
@@ -193,8 +202,8 @@ impl LaneMover<'_> {
         }
     }
 
-    /// Reads the bytes back out of a pipe that the sink refuses to be spliced from.
-    fn rescue(&mut self, pipe: Pipe, pending: usize, refusal: Errno) -> Step {
+    /// Reads the bytes back out of a pipe that cannot be spliced from, because of `obstacle`.
+    fn rescue(&mut self, pipe: Pipe, pending: usize, obstacle: Errno) -> Step {
         let mut bytes = vec![0; pending];
         let mut got = 0;
         while got < pending {
@@ -204,13 +213,13 @@ impl LaneMover<'_> {
                 // stream has a hole and must end as an abort.
                 _ => {
                     self.pool.discard(pipe);
-                    return Step { sink: Sink::Failed(refusal), ..Step::NOTHING };
+                    return Step { sink: Sink::Failed(obstacle), ..Step::NOTHING };
                 }
             }
         }
         self.pool.give_back(pipe);
         *self.conduit = Conduit::Spill { bytes, sent: 0 };
-        Step { refused: Some(refusal), ..Step::NOTHING }
+        Step::NOTHING
     }
 
     fn splice_direct(&mut self) -> Step {
@@ -219,13 +228,13 @@ impl LaneMover<'_> {
             Ok(0) => Step { source: Source::Ended, ..Step::NOTHING },
             Ok(moved) => Step { read: moved, written: moved, ..Step::NOTHING },
             Err(Errno::EAGAIN) => self.which_end_blocks(),
-            Err(errno) if is_refusal(errno) => Step { refused: Some(errno), ..self.copy() },
-            // Which end failed is not told. An error of the source is one of a socket's reading
-            // side; everything else is the sink's.
-            Err(errno @ (Errno::ECONNRESET | Errno::ETIMEDOUT)) if self.source.kind.is_socket() => {
-                Step { source: Source::Failed(errno), ..Step::NOTHING }
-            }
-            Err(errno) => Step { sink: Sink::Failed(errno), ..Step::NOTHING },
+            Err(errno) => match Recourse::after(errno) {
+                Recourse::Copy { refused } => Step { refused, ..self.copy() },
+                Recourse::None if self.source.kind.is_pipe() || errno == Errno::EPIPE => {
+                    Step { sink: Sink::Failed(errno), ..Step::NOTHING }
+                }
+                Recourse::None => Step { source: failure(errno), ..Step::NOTHING },
+            },
         }
     }
 
@@ -257,6 +266,8 @@ fn offer(sink: End<'_>, bytes: &[u8]) -> (usize, Sink) {
     match sink.write(bytes) {
         Ok(written) if written == bytes.len() => (written, Sink::Taking),
         Ok(written) if sink.kind.is_socket() => (written, Sink::Full),
+        // No event would come, and asking again would be asking for ever.
+        Ok(0) => (0, Sink::Failed(Errno::EIO)),
         // A short write to a file or a blocking pipe is no sign of fullness; the next one tells.
         Ok(written) => (written, Sink::Taking),
         Err(Errno::EAGAIN) => (0, Sink::Full),
@@ -272,10 +283,24 @@ fn failure(errno: Errno) -> Source {
     }
 }
 
-/// Whether splice(2) itself is what is not wanted here: a descriptor that cannot (EINVAL), a kernel
-/// or a seccomp filter that will not (ENOSYS, EPERM).
-fn is_refusal(errno: Errno) -> bool {
-    matches!(errno, Errno::EINVAL | Errno::ENOSYS | Errno::EPERM)
+/// What there is to do after an error of splice(2).
+enum Recourse {
+    /// What could not be spliced is copied: for this lane from now on if it was `refused`.
+    Copy { refused: Option<Errno> },
+    /// Nothing.
+    None,
+}
+
+impl Recourse {
+    fn after(errno: Errno) -> Self {
+        match errno {
+            // It is splice(2) itself that is not wanted: by a descriptor that cannot (EINVAL), by a
+            // kernel or a seccomp filter that will not (ENOSYS, EPERM).
+            Errno::EINVAL | Errno::ENOSYS | Errno::EPERM => Self::Copy { refused: Some(errno) },
+            Errno::ENOMEM | Errno::ENOBUFS => Self::Copy { refused: None },
+            _ => Self::None,
+        }
+    }
 }
 
 fn entry(pipe: &Pipe) -> End<'_> {
@@ -285,3 +310,6 @@ fn entry(pipe: &Pipe) -> End<'_> {
 fn exit(pipe: &Pipe) -> End<'_> {
     End { fd: pipe.output.as_fd(), kind: Kind::PIPE }
 }
+
+#[cfg(test)]
+mod tests;

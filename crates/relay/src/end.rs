@@ -16,6 +16,10 @@ use nix::sys::stat::{fstat, SFlag};
 use nix::unistd::{read, write};
 use socket2::{Domain, SockRef};
 
+use self::fault::Call;
+
+pub(crate) mod fault;
+
 /// What kind of descriptor an end is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Kind {
@@ -98,19 +102,21 @@ impl End<'_> {
     /// Reads into `buffer`; 0 is the end, EAGAIN means dry.
     pub(crate) fn read(self, buffer: &mut [u8]) -> nix::Result<usize> {
         if self.kind.is_socket() {
-            return uninterrupted(|| recv(self.fd.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT));
+            return call(Call::Receive, || {
+                recv(self.fd.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT)
+            });
         }
         if self.kind.may_block() && !self.is_ready(PollFlags::POLLIN)? {
             return Err(Errno::EAGAIN);
         }
-        uninterrupted(|| read(self.fd, buffer))
+        call(Call::Read, || read(self.fd, buffer))
     }
 
     /// Writes from `bytes`; EAGAIN means full.
     pub(crate) fn write(self, bytes: &[u8]) -> nix::Result<usize> {
         if self.kind.is_socket() {
             let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-            return uninterrupted(|| send(self.fd.as_raw_fd(), bytes, flags));
+            return call(Call::Send, || send(self.fd.as_raw_fd(), bytes, flags));
         }
         let mut most = bytes.len();
         if self.kind.may_block() {
@@ -119,14 +125,14 @@ impl End<'_> {
             }
             most = most.min(PIPE_BUF);
         }
-        uninterrupted(|| write(self.fd, &bytes[..most]))
+        call(Call::Write, || write(self.fd, &bytes[..most]))
     }
 
     /// Asks the kernel whether this end is ready for `flags`. Errors and hang-ups count as ready:
     /// the next call will tell them.
     pub(crate) fn is_ready(self, flags: PollFlags) -> nix::Result<bool> {
         let mut fds = [PollFd::new(self.fd, flags)];
-        uninterrupted(|| poll(&mut fds, PollTimeout::ZERO)).map(|ready| ready > 0)
+        call(Call::Poll, || poll(&mut fds, PollTimeout::ZERO)).map(|ready| ready > 0)
     }
 
     /// Sets how many bytes must be queued before a TCP socket counts as readable (SO_RCVLOWAT).
@@ -138,14 +144,14 @@ impl End<'_> {
         if !matches!(SockRef::from(&self.fd).domain(), Ok(Domain::IPV4 | Domain::IPV6)) {
             return Err(Errno::EOPNOTSUPP);
         }
-        setsockopt(&self.fd, LowWater, &bytes)
+        call(Call::LowWater, || setsockopt(&self.fd, LowWater, &bytes))
     }
 
     /// Splices at most `most` bytes from this end to `sink`; one of the two must be a pipe.
     pub(crate) fn splice_to(self, sink: End<'_>, most: usize) -> nix::Result<usize> {
         let most = most.min(SPLICE_MOST);
         let flags = SpliceFFlags::SPLICE_F_NONBLOCK;
-        uninterrupted(|| splice(self.fd, None, sink.fd, None, most, flags))
+        call(Call::Splice, || splice(self.fd, None, sink.fd, None, most, flags))
     }
 }
 
@@ -155,10 +161,12 @@ struct LowWater;
 
 nix::setsockopt_impl!(LowWater, libc::SOL_SOCKET, libc::SO_RCVLOWAT, usize, SetUsize);
 
-/// Repeats a call that a signal interrupted. Nothing was moved by it, so nothing is counted twice.
-fn uninterrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+/// Makes a call, and makes it again if a signal interrupted it. Nothing was moved by it then, so
+/// nothing is counted twice.
+fn call<T>(name: Call, mut make: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
     loop {
-        match call() {
+        let answer = fault::due(name).map_or_else(&mut make, Err);
+        match answer {
             Err(Errno::EINTR) => {}
             answer => return answer,
         }

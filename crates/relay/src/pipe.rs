@@ -83,6 +83,12 @@ impl PipePool {
         self.idle.clear();
     }
 
+    /// Whether no pipe is left, neither idle nor in use.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.alive == 0
+    }
+
     fn make(&mut self) -> io::Result<Pipe> {
         let (output, input) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
         let granted = self.grow_pipe(&input)?;
@@ -98,6 +104,8 @@ impl PipePool {
             let wished = i32::try_from(self.size).unwrap_or(i32::MAX);
             match fcntl(input, FcntlArg::F_SETPIPE_SZ(wished)) {
                 Ok(granted) => return Ok(usize::try_from(granted).unwrap_or(0)),
+                // No memory for so many slots now; there may be some for the next pipe.
+                Err(Errno::ENOMEM) => {}
                 // EPERM: more than pipe-max-size, or beyond the user's soft limit. Ask no more;
                 // the default size will do.
                 Err(_) => self.grow = false,

@@ -27,6 +27,7 @@ mod stage;
 mod addresses;
 mod calls;
 mod children;
+mod faults;
 mod flow;
 mod half_close;
 mod limits;

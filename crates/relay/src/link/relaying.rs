@@ -37,7 +37,8 @@ impl Link {
                 }
                 Stop::SourceFailed(errno) => return self.fail(from, Work::Read, errno),
                 // A child that does not read its input any more may still have much to say.
-                Stop::SinkFailed(_) if from == Side::Downstream && self.watch.is_some() => {}
+                Stop::SinkFailed(Errno::EPIPE)
+                    if from == Side::Downstream && self.watch.is_some() => {}
                 Stop::SinkFailed(errno) => {
                     // What the failed side has sent before is still owed to the other one.
                     self.run_lane(from.other(), tools, Budget::LAST);
