@@ -130,6 +130,11 @@ impl Haul {
         }
     }
 
+    /// Goes on waiting: the mark could not be lowered, and is still up.
+    pub(crate) fn go_on(&mut self, now: Instant) {
+        self.run = Run::Heaps { latest: now, patience: SOON, bytes: 0 };
+    }
+
     /// Ends the waiting: patience has ended, or the lane splices no more.
     pub(crate) fn end(&mut self) -> Mark {
         let run = std::mem::replace(&mut self.run, Run::Quiet);
@@ -210,6 +215,17 @@ mod tests {
             haul.end();
         }
         assert_eq!(haul.price, DEAREST);
+    }
+
+    #[test]
+    fn a_mark_that_stays_up_is_waited_for_again_and_again() {
+        let (mut haul, _) = after(LONG / STEP, Duration::from_micros(200));
+        for _ in 0..3 {
+            let now = haul.deadline().expect("it waits");
+            assert_eq!(haul.expire(now), Mark::Lowered);
+            haul.go_on(now);
+            assert!(haul.deadline().is_some_and(|deadline| deadline > now));
+        }
     }
 
     #[test]

@@ -145,6 +145,11 @@ impl Lane {
         self.haul.as_mut().map_or(Mark::Stays, |haul| haul.expire(now))
     }
 
+    /// The low-water mark of the source has stayed up against our will: it is waited for as before.
+    pub(crate) fn keep_patience(&mut self, now: Instant) {
+        self.haul.iter_mut().for_each(|haul| haul.go_on(now));
+    }
+
     /// The FIN of an ended lane has been passed on.
     pub(crate) fn fin_passed(&mut self) {
         debug_assert!(self.phase == Phase::Ended && self.pending() == 0);

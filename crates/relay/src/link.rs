@@ -75,8 +75,9 @@ struct Half {
 }
 
 impl Half {
-    /// Moves the low-water mark of the source. Where it is refused, the lane does without.
-    fn apply(&mut self, mark: Mark) {
+    /// Moves the low-water mark of the source. Where it cannot be raised the lane does without; where
+    /// it cannot be lowered, what stays below it is told by nothing, so patience begins anew.
+    fn apply(&mut self, mark: Mark, now: Instant) {
         let bytes = match mark {
             Mark::Stays => return,
             Mark::Raised => HEAP,
@@ -86,8 +87,10 @@ impl Half {
             }
         };
         let refused = self.channel.source().is_some_and(|end| end.set_low_water(bytes).is_err());
-        if refused {
-            self.lane.iter_mut().for_each(Lane::leave_mark_alone);
+        match (&mut self.lane, mark) {
+            (Some(lane), Mark::Raised) if refused => lane.leave_mark_alone(),
+            (Some(lane), Mark::Lowered) if refused => lane.keep_patience(now),
+            _ => {}
         }
     }
 }
@@ -255,5 +258,33 @@ impl Link {
             traffic.read + traffic.written
         };
         of(Side::Downstream) + of(Side::Upstream)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::end::fault::{Call, Plan};
+    use crate::pace::Pace;
+    use nix::errno::Errno;
+    use std::net::{TcpListener, TcpStream};
+
+    #[test]
+    fn a_mark_that_cannot_be_moved_is_no_reason_to_wait_for_ever() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (now, heap) = (Instant::now(), u64::try_from(HEAP).unwrap());
+        for (moved, waits) in [(Mark::Raised, false), (Mark::Lowered, true)] {
+            let channel = Channel::stream(stream.try_clone().unwrap().into());
+            let mut half = Half { channel, ..Half::default() };
+            let lane = half.lane.insert(Lane::new(Pace::Splicing { small: 0 }));
+            while lane.note_haul(heap, now) != Mark::Raised {}
+            if moved == Mark::Lowered {
+                assert_eq!(lane.lose_patience(now + Duration::from_secs(1)), Mark::Lowered);
+            }
+            let plan = Plan { call: Call::LowWater, errno: Errno::ENOMEM, after: 0 };
+            assert!(plan.during(|| half.apply(moved, now)).1, "the fault was not met");
+            assert_eq!(half.lane.unwrap().patience().is_some(), waits, "{moved:?}");
+        }
     }
 }

@@ -100,7 +100,7 @@ impl Link {
         for half in &mut self.halves {
             let mark = half.lane.as_mut().map_or(Mark::Stays, |lane| lane.lose_patience(now));
             is_over |= mark != Mark::Stays;
-            half.apply(mark);
+            half.apply(mark, now);
         }
         is_over
     }

@@ -158,7 +158,7 @@ impl Link {
         let before = lane.traffic().read;
         let stop = lane.run(&mut mover, &mut source.ready, &mut sink.ready, budget);
         let mark = lane.note_haul(lane.traffic().read - before, tools.now);
-        source.apply(mark);
+        source.apply(mark, tools.now);
         // With the mark lowered there may be bytes that nothing has told of.
         match stop {
             Stop::Waiting if mark == Mark::Lowered => Stop::Again,
