@@ -128,8 +128,12 @@ pub(crate) fn split() -> io::Result<Branch> {
 }
 
 /// Bytes that `socket` was given and its peer has not acknowledged yet (SIOCOUTQ, tcp(7)); 0 where
-/// that is not known.
+/// that is not known, and of a TCP connection that is over: after a reset the queue stays as it was
+/// for as long as the socket lives (`tcp_ioctl`), but nobody will acknowledge it any more.
 pub fn unacknowledged(socket: BorrowedFd<'_>) -> usize {
+    if tcp_info(socket).is_some_and(|info| info.state == TCP_CLOSE) {
+        return 0;
+    }
     let mut bytes: libc::c_int = 0;
     // SAFETY: TIOCOUTQ (the same number as SIOCOUTQ) writes one int, to which the pointer leads.
     let answer = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
@@ -143,23 +147,40 @@ pub fn unacknowledged(socket: BorrowedFd<'_>) -> usize {
 /// Clients in the queue of `listener`, their handshakes complete (`sk_ack_backlog`, which TCP_INFO
 /// has in `tcpi_unacked` for sockets that listen: `tcp_get_info`); 0 where that is not known.
 pub(crate) fn queued(listener: BorrowedFd<'_>) -> usize {
-    // The first words of a struct tcp_info: two of bytes, then rto, ato, snd_mss, rcv_mss, unacked.
+    tcp_info(listener).map_or(0, |info| usize::try_from(info.unacknowledged).unwrap_or(0))
+}
+
+/// The state of a connection that is over, in the kernel's `include/net/tcp_states.h`.
+const TCP_CLOSE: u8 = 7;
+
+/// What we ask of a struct tcp_info.
+#[derive(Debug, Clone, Copy)]
+struct TcpInfo {
+    /// `tcpi_state`
+    state: u8,
+    /// `tcpi_unacked`
+    unacknowledged: u32,
+}
+
+/// The TCP_INFO of a socket (tcp(7)); None of one that is not TCP's.
+fn tcp_info(socket: BorrowedFd<'_>) -> Option<TcpInfo> {
+    // The first words of a struct tcp_info: two of bytes, of which the state is the first, then
+    // rto, ato, snd_mss, rcv_mss, unacked.
     let mut words = [0_u32; 7];
     let mut length = libc::socklen_t::try_from(size_of_val(&words)).unwrap_or_default();
     // SAFETY: the kernel writes at most `length` bytes, which `words` has, and the length itself.
     let answer = unsafe {
         libc::getsockopt(
-            listener.as_raw_fd(),
+            socket.as_raw_fd(),
             libc::IPPROTO_TCP,
             libc::TCP_INFO,
             words.as_mut_ptr().cast(),
             &raw mut length,
         )
     };
-    match words {
-        [.., unacknowledged] if answer == 0 => usize::try_from(unacknowledged).unwrap_or(0),
-        _ => 0,
-    }
+    let [first, .., unacknowledged] = words;
+    let [state, ..] = first.to_ne_bytes();
+    (answer == 0).then_some(TcpInfo { state, unacknowledged })
 }
 
 /// Sets the option `name` of `level` on `socket` to the bytes `value`.
