@@ -44,7 +44,7 @@ pub use downstream::Downstream;
 pub use filter::{Filter, Pass};
 pub use forward::{Forward, Limits, Places, DEFAULT_CONNECT_TIMEOUT};
 pub use listen::{listen, Keepalive, ListenOptions, Listener, BACKLOG};
-pub use manners::{Endings, Ends, Filters, Finish, Lanes, Manners, WhenFull};
+pub use manners::{Answers, Endings, Ends, Filters, Finish, Lanes, Manners, WhenFull};
 pub use observer::{Accepted, Joined, Observer, Record, Silent, Traffic, Trouble, Work};
 pub use open::{
     Attempt, Child, Hold, OpenClass, OpenError, Opener, Progress, Upstream, Verdict, Wake,

@@ -232,11 +232,16 @@ impl Link {
     }
 
     fn is_gentle(&self) -> bool {
-        self.manners.endings == Endings::Gentle
+        matches!(self.manners.endings, Endings::Gentle(_))
+    }
+
+    /// Whether `side` has ended its stream, or nobody takes it any more.
+    fn has_ended(&self, side: Side) -> bool {
+        self.phase(side) != Phase::Flowing
     }
 
     fn is_half_closed(&self) -> bool {
-        [Side::Downstream, Side::Upstream].iter().any(|side| self.phase(*side) != Phase::Flowing)
+        [Side::Downstream, Side::Upstream].into_iter().any(|side| self.has_ended(side))
     }
 
     fn phase(&self, from: Side) -> Phase {
@@ -252,12 +257,10 @@ impl Link {
         self.halves[from as usize].lane.as_ref().map(Lane::traffic).unwrap_or_default()
     }
 
-    fn moved(&self) -> u64 {
-        let of = |side| {
-            let traffic = self.traffic(side);
-            traffic.read + traffic.written
-        };
-        of(Side::Downstream) + of(Side::Upstream)
+    /// What has been done so far: two values are the same if nothing has happened in between, that
+    /// is no byte has been moved, no side has ended, and no end has been passed on.
+    fn progress(&self) -> [(Traffic, Phase); 2] {
+        [Side::Downstream, Side::Upstream].map(|side| (self.traffic(side), self.phase(side)))
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::fmt::Debug;
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 use crate::filter::Filter;
 use crate::outcome::Side;
@@ -34,7 +35,50 @@ pub enum Endings {
     Faithful,
     /// A reset counts as the end of what that side sends, and nobody is ever reset. The linger time
     /// replaces the idle time once a side has ended, and neither runs while a sink is full.
-    Gentle,
+    Gentle(Answers),
+}
+
+impl Endings {
+    /// The linger time of a link of which these sides have ended, where `linger` is its usual one.
+    pub(crate) fn linger(
+        self,
+        linger: Option<Duration>,
+        has_ended: impl Fn(Side) -> bool,
+    ) -> Option<Duration> {
+        match self {
+            Self::Gentle(Answers::From { side, afterwards }) if has_ended(side) => {
+                Some(linger.map_or(afterwards, |linger| linger.min(afterwards)))
+            }
+            _ => linger,
+        }
+    }
+
+    /// Whether a link is over when `side` has reset and what it had sent is delivered: nobody is
+    /// left there to hear an answer. Of the side that answers, the other one may only hear by a
+    /// write that fails, and is given its linger time for that.
+    pub(crate) fn end_with_reset_of(self, side: Side) -> bool {
+        match self {
+            Self::Faithful => false,
+            Self::Gentle(Answers::Both) => true,
+            Self::Gentle(Answers::From { side: answering, .. }) => side != answering,
+        }
+    }
+}
+
+/// From which side answers come: after the end of the other one they are worth a long wait, while
+/// after its own end nobody waits for anything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Answers {
+    /// From either.
+    #[default]
+    Both,
+    /// From one.
+    From {
+        /// The side that answers.
+        side: Side,
+        /// The linger time after its end, if the usual one is not shorter.
+        afterwards: Duration,
+    },
 }
 
 /// Which lanes carry bytes.

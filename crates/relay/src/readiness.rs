@@ -81,6 +81,11 @@ impl Readiness {
         self.0 & Self::ERROR != 0
     }
 
+    /// An error was met before the kernel has announced it.
+    pub(crate) fn set_error(&mut self) {
+        self.set(Self::ERROR, true);
+    }
+
     pub(crate) fn set_readable(&mut self, readable: bool) {
         self.set(Self::READABLE, readable);
     }

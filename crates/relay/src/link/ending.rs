@@ -51,11 +51,11 @@ impl Link {
                 if self.is_gentle() && self.is_blocked() {
                     self.active_at = now;
                 }
-                let idle_timeout = self.idle_timeout(limits);
+                let (linger, idle_timeout) = (self.linger(limits), self.idle_timeout(limits));
                 let silent = |limit: Option<Duration>| {
                     limit.is_some_and(|limit| self.active_at + limit <= now)
                 };
-                if self.is_half_closed() && silent(limits.linger) {
+                if silent(linger) {
                     Next::End(Outcome::Expired(Limit::Linger))
                 } else if silent(idle_timeout) {
                     Next::End(Outcome::Expired(Limit::Idle))
@@ -64,6 +64,14 @@ impl Link {
                 }
             }
         }
+    }
+
+    /// The linger time, if it runs.
+    fn linger(&self, limits: &Limits) -> Option<Duration> {
+        if !self.is_half_closed() {
+            return None;
+        }
+        self.manners.endings.linger(limits.linger, |side| self.has_ended(side))
     }
 
     /// The idle time, unless the linger time has taken its place.
@@ -132,9 +140,8 @@ impl Link {
             Stage::Opening { .. } => Some(self.accepted_at + limits.connect_timeout),
             Stage::Closing { push, .. } => push.map(|(moment, _)| moment),
             Stage::Relaying => {
-                let linger = limits.linger.filter(|_| self.is_half_closed());
-                let idle = self.idle_timeout(limits);
-                let silence = [linger, idle].into_iter().flatten().min();
+                let times = [self.linger(limits), self.idle_timeout(limits)];
+                let silence = times.into_iter().flatten().min();
                 let grace = self.watch.as_ref().and_then(|watch| watch.grace);
                 let grace = grace.filter(|_| self.phase(Side::Upstream) != Phase::Done);
                 let silence = silence.map(|limit| self.active_at + limit);

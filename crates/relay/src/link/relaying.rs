@@ -26,7 +26,7 @@ impl Link {
     /// Runs both lanes and judges what they found.
     pub(super) fn relay(&mut self, tools: &mut Toolbox<'_>) -> Next {
         let mut again = false;
-        let before = self.moved();
+        let before = self.progress();
         for from in [Side::Downstream, Side::Upstream] {
             match self.run_lane(from, tools, Budget::TURN) {
                 Stop::Waiting => {}
@@ -46,13 +46,13 @@ impl Link {
                 }
             }
         }
-        if self.moved() != before {
-            self.active_at = tools.now;
-        }
         for from in [Side::Downstream, Side::Upstream] {
             if let Some(outcome) = self.settle(from, tools) {
                 return Next::End(outcome);
             }
+        }
+        if self.progress() != before {
+            self.active_at = tools.now;
         }
         if let Lanes::From { side, unacknowledged } = self.manners.lanes {
             again |= self.throw_away(side.other(), tools);
@@ -84,6 +84,8 @@ impl Link {
     fn take_for_end(&mut self, from: Side, errno: Errno, tools: &mut Toolbox<'_>) {
         let half = &mut self.halves[from as usize];
         half.lane.iter_mut().for_each(Lane::end_source);
+        // The read that was answered by it may have taken it away before it was announced.
+        half.ready.set_error();
         if let Some(joined) = &self.joined {
             tools.observer.side_reset(joined, from, &errno.into());
         }
@@ -243,10 +245,16 @@ impl Link {
             if !half.ready.error() {
                 continue;
             }
-            // A gentle link ends early only if nothing is left to do but to give that side more.
-            let may_speak = self.phase(side) == Phase::Flowing;
-            if self.is_gentle() && (may_speak || !half.channel.is_pair()) {
-                continue;
+            if self.is_gentle() {
+                // It ends early only if nothing is left to do but to give that side more.
+                let heard = matches!(self.phase(side), Phase::Done | Phase::Dead);
+                if !heard || !self.manners.endings.end_with_reset_of(side) {
+                    continue;
+                }
+                let owed = self.pending(side.other()) > 0;
+                if !half.channel.is_pair() && !owed {
+                    return Some(Outcome::Clean);
+                }
             }
             if side == Side::Upstream && self.watch.is_some() {
                 // The child reads no more; what it still has to say decides.

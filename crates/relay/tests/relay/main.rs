@@ -29,4 +29,5 @@ mod pacing;
 mod pressure;
 mod resets;
 mod shortage;
+mod timers;
 mod vanishing;

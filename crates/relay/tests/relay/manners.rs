@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nsplice_relay::{
-    Attendant, Downstream, Endings, Ends, Filter, Filters, Finish, Forward, Lanes, Limit, Limits,
-    Manners, Order, Outcome, Pass, Places, Settings, Side, WhenFull,
+    Answers, Attendant, Downstream, Endings, Ends, Filter, Filters, Finish, Forward, Lanes, Limit,
+    Limits, Manners, Order, Outcome, Pass, Places, Settings, Side, WhenFull,
 };
 use nsplice_testkit::talk::{
     echo, expect_eof, expect_ramp, half_close, read_exactly, read_to_eof, reset, send_ramp,
@@ -58,7 +58,7 @@ impl Stage {
 }
 
 fn gentle() -> Manners {
-    Manners { endings: Endings::Gentle, ..Manners::default() }
+    Manners { endings: Endings::Gentle(Answers::Both), ..Manners::default() }
 }
 
 #[test]

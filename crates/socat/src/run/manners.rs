@@ -5,7 +5,9 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use nsplice_backend::unacknowledged;
-use nsplice_relay::{Endings, Ends, Filter, Finish, Lanes, Limits, Manners, Side, WhenFull};
+use nsplice_relay::{
+    Answers, Endings, Ends, Filter, Finish, Lanes, Limits, Manners, Side, WhenFull,
+};
 use socket2::{Domain, SockRef};
 
 use crate::dump::Direction;
@@ -20,6 +22,10 @@ use super::teller::Numbers;
 /// How long the second direction is given without progress after the first has ended, where `-t`
 /// does not say. socat gives it half a second, which cuts off answers that take longer.
 const LINGER: Duration = Duration::from_secs(30);
+
+/// The same after the end of the side that answers: socat's own half second, because nobody waits
+/// for an answer to an answer, while somebody may wait for the process to end.
+const AFTER_ANSWER: Duration = Duration::from_millis(500);
 
 /// The variable that changes [`LINGER`], in seconds.
 pub(super) const LINGER_VARIABLE: &str = "NSPLICE_SOCAT_LINGER";
@@ -37,6 +43,11 @@ pub(super) fn limits(flags: &Flags, variable: Option<&OsStr>) -> Result<Limits, 
                 "{LINGER_VARIABLE} is {text:?}, which is not a number of seconds"
             ))
         })?,
+    };
+    // Who gives a time for the whole link, and none for its second half, means the whole of it.
+    let linger = match flags.idle {
+        Some(idle) if flags.linger.is_none() => linger.min(idle),
+        _ => linger,
     };
     Ok(Limits { connect_timeout: NO_LIMIT, idle_timeout: flags.idle, linger: Some(linger) })
 }
@@ -56,12 +67,38 @@ pub(super) fn manners(line: &CommandLine, filters: Filters, first_side: Side) ->
         Directions::SecondToFirst => Lanes::From { side: Side::Upstream, unacknowledged: left },
     };
     Manners {
-        endings: Endings::Gentle,
+        endings: Endings::Gentle(answers(line)),
         lanes,
         when_full: WhenFull::Wait,
         finishes: [finish(written(first)), finish(written(second))],
         ends: [ends(read(first)), ends(read(second))],
         filters: Some(Box::new(Sided { filters, first: first_side })),
+    }
+}
+
+/// Which side answers: the one that is a server or a program, if the other is neither. A listener's
+/// clients ask, and whoever started socat does; `TCP:a TCP:b` and `TCP-LISTEN:80 -` do not tell.
+fn answers(line: &CommandLine) -> Answers {
+    let serves = |spec: &Spec| {
+        matches!(
+            read(spec).keyword,
+            Keyword::Exec
+                | Keyword::System
+                | Keyword::TcpConnect
+                | Keyword::Tcp4Connect
+                | Keyword::Tcp6Connect
+                | Keyword::UnixConnect
+                | Keyword::UnixClient
+                | Keyword::AbstractConnect
+                | Keyword::AbstractClient
+                | Keyword::VsockConnect
+        )
+    };
+    let afterwards = line.flags.linger.unwrap_or(AFTER_ANSWER);
+    match (serves(&line.first), serves(&line.second)) {
+        (false, true) => Answers::From { side: Side::Upstream, afterwards },
+        (true, false) => Answers::From { side: Side::Downstream, afterwards },
+        _ => Answers::Both,
     }
 }
 

@@ -1,0 +1,247 @@
+//! Every timer of a link: what starts it and what renews it, as DESIGN.md has them in a table.
+//!
+//! Each row is silent for longer than its timer takes before that timer starts, because a timer that
+//! runs from anything older than its own start is over by then. What is asserted is that a link has
+//! lived at least as long as the silence and the timer together: a machine that is busy makes it
+//! live longer, never shorter. All rows wait at the same time.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::{scope as threads, sleep, Builder};
+use std::time::{Duration, Instant};
+
+use nsplice_relay::{
+    Answers, Endings, Forward, Limit, Limits, Manners, Opener, Outcome, Settings, Side,
+};
+use nsplice_testkit::talk::{expect_eof, expect_ramp, half_close, read_to_eof, reset, send_ramp};
+use nsplice_testkit::{connect, wait_until};
+
+use crate::bench::{accept, listening, Bench, ANY_PORT};
+use crate::openers::{connecting, forward, leashed, Then};
+use crate::running::{Ended, Running};
+use crate::scene::{in_both_modes, scene};
+use crate::shell::script;
+
+/// The timers that start late.
+const SHORT: Duration = Duration::from_secs(1);
+
+/// Longer than [`SHORT`].
+const SILENCE: Duration = Duration::from_millis(1500);
+
+/// The timers that are renewed; several times the silence that comes before.
+const LONG: Duration = Duration::from_secs(5);
+
+/// What a row does with a loop.
+type Row = (&'static str, fn(Settings));
+
+const ROWS: [Row; 10] = [
+    ("connect: from the accept", connect_from_the_accept),
+    ("idle: from the upstream's opening", idle_from_the_opening),
+    ("idle: renewed by a byte up", |settings| idle_renewed_by_a_byte(settings, Side::Downstream)),
+    ("idle: renewed by a byte down", |settings| idle_renewed_by_a_byte(settings, Side::Upstream)),
+    ("idle: renewed by an end", idle_renewed_by_an_end),
+    ("linger: from the client's end", |settings| linger_from_an_end(settings, Side::Downstream)),
+    ("linger: from the server's end", |settings| linger_from_an_end(settings, Side::Upstream)),
+    ("linger: renewed by a byte", linger_renewed_by_a_byte),
+    ("linger after the answer: from the answering side's end", linger_after_the_answer),
+    ("drain: from the command", drain_from_the_command),
+];
+
+#[test]
+fn each_timer_runs_from_its_start_and_from_what_renews_it() {
+    in_both_modes(|settings| {
+        threads(|threads| {
+            for (name, row) in ROWS {
+                let settings = settings.clone();
+                let thread = Builder::new().name(name.to_owned());
+                thread.spawn_scoped(threads, move || row(settings)).expect("a thread");
+            }
+        });
+    });
+}
+
+#[track_caller]
+fn assert_lived(ended: &Ended, limit: Limit, least: Duration) {
+    assert_eq!(ended.outcome, Outcome::Expired(limit), "{ended:?}");
+    assert!(ended.duration >= least, "it was to live for {least:?}: {ended:?}");
+}
+
+fn idle(limit: Duration) -> Limits {
+    Limits { idle_timeout: Some(limit), ..Limits::default() }
+}
+
+fn linger(limit: Duration) -> Limits {
+    Limits { linger: Some(limit), ..Limits::default() }
+}
+
+fn serve(settings: Settings, opener: Box<dyn Opener>, limits: Limits) -> (Running, SocketAddr) {
+    let mut address = ANY_PORT;
+    let relay = Running::start(settings, |relay| {
+        address = listening(relay, Forward { limits, ..forward(opener) });
+    });
+    (relay, address)
+}
+
+fn connect_from_the_accept(settings: Settings) {
+    let (opener, _leash) = leashed(Then::Connects(ANY_PORT));
+    let limits = Limits { connect_timeout: SHORT, ..Limits::default() };
+    let (relay, address) = serve(settings, opener, limits);
+    sleep(SILENCE);
+    let _client = connect(address);
+    assert_lived(&relay.only_end(), Limit::Connect, SHORT);
+    relay.close();
+}
+
+fn idle_from_the_opening(settings: Settings) {
+    let upstream = nsplice_testkit::listen("127.0.0.1:0");
+    let target = upstream.local_addr().expect("an address");
+    let (opener, leash) = leashed(Then::Connects(target));
+    let (relay, address) = serve(settings, opener, idle(SHORT));
+    let _client = connect(address);
+    wait_until("the link", || relay.accepted() == 1);
+    sleep(SILENCE);
+    leash.release();
+    assert_lived(&relay.only_end(), Limit::Idle, SILENCE + SHORT);
+    relay.close();
+}
+
+fn idle_renewed_by_a_byte(settings: Settings, from: Side) {
+    let bench = Bench::with_limits(settings, idle(LONG));
+    let (client, server) = bench.link();
+    sleep(SILENCE);
+    let (from, to) = if from == Side::Downstream { (&client, &server) } else { (&server, &client) };
+    send_ramp(from, 0, 1);
+    expect_ramp(to, 0, 1);
+    assert_lived(&bench.only_end(), Limit::Idle, SILENCE + LONG);
+}
+
+fn idle_renewed_by_an_end(settings: Settings) {
+    let bench = Bench::with_limits(settings, idle(LONG));
+    let (client, server) = bench.link();
+    sleep(SILENCE);
+    half_close(&client);
+    expect_eof(&server);
+    assert_lived(&bench.only_end(), Limit::Idle, SILENCE + LONG);
+}
+
+fn linger_from_an_end(settings: Settings, of: Side) {
+    let bench = Bench::with_limits(settings, linger(SHORT));
+    let (client, server) = bench.link();
+    sleep(SILENCE);
+    half_close(if of == Side::Downstream { &client } else { &server });
+    assert_lived(&bench.only_end(), Limit::Linger, SILENCE + SHORT);
+}
+
+fn linger_renewed_by_a_byte(settings: Settings) {
+    let bench = Bench::with_limits(settings, linger(LONG));
+    let (client, server) = bench.link();
+    half_close(&client);
+    expect_eof(&server);
+    sleep(SILENCE);
+    send_ramp(&server, 0, 1);
+    expect_ramp(&client, 0, 1);
+    assert_lived(&bench.only_end(), Limit::Linger, SILENCE + LONG);
+}
+
+/// Links of these manners to a listener of the test.
+fn gentle(
+    settings: Settings,
+    answers: Answers,
+    limits: Limits,
+) -> (Running, [std::net::TcpStream; 2]) {
+    let upstream = nsplice_testkit::listen("127.0.0.1:0");
+    upstream.set_nonblocking(true).expect("a listener can be non-blocking");
+    let opener = connecting(upstream.local_addr().expect("an address"));
+    let manners = Arc::new(Manners { endings: Endings::Gentle(answers), ..Manners::default() });
+    let mut address = ANY_PORT;
+    let relay = Running::start(settings, |relay| {
+        address = listening(relay, Forward { limits, manners, ..forward(opener) });
+    });
+    let client = connect(address);
+    let server = accept(&upstream);
+    (relay, [client, server])
+}
+
+/// Which without it would live for ever; and the end of the side that asks starts no such time.
+fn linger_after_the_answer(settings: Settings) {
+    let answers = Answers::From { side: Side::Upstream, afterwards: SHORT };
+    let (relay, [_client, server]) = gentle(settings.clone(), answers, Limits::default());
+    let (other, [asker, _answerer]) = gentle(settings, answers, linger(LONG));
+    sleep(SILENCE);
+    half_close(&server);
+    half_close(&asker);
+    assert_lived(&relay.only_end(), Limit::Linger, SILENCE + SHORT);
+    assert_lived(&other.only_end(), Limit::Linger, SILENCE + LONG);
+    relay.close();
+    other.close();
+}
+
+fn drain_from_the_command(settings: Settings) {
+    let bench = Bench::new(settings);
+    let _link = bench.link();
+    sleep(SILENCE);
+    bench.relay.handle.drain(Some(SHORT)).expect("tell the loop to drain");
+    assert_lived(&bench.only_end(), Limit::Drain, SILENCE + SHORT);
+}
+
+#[test]
+fn the_grace_of_a_child_runs_from_the_end_of_its_output() {
+    /// What a child has between the end of its output and its own.
+    const GRACE: Duration = Duration::from_secs(1);
+    in_both_modes(|settings| {
+        let (opener, _) = script("read line; exec >&-; sleep 1000");
+        let (relay, address) = serve(settings, opener, Limits::default());
+        let mut client = connect(address);
+        sleep(SILENCE);
+        let ending = Instant::now();
+        client.write_all(b"end\n").expect("speak");
+        expect_eof(&client);
+        assert!(ending.elapsed() >= GRACE, "{:?}", ending.elapsed());
+        reset(client);
+        relay.only_end();
+        relay.close();
+    });
+}
+
+/// What a client gets that asks, is silent for a long time, and is answered after its end.
+#[test]
+fn an_answer_after_a_long_silence_and_a_half_close_arrives() {
+    scene(|| {
+        let bench = Bench::with_limits(Settings::default(), linger(SHORT));
+        let (mut client, mut server) = bench.link();
+        client.write_all(b"question").expect("ask");
+        sleep(SILENCE);
+        half_close(&client);
+        assert_eq!(read_to_eof(&server), b"question");
+        server.write_all(b"answer").expect("answer");
+        drop(server);
+        assert_eq!(read_to_eof(&client), b"answer");
+        assert_eq!(bench.only_end().outcome, Outcome::Clean);
+    });
+}
+
+/// Nobody is left to be answered, so nothing is waited for; what was said before is delivered.
+#[test]
+fn a_reset_of_who_asks_ends_a_gentle_link_at_once() {
+    in_both_modes(|settings| {
+        let to_upstream = |afterwards| Answers::From { side: Side::Upstream, afterwards };
+        for answers in [Answers::Both, to_upstream(LONG)] {
+            for ended_before in [false, true] {
+                let (relay, [mut client, server]) =
+                    gentle(settings.clone(), answers, Limits::default());
+                client.write_all(b"question").expect("ask");
+                if ended_before {
+                    half_close(&client);
+                    assert_eq!(read_to_eof(&server), b"question");
+                    reset(client);
+                } else {
+                    reset(client);
+                    assert_eq!(read_to_eof(&server), b"question");
+                }
+                assert_eq!(relay.only_end().outcome, Outcome::Clean);
+                relay.close();
+            }
+        }
+    });
+}
