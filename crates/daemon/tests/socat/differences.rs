@@ -9,7 +9,7 @@ use std::path::Path;
 /// A difference that is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Difference {
-    /// The second direction is given 30 s instead of half a second.
+    /// An answer is given 30 s instead of half a second.
     Linger,
     /// A reader that pauses is no inactivity.
     StalledReader,
@@ -61,9 +61,9 @@ struct Row {
 const TABLE: &[Row] = &[
     Row {
         difference: Difference::Linger,
-        what: "after the first end of a link, without `-t`",
+        what: "after the end of who asks (the client, standard input), without `-t`",
         socat: "0.5 s without a byte end it",
-        ours: "30 s do; `NSPLICE_SOCAT_LINGER=0.5` gives socat's own",
+        ours: "30 s do, or the time of `-T`; `NSPLICE_SOCAT_LINGER=0.5` gives socat's own. After the end of who answers (the server, the program) it is 0.5 s, too",
         reason: "an answer that is 0.6 s late is lost without a word",
     },
     Row {

@@ -26,6 +26,7 @@ mod stream;
 mod subject;
 
 mod departure;
+mod ends;
 mod exhaustion;
 mod identity;
 mod kubelet;
