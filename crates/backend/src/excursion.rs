@@ -5,10 +5,13 @@
 //! fail in interesting ways, happens at home. Only this file calls setns(2).
 //!
 //! A thread that cannot come home must not go on: every listener, look-up and dial after that
-//! would happen in the wrong namespace. The process is aborted, with one line that says why.
+//! would happen in the wrong namespace. What may pass, a signal or a want of memory (setns(2) needs
+//! some), is given about a second to pass; then the process is aborted, with one line that says why.
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::thread::sleep;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sched::{setns, CloneFlags};
@@ -113,14 +116,14 @@ struct Excursion<'a> {
 impl<'a> Excursion<'a> {
     /// Enters the network namespace of `destination`, a namespace or a pidfd (Linux 5.8).
     fn begin(home: &'a Home, destination: BorrowedFd<'_>) -> Result<Self, Errno> {
-        setns(destination, CloneFlags::CLONE_NEWNET)?;
+        go(destination)?;
         Ok(Self { home })
     }
 }
 
 impl Drop for Excursion<'_> {
     fn drop(&mut self) {
-        if let Err(errno) = setns(self.home.as_fd(), CloneFlags::CLONE_NEWNET) {
+        if let Err(errno) = persist(|| go(self.home.as_fd()), sleep) {
             let _ = writeln!(
                 io::stderr(),
                 "nsplice: cannot come home to {} from another network namespace: {}; aborting, \
@@ -132,6 +135,37 @@ impl Drop for Excursion<'_> {
         }
     }
 }
+
+/// Goes to the namespace of `destination`. A signal does not stop that.
+fn go(destination: BorrowedFd<'_>) -> Result<(), Errno> {
+    loop {
+        match setns(destination, CloneFlags::CLONE_NEWNET) {
+            Err(Errno::EINTR) => {}
+            answer => return answer,
+        }
+    }
+}
+
+/// Takes `step`; again, after ever longer rests, while it fails for want of memory.
+fn persist(
+    mut step: impl FnMut() -> Result<(), Errno>,
+    mut rest: impl FnMut(Duration),
+) -> Result<(), Errno> {
+    let mut pause = FIRST_REST;
+    loop {
+        match step() {
+            Err(Errno::ENOMEM) if pause <= LAST_REST => rest(pause),
+            answer => return answer,
+        }
+        pause *= 2;
+    }
+}
+
+/// The kernel has looked for memory before it says that there is none; others may let go of some.
+const FIRST_REST: Duration = Duration::from_millis(1);
+
+/// With those before it half a second: a second in all.
+const LAST_REST: Duration = Duration::from_millis(512);
 
 #[cfg(test)]
 mod tests {
@@ -151,5 +185,27 @@ mod tests {
         child.wait().unwrap();
         let refused = socket_in(&located, &home, Domain::IPV4).map(drop);
         assert_eq!(refused, Err(Unborn::Outside(Errno::ESRCH)));
+    }
+
+    #[test]
+    fn a_want_of_memory_is_given_a_second_to_pass() {
+        let trials = |failures: usize, errno: Errno| {
+            let (mut left, mut rested) = (failures, Duration::ZERO);
+            let step = || match left.checked_sub(1) {
+                None => Ok(()),
+                Some(fewer) => {
+                    left = fewer;
+                    Err(errno)
+                }
+            };
+            let answer = persist(step, |rest| rested += rest);
+            (answer, rested)
+        };
+        assert_eq!(trials(0, Errno::ENOMEM), (Ok(()), Duration::ZERO));
+        assert_eq!(trials(2, Errno::ENOMEM), (Ok(()), Duration::from_millis(3)));
+        let longest = Duration::from_millis(1023);
+        assert_eq!(trials(10, Errno::ENOMEM), (Ok(()), longest));
+        assert_eq!(trials(11, Errno::ENOMEM), (Err(Errno::ENOMEM), longest));
+        assert_eq!(trials(1, Errno::EPERM), (Err(Errno::EPERM), Duration::ZERO));
     }
 }

@@ -89,6 +89,38 @@ fn a_thread_that_cannot_come_home_aborts_the_process() {
     });
 }
 
+/// What passes: a want of memory, a signal.
+#[test]
+fn a_way_home_that_is_barred_for_a_moment_is_taken_again() {
+    const TEST: &str = "a_way_home_that_is_barred_for_a_moment_is_taken_again";
+    if let Some(words) = role() {
+        let plan = plan(&to(&words[0], 80), Choice::Setns);
+        assert_eq!(plan.unwrap().backend(), "setns");
+        println!("went on");
+        return;
+    }
+    counted(|| {
+        let Some(namespace) = Namespace::for_test(TEST) else { return };
+        if require_tool(TEST, "strace").is_none() {
+            return;
+        }
+        let role = format!("netns/{}", namespace.name());
+        for errno in ["ENOMEM", "EINTR"] {
+            let inject = format!("inject=setns:error={errno}:when=2..4");
+            let wrapper = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &inject];
+            let told = succeeds(&mut again(TEST, &wrapper, &role));
+            assert!(told.contains("went on"), "{told}");
+        }
+        // For ever is longer than a moment.
+        let wrapper =
+            ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=setns:error=ENOMEM:when=2+"];
+        let output = again(TEST, &wrapper, &role).output().unwrap();
+        assert_eq!(output.status.signal(), Some(Signal::SIGABRT as i32), "{output:?}");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains("Cannot allocate memory; aborting"), "{told}");
+    });
+}
+
 #[test]
 fn out_of_descriptors_is_a_class_of_its_own_and_passes() {
     const TEST: &str = "out_of_descriptors_is_a_class_of_its_own_and_passes";
