@@ -21,6 +21,7 @@ use crate::options::Options;
 use crate::place::{Located, Place, Whereabouts};
 use crate::process::Process;
 use crate::target::Target;
+use crate::trail::Trail;
 
 /// Where sockets are born: the namespace of a process, or the one a path leads to.
 #[derive(Debug)]
@@ -39,12 +40,13 @@ impl Birthplace {
         Ok(Self { located: Located::Process(process), home: Home::here()? })
     }
 
-    /// The namespace that `path` leads to, looked up for each socket anew.
+    /// The namespace that `path` leads to, looked up for each socket anew; through `/proc/PID` only as
+    /// long as that process lives.
     ///
     /// # Errors
     /// When the namespace of this process itself cannot be opened.
     pub fn of_path(path: &Path) -> io::Result<Self> {
-        Ok(Self { located: Located::Path(path.into()), home: Home::here()? })
+        Ok(Self { located: Located::Path(Arc::new(Trail::find(path))), home: Home::here()? })
     }
 
     /// The namespace of `target`; our own for one that has none. Blocks for a container, which is

@@ -20,7 +20,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use nsplice_relay::open::describe;
 
 use crate::home::Home;
-use crate::namespace::{open_path, Identity};
+use crate::namespace::Identity;
 use crate::place::Located;
 
 /// Why a socket could not be made inside a namespace.
@@ -95,10 +95,10 @@ fn begin_to<'a>(located: &Located, home: &'a Home) -> Result<Option<Excursion<'a
             }
             Excursion::begin(home, process.as_fd()).map(Some)
         }
-        Located::Path(path) => {
+        Located::Path(trail) => {
             // Opened each time: the path may lead to another namespace by now, and a descriptor
             // that is kept would hold a dead one in memory.
-            let namespace = open_path(path)?;
+            let namespace = trail.open()?;
             if Identity::of_fd(&namespace).is_ok_and(|identity| identity == home.identity()) {
                 return Ok(None);
             }

@@ -4,16 +4,17 @@
 //! or a command of the operator's. The upstream is open as soon as the program runs; whether the
 //! program could connect is told by its exit status, later.
 //!
-//! A PID is handed over by its number here, there is no other way. The pidfd is looked at before
-//! the program is started and once more when it runs: for another process to be entered, the
-//! target would have to end after that and the kernel to go through all other PIDs, in the
-//! milliseconds that nsenter takes to open `/proc/PID/ns/net`.
+//! A PID is handed over by its number here, in a path as well; there is no other way. The process is
+//! looked at before the program is started and once more when it runs: for another process to be
+//! entered, the target would have to end after that and the kernel to go through all other PIDs, in
+//! the milliseconds that nsenter takes to open `/proc/PID/ns/net`.
 
 use std::ffi::OsString;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use nix::errno::Errno;
 use nix::poll::PollTimeout;
 use nsplice_relay::{
     Attempt, Child, OpenClass, OpenError, Opener, Progress, Upstream, Verdict, Wake,
@@ -82,9 +83,9 @@ impl Recipe {
             Located::Process(process) => {
                 vec!["-t".into(), process.pid().to_string().into(), "-n".into()]
             }
-            Located::Path(path) => {
+            Located::Path(trail) => {
                 let mut option = OsString::from("--net=");
-                option.push(path.as_os_str());
+                option.push(trail.path().as_os_str());
                 vec![option]
             }
         };
@@ -145,8 +146,11 @@ impl Recipe {
     fn run(&self, invocation: Invocation, located: &Located) -> Result<Started, OpenError> {
         let check = || match located {
             Located::Process(process) if !process.is_alive() => {
-                Err(entry_failed(&self.destination.target, located, nix::errno::Errno::ESRCH))
+                Err(entry_failed(&self.destination.target, located, Errno::ESRCH))
             }
+            Located::Path(trail) => trail
+                .check()
+                .map_err(|errno| entry_failed(&self.destination.target, located, errno)),
             _ => Ok(()),
         };
         // The program is told a number, which may be another process's as soon as this one is gone.
@@ -179,7 +183,7 @@ fn namespace_path(located: &Located) -> Option<String> {
     match located {
         Located::Home => None,
         Located::Process(process) => Some(format!("/proc/{}/ns/net", process.pid())),
-        Located::Path(path) => Some(path.display().to_string()),
+        Located::Path(trail) => Some(trail.path().display().to_string()),
     }
 }
 
@@ -271,6 +275,7 @@ const TRIAL_MILLIS: u16 = 5000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trail::Trail;
 
     fn words(target: &str, host: &str, carrier: Carrier, located: &Located) -> Vec<String> {
         let destination =
@@ -302,7 +307,7 @@ mod tests {
                 ["/bin/nsenter", "-t", &pid, "-n", "/bin/socat", "-", address]
             );
         }
-        let path = Located::Path(Path::new("/run/netns/blue").into());
+        let path = Located::Path(Arc::new(Trail::find(Path::new("/run/netns/blue"))));
         assert_eq!(
             words("netns/blue", "localhost", tools(), &path),
             ["/bin/nsenter", "--net=/run/netns/blue", "/bin/socat", "-", "TCP4:localhost:80"]
@@ -318,7 +323,7 @@ mod tests {
     fn the_words_of_a_command() {
         let template = Template::parse("carry {netns} '[{address}]:{port}' x").unwrap();
         let carrier = Carrier::Command { program: "/bin/carry".into(), template };
-        let path = Located::Path(Path::new("/run/netns/blue").into());
+        let path = Located::Path(Arc::new(Trail::find(Path::new("/run/netns/blue"))));
         assert_eq!(
             words("netns/blue", "::1", carrier, &path),
             ["/bin/carry", "/run/netns/blue", "[::1]:80", "x"]

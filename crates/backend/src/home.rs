@@ -4,7 +4,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use crate::namespace::{open_path, Identity};
+use nix::fcntl::open;
+use nix::sys::stat::Mode;
+
+use crate::namespace::{Identity, OPENING};
 
 /// Home, by a descriptor that leads back to it.
 #[derive(Debug)]
@@ -16,7 +19,7 @@ pub(crate) struct Home {
 impl Home {
     /// The namespace of the calling thread, which is every thread's outside of an excursion.
     pub(crate) fn here() -> io::Result<Self> {
-        let namespace = open_path(Path::new("/proc/thread-self/ns/net"))?;
+        let namespace = open(Path::new("/proc/thread-self/ns/net"), OPENING, Mode::empty())?;
         let identity = Identity::of_fd(&namespace)?;
         Ok(Self { namespace, identity })
     }

@@ -43,6 +43,7 @@ mod sys;
 mod target;
 mod template;
 mod tools;
+mod trail;
 
 pub use birthplace::Birthplace;
 pub use check::{

@@ -1,13 +1,13 @@
-//! Network namespaces: how they are told apart, and how a path to one is opened.
+//! Network namespaces: how they are told apart, and how they are opened.
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{open, OFlag};
-use nix::sys::stat::{fstat, stat, FileStat, Mode};
+use nix::fcntl::{AtFlags, OFlag};
+use nix::sys::stat::{fstat, fstatat, stat, FileStat};
 use nix::sys::statfs::{statfs, NSFS_MAGIC};
 use serde::{Serialize, Serializer};
 
@@ -25,6 +25,11 @@ impl Identity {
     /// The identity of the namespace that `path` leads to.
     pub(crate) fn of_path(path: &Path) -> io::Result<Self> {
         Ok(Self::of_status(&stat(path)?))
+    }
+
+    /// The identity of the namespace that `path` leads to from `directory`.
+    pub(crate) fn below(directory: impl AsFd, path: &Path) -> io::Result<Self> {
+        Ok(Self::of_status(&fstatat(directory, path, AtFlags::empty())?))
     }
 
     /// The identity of an open namespace.
@@ -50,13 +55,11 @@ impl Serialize for Identity {
     }
 }
 
-/// Opens the namespace at `path` for setns(2).
+/// How a namespace is opened for setns(2).
 ///
 /// O_NONBLOCK because a path may lead to a FIFO, which would hold an ordinary open(2) up.
-pub(crate) fn open_path(path: &Path) -> Result<OwnedFd, Errno> {
-    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    open(path, flags, Mode::empty())
-}
+pub(crate) const OPENING: OFlag =
+    OFlag::O_RDONLY.union(OFlag::O_CLOEXEC).union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
 
 /// Whether `path` leads to a namespace of any type, found out without opening it: opening a device
 /// can do things.

@@ -1,7 +1,8 @@
 //! Where a target's namespace is found: once at start, and again for each opening.
 //!
 //! A PID is held by its pidfd for as long as the forward lives; when the process is gone, the
-//! target is gone. A path is followed to wherever it leads at the moment. A container is held by the
+//! target is gone. A path is followed to wherever it leads at the moment, but one that leads through a
+//! process is that process's alone (`trail.rs`). A container is held by the
 //! pidfd of its first process; when that ends, the next opening asks Docker again, off the loop, so
 //! a restarted container is followed.
 
@@ -20,6 +21,7 @@ use crate::offload::{offload, Offloaded};
 use crate::options::Options;
 use crate::process::Process;
 use crate::target::Target;
+use crate::trail::Trail;
 
 /// How the namespace of a target is found.
 #[derive(Debug, Clone)]
@@ -38,7 +40,7 @@ pub(crate) enum Located {
     /// Wherever this process is, for as long as it lives.
     Process(Arc<Process>),
     /// Wherever this path leads.
-    Path(Arc<Path>),
+    Path(Arc<Trail>),
 }
 
 impl Located {
@@ -47,7 +49,7 @@ impl Located {
         match self {
             Self::Home => Some(home.identity()),
             Self::Process(process) => process.identity_now(),
-            Self::Path(path) => Identity::of_path(path).ok(),
+            Self::Path(trail) => trail.identity(),
         }
     }
 }
@@ -73,10 +75,11 @@ impl Place {
                 Err(errno) => Err(no_process(target, errno)),
             },
             Target::Netns(path) => match is_namespace(path) {
-                Ok(true) => Ok(Self::Fixed(Located::Path(path.as_path().into()))),
+                Ok(true) => Ok(Self::Fixed(by_path(path))),
                 Ok(false) => Err(BackendError::NoSuchTarget(no_namespace(target, path))),
                 Err(errno) => {
-                    Err(entry_failed(target, &Located::Path(path.as_path().into()), errno).into())
+                    let located = Located::Path(Arc::new(Trail::find(path)));
+                    Err(entry_failed(target, &located, errno).into())
                 }
             },
             Target::Docker(name) => {
@@ -154,29 +157,50 @@ impl Container {
     }
 }
 
+/// Where the namespace at `path` is.
+fn by_path(path: &Path) -> Located {
+    let trail = Trail::find(path);
+    // A thread, or a process of another PID namespace, is held by its path.
+    let process = trail.pid().filter(|_| is_own_proc()).and_then(|pid| Process::find(pid).ok());
+    match process {
+        Some(process) => Located::Process(Arc::new(process)),
+        None => Located::Path(Arc::new(trail)),
+    }
+}
+
+/// Whether the numbers in /proc are those of our own PID namespace.
+fn is_own_proc() -> bool {
+    let own = std::process::id().to_string();
+    std::fs::read_link("/proc/self").is_ok_and(|number| number == Path::new(&own))
+}
+
 /// Why the namespace of `target` could not be entered, as a sentence.
 pub(crate) fn entry_failed(target: &Target, located: &Located, errno: Errno) -> OpenError {
     let words = describe(&errno.into());
     let class = OpenClass::of_errno(errno);
     let detail = match (located, errno) {
-        (Located::Path(path), Errno::EINVAL) => {
-            return OpenError::new(OpenClass::TargetGone, no_namespace(target, path));
+        (Located::Path(trail), Errno::EINVAL) => {
+            return OpenError::new(OpenClass::TargetGone, no_namespace(target, trail.path()));
         }
         (_, Errno::EPERM) => format!(
             "cannot enter the network namespace of {target}: {words}; CAP_SYS_ADMIN is needed, and \
              CAP_SYS_PTRACE for processes of other users: run as root"
         ),
-        (Located::Process(_), Errno::ESRCH) => format!("{target} is gone: its process has ended"),
+        (Located::Process(_) | Located::Path(_), Errno::ESRCH) => {
+            format!("{target} is gone: its process has ended")
+        }
         (Located::Process(_), Errno::EINVAL | Errno::EBADF) => format!(
             "cannot enter the network namespace of {target}: {words}; setns(2) with a pidfd needs \
              Linux 5.8"
         ),
-        (Located::Path(path), Errno::ENOENT | Errno::ENOTDIR) => {
-            let detail = format!("{target} is not there: {}: {words}", path.display());
+        (Located::Path(trail), Errno::ENOENT | Errno::ENOTDIR) => {
+            let path = trail.path().display();
+            let detail = format!("{target} is not there: {path}: {words}");
             return OpenError::new(OpenClass::TargetGone, detail);
         }
-        (Located::Path(path), _) => {
-            format!("cannot enter the network namespace of {target} at {}: {words}", path.display())
+        (Located::Path(trail), _) => {
+            let path = trail.path().display();
+            format!("cannot enter the network namespace of {target} at {path}: {words}")
         }
         _ => format!("cannot enter the network namespace of {target}: {words}"),
     };

@@ -2,14 +2,18 @@
 //!
 //! A PID is only a number: when its process is gone, another one may get it. A pidfd stays with
 //! the process it was opened for, becomes readable when that process ends, and pins nothing of it
-//! (no memory, no namespace). So a PID is turned into a pidfd once, and whatever is read by the
-//! number afterwards counts only if the pidfd says that its process is alive still.
+//! (no memory, no namespace). So a PID is turned into a pidfd once. An open directory `/proc/PID` is
+//! the same for what is to be read: it is opened once, while the pidfd says that the process is alive,
+//! and nothing is found there any more when that has ended.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use nix::errno::Errno;
+use nix::fcntl::{open, OFlag};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::sys::stat::Mode;
 
 use crate::namespace::Identity;
 use crate::sys;
@@ -19,6 +23,8 @@ use crate::sys;
 pub(crate) struct Process {
     pid: u32,
     pidfd: OwnedFd,
+    /// `/proc/PID`; `None` where there is no /proc.
+    directory: Option<OwnedFd>,
     identity: Option<Identity>,
 }
 
@@ -30,7 +36,9 @@ impl Process {
     pub(crate) fn find(pid: u32) -> Result<Self, Errno> {
         let number = i32::try_from(pid).map_err(|_| Errno::ESRCH)?;
         let pidfd = sys::pidfd_open(number).map_err(|error| errno_of(&error))?;
-        let mut process = Self { pid, pidfd, identity: None };
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let directory = open(format!("/proc/{pid}").as_str(), flags, Mode::empty()).ok();
+        let mut process = Self { pid, pidfd, directory, identity: None };
         process.identity = process.identity_now();
         if process.is_alive() {
             Ok(process)
@@ -51,9 +59,7 @@ impl Process {
 
     /// The network namespace it is in now; `None` if it has ended or we may not know.
     pub(crate) fn identity_now(&self) -> Option<Identity> {
-        let identity = Identity::of_path(format!("/proc/{}/ns/net", self.pid).as_ref()).ok()?;
-        // The number was this process's when it was looked up only if the process lives still.
-        self.is_alive().then_some(identity)
+        Identity::below(self.directory.as_ref()?, Path::new("ns/net")).ok()
     }
 
     /// Whether it has not ended yet.

@@ -6,6 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::mpsc::channel;
 use std::thread::sleep;
@@ -343,8 +344,26 @@ fn a_reused_pid_is_never_entered() {
         let new = Namespace::new().unwrap();
         let server = Server::in_namespace(&new, "127.0.0.1:0", common::echo);
         let pid = old.pid();
-        let mut openers = [Choice::Setns, Choice::External]
-            .map(|choice| opener(&to(format!("pid/{pid}"), server.port()), choice));
+        let directory = tempfile::tempdir().unwrap();
+        let link = directory.path().join("link");
+        symlink(format!("/proc/{pid}/ns/net"), &link).unwrap();
+        let targets = [
+            format!("pid/{pid}"),
+            format!("netns//proc/{pid}/ns/net"),
+            format!("netns//proc/{pid}/task/{pid}/ns/net"),
+            format!("netns//proc/self/root/proc/{pid}/ns/net"),
+            format!("netns/{}", link.display()),
+        ];
+        let mut openers = Vec::new();
+        for target in &targets {
+            for choice in [Choice::Setns, Choice::External] {
+                openers.push((target, opener(&to(target, server.port()), choice)));
+            }
+        }
+        // Nobody serves there, but it is the right place.
+        for (target, opener) in openers.iter_mut().step_by(2) {
+            assert_eq!(failure(opener.as_mut()).class, OpenClass::Refused, "{target}");
+        }
         old.kill_holder();
         let mut command = std::process::Command::new("cat");
         command.stdin(std::process::Stdio::piped());
@@ -364,10 +383,15 @@ fn a_reused_pid_is_never_entered() {
         let Some(mut impostor) = impostor else {
             skip!("a_reused_pid_is_never_entered", "this kernel gives no PID twice on request");
         };
-        for opener in &mut openers {
-            assert_eq!(failure(opener.as_mut()).class, OpenClass::TargetGone);
+        for (target, opener) in &mut openers {
+            assert_eq!(failure(opener.as_mut()).class, OpenClass::TargetGone, "{target}");
         }
         assert_eq!(server.accepted(), 0);
+        // A link that is made anew means whoever has the number now.
+        fs::remove_file(&link).unwrap();
+        symlink(format!("/proc/{}/ns/net", new.pid()), &link).unwrap();
+        let (_, linked) = &mut openers[8];
+        expect_echo(&stream(linked.as_mut()));
         drop(impostor.stdin.take());
         impostor.wait().unwrap();
     });
