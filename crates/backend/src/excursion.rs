@@ -10,6 +10,7 @@
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use nsplice_relay::open::describe;
 
-use crate::home::Home;
+use crate::home::{Home, OF_THIS_THREAD};
 use crate::namespace::Identity;
 use crate::place::Located;
 
@@ -50,16 +51,21 @@ pub(crate) fn any_socket_in(
         .map_err(|error| Unborn::Inside(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))
 }
 
-/// Makes `count` sockets like that of [`socket_in`] in one excursion; fewer, or none, where that
-/// fails. Going there and back costs several times what a socket does.
+/// Makes `count` sockets like that of [`socket_in`] in one excursion, or fewer where that fails, and
+/// says in which namespace they are; `None` where that is not known.
 pub(crate) fn sockets_in(
     located: &Located,
     home: &Home,
     domain: Domain,
     count: usize,
-) -> Vec<Socket> {
+) -> Option<(Identity, Vec<Socket>)> {
     let socket = |_| Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP)).ok();
-    visit(located, home, || (0..count).map_while(socket).collect()).unwrap_or_default()
+    let make = || {
+        // Asked in there: a process may move at any time.
+        let identity = Identity::of_path(Path::new(OF_THIS_THREAD)).ok()?;
+        Some((identity, (0..count).map_while(socket).collect()))
+    };
+    visit(located, home, make).ok()?
 }
 
 /// Does `work` in the namespace that `located` is in now, and comes home.

@@ -19,7 +19,7 @@ pub(crate) struct Home {
 impl Home {
     /// The namespace of the calling thread, which is every thread's outside of an excursion.
     pub(crate) fn here() -> io::Result<Self> {
-        let namespace = open(Path::new("/proc/thread-self/ns/net"), OPENING, Mode::empty())?;
+        let namespace = open(Path::new(OF_THIS_THREAD), OPENING, Mode::empty())?;
         let identity = Identity::of_fd(&namespace)?;
         Ok(Self { namespace, identity })
     }
@@ -29,6 +29,9 @@ impl Home {
         self.identity
     }
 }
+
+/// The namespace that the calling thread is in.
+pub(crate) const OF_THIS_THREAD: &str = "/proc/thread-self/ns/net";
 
 impl AsFd for Home {
     fn as_fd(&self) -> BorrowedFd<'_> {

@@ -9,8 +9,6 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::mpsc::channel;
-use std::thread::sleep;
-use std::time::Duration;
 
 use common::{counted, expect_echo, failure, opener, plan, stream, targets, to};
 use nix::sys::socket::{getsockopt, sockopt::TcpCongestion};
@@ -125,8 +123,7 @@ fn a_burst_has_a_socket_for_each_of_its_clients() {
     });
 }
 
-/// A socket that was made in advance is used for a moment only: then it is asked anew where the target
-/// is, burst or not.
+/// For each socket that was made in advance it is asked where the target is.
 #[test]
 fn a_target_that_goes_amid_a_burst_is_gone() {
     counted(|| {
@@ -143,13 +140,39 @@ fn a_target_that_goes_amid_a_burst_is_gone() {
         }
         namespace.remove_name();
         namespace.kill_holder();
-        // Old enough; older does no harm.
-        sleep(Duration::from_millis(60));
         for opener in &mut openers {
             assert_eq!(failure(opener.as_mut()).class, OpenClass::TargetGone);
             opener.end_burst();
             assert_eq!(failure(opener.as_mut()).class, OpenClass::TargetGone);
         }
+    });
+}
+
+/// A name that is given to another namespace amid a burst, when sockets of the old one are ready.
+#[test]
+fn a_path_that_switches_amid_a_burst_leads_to_the_new_namespace_at_once() {
+    counted(|| {
+        let Some(old) = Namespace::for_test("a_path_that_switches_amid_a_burst") else { return };
+        let new = Namespace::new().unwrap();
+        // Both are there all the time.
+        let server = Server::in_namespace(&old, "127.0.0.1:0", |_| "old");
+        let address = server.address().to_string();
+        let other = Server::in_namespace(&new, &address, |_| "new");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("current");
+        symlink(old.path(), &path).unwrap();
+        let target = format!("netns/{}", path.display());
+        let mut opener = opener(&to(target, server.port()), Choice::Setns);
+        let front = TcpListener::bind("127.0.0.1:0").unwrap();
+        opener.begin_burst(front.as_fd(), 16);
+        drop(stream(opener.as_mut()));
+        fs::remove_file(&path).unwrap();
+        symlink(new.path(), &path).unwrap();
+        for _ in 0..4 {
+            drop(stream(opener.as_mut()));
+        }
+        opener.end_burst();
+        wait_until("the clients of both", || (server.accepted(), other.accepted()) == (1, 4));
     });
 }
 
@@ -455,6 +478,36 @@ fn a_process_that_moves_is_followed() {
             fs::read_link(&link).is_ok_and(|link| link == Path::new(&inside))
         });
         expect_echo(&stream(opener.as_mut()));
+        drop(mover.stdin.take());
+        mover.wait().unwrap();
+    });
+}
+
+/// The same amid a burst, when sockets of the place of before are ready.
+#[test]
+fn a_process_that_moves_amid_a_burst_is_followed() {
+    const TEST: &str = "a_process_that_moves_amid_a_burst";
+    counted(|| {
+        let Some(namespace) = Namespace::for_test(TEST) else { return };
+        if require_tool(TEST, "nsenter").is_none() {
+            return;
+        }
+        let first = Namespace::new().unwrap();
+        let server = Server::in_namespace(&namespace, "127.0.0.1:0", common::echo);
+        let script = format!("read go; exec nsenter --net={} cat", namespace.path().display());
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &script]).stdin(std::process::Stdio::piped());
+        let mut mover = first.spawn(&mut command).unwrap();
+        let mut opener = opener(&to(format!("pid/{}", mover.id()), server.port()), Choice::Setns);
+        let front = TcpListener::bind("127.0.0.1:0").unwrap();
+        opener.begin_burst(front.as_fd(), 16);
+        assert_eq!(failure(opener.as_mut()).class, OpenClass::Refused, "it is elsewhere still");
+        mover.stdin.as_ref().unwrap().write_all(b"go\n").unwrap();
+        let link = format!("/proc/{}/ns/net", mover.id());
+        let inside = fs::read_link(format!("/proc/{}/ns/net", namespace.pid())).unwrap();
+        wait_until("the process to move", || fs::read_link(&link).is_ok_and(|at| at == inside));
+        expect_echo(&stream(opener.as_mut()));
+        opener.end_burst();
         drop(mover.stdin.take());
         mover.wait().unwrap();
     });

@@ -131,8 +131,8 @@ fn calls_of_a_link(stage: &Stage) {
 }
 
 /// Sixteen clients that come at once are accepted in one turn, and their sockets made in one visit
-/// to the namespace, or in a few where strace(1) is so slow that they are too old when they are
-/// needed.
+/// to the namespace, or in a few where not all are in the queue yet. For each it is asked where the
+/// target is.
 fn calls_of_a_burst(stage: &Stage) {
     const CLIENTS: usize = 16;
     let server = stage.serve(echo);
@@ -151,6 +151,8 @@ fn calls_of_a_burst(stage: &Stage) {
     });
     let Some(calls) = calls else { return };
     assert!((2..=CLIENTS / 2).contains(&calls.count("setns")), "{calls}");
+    let asked: usize = ["newfstatat", "stat", "statx"].map(|name| calls.count(name)).iter().sum();
+    assert!((CLIENTS / 2..=2 * CLIENTS).contains(&asked), "{calls}");
     // The last finds nobody, before the listener is closed.
     assert_eq!(calls.count("accept4"), CLIENTS + 1, "{calls}");
 }
