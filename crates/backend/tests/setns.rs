@@ -8,14 +8,15 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
 
 use common::{counted, expect_echo, failure, opener, plan, stream, targets, to};
 use nix::sys::socket::{getsockopt, sockopt::TcpCongestion};
 use nsplice_backend::{Choice, Destination, ErrorKind, Host};
 use nsplice_relay::{OpenClass, Progress, Wake};
-use nsplice_testkit::skip::{require_tool, unavailable};
-use nsplice_testkit::{skip, wait_until, waiting_at, Census, Namespace, Server};
+use nsplice_testkit::skip::{require_root_or_userns, require_tool, unavailable};
+use nsplice_testkit::{wait_for, wait_until, waiting_at, Census, Namespace, Server};
 use socket2::SockRef;
 
 fn own_namespace() -> String {
@@ -294,7 +295,7 @@ fn a_namespace_out_of_local_ports_refuses_and_recovers() {
 #[test]
 fn what_is_no_network_namespace_is_no_target() {
     counted(|| {
-        if !skip::require_root_or_userns("what_is_no_network_namespace") {
+        if !require_root_or_userns("what_is_no_network_namespace") {
             return;
         }
         let directory = tempfile::tempdir().unwrap();
@@ -362,50 +363,42 @@ fn a_thread_is_not_taken_for_a_process() {
 
 #[test]
 fn a_reused_pid_is_never_entered() {
+    const TEST: &str = "a_reused_pid_is_never_entered";
     counted(|| {
-        let Some(mut old) = Namespace::for_test("a_reused_pid_is_never_entered") else { return };
-        let new = Namespace::new().unwrap();
+        let Some(new) = Namespace::for_test(TEST) else { return };
+        if !may_choose_pids() {
+            unavailable(TEST, "this kernel gives no PID on request (ns_last_pid)");
+            return;
+        }
         let server = Server::in_namespace(&new, "127.0.0.1:0", common::echo);
-        let pid = old.pid();
         let directory = tempfile::tempdir().unwrap();
         let link = directory.path().join("link");
-        symlink(format!("/proc/{pid}/ns/net"), &link).unwrap();
-        let targets = [
-            format!("pid/{pid}"),
-            format!("netns//proc/{pid}/ns/net"),
-            format!("netns//proc/{pid}/task/{pid}/ns/net"),
-            format!("netns//proc/self/root/proc/{pid}/ns/net"),
-            format!("netns/{}", link.display()),
-        ];
-        let mut openers = Vec::new();
-        for target in &targets {
-            for choice in [Choice::Setns, Choice::External] {
-                openers.push((target, opener(&to(target, server.port()), choice)));
+        let (mut openers, mut impostor) = wait_for("a PID to be given twice", || {
+            let mut old = Namespace::new().unwrap();
+            let pid = old.pid();
+            let _ = fs::remove_file(&link);
+            symlink(format!("/proc/{pid}/ns/net"), &link).unwrap();
+            let targets = [
+                format!("pid/{pid}"),
+                format!("netns//proc/{pid}/ns/net"),
+                format!("netns//proc/{pid}/task/{pid}/ns/net"),
+                format!("netns//proc/self/root/proc/{pid}/ns/net"),
+                format!("netns/{}", link.display()),
+            ];
+            let mut openers = Vec::new();
+            for target in targets {
+                for choice in [Choice::Setns, Choice::External] {
+                    let opener = opener(&to(&target, server.port()), choice);
+                    openers.push((target.clone(), opener));
+                }
             }
-        }
-        // Nobody serves there, but it is the right place.
-        for (target, opener) in openers.iter_mut().step_by(2) {
-            assert_eq!(failure(opener.as_mut()).class, OpenClass::Refused, "{target}");
-        }
-        old.kill_holder();
-        let mut command = std::process::Command::new("cat");
-        command.stdin(std::process::Stdio::piped());
-        // The number after the one written here is given next, unless somebody else is quicker. The
-        // thread that goes inside takes one as well, and may have to skip one that is in use.
-        let impostor = (0..300).find_map(|attempt| {
-            let last = pid - 1 - attempt % 3;
-            fs::write("/proc/sys/kernel/ns_last_pid", last.to_string()).ok()?;
-            let mut child = new.spawn(&mut command).unwrap();
-            if child.id() == pid {
-                return Some(child);
+            // Nobody serves there, but it is the right place.
+            for (target, opener) in openers.iter_mut().step_by(2) {
+                assert_eq!(failure(opener.as_mut()).class, OpenClass::Refused, "{target}");
             }
-            child.kill().unwrap();
-            child.wait().unwrap();
-            None
+            old.kill_holder();
+            Some((openers, impostor_of(pid, &new)?))
         });
-        let Some(mut impostor) = impostor else {
-            skip!("a_reused_pid_is_never_entered", "this kernel gives no PID twice on request");
-        };
         for (target, opener) in &mut openers {
             assert_eq!(failure(opener.as_mut()).class, OpenClass::TargetGone, "{target}");
         }
@@ -418,6 +411,32 @@ fn a_reused_pid_is_never_entered() {
         drop(impostor.stdin.take());
         impostor.wait().unwrap();
     });
+}
+
+/// The number that was given last; the one after it is given next. Written back as it was, it tells
+/// whether it may be written at all.
+const LAST_PID: &str = "/proc/sys/kernel/ns_last_pid";
+
+fn may_choose_pids() -> bool {
+    fs::read(LAST_PID).is_ok_and(|last| fs::write(LAST_PID, last).is_ok())
+}
+
+/// A process inside `namespace` that has the number `pid`, which nobody had before. None if somebody
+/// else was quicker, who may keep it.
+fn impostor_of(pid: u32, namespace: &Namespace) -> Option<Child> {
+    let mut command = Command::new("cat");
+    command.stdin(Stdio::piped());
+    // The thread that goes inside takes a number as well, and may have to skip one that is in use.
+    (0..9).find_map(|attempt| {
+        fs::write(LAST_PID, (pid - 1 - attempt % 3).to_string()).ok()?;
+        let mut child = namespace.spawn(&mut command).unwrap();
+        if child.id() == pid {
+            return Some(child);
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        None
+    })
 }
 
 #[test]
@@ -466,8 +485,8 @@ fn a_process_that_moves_is_followed() {
         let server = Server::in_namespace(&namespace, "127.0.0.1:0", common::echo);
         // Begins at home, and goes inside when it is told to.
         let script = format!("read go; exec nsenter --net={} cat", namespace.path().display());
-        let mut command = std::process::Command::new("sh");
-        command.args(["-c", &script]).stdin(std::process::Stdio::piped());
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]).stdin(Stdio::piped());
         let mut mover = command.spawn().unwrap();
         let mut opener = opener(&to(format!("pid/{}", mover.id()), server.port()), Choice::Setns);
         assert_eq!(failure(opener.as_mut()).class, OpenClass::Refused, "it is at home still");
@@ -495,8 +514,8 @@ fn a_process_that_moves_amid_a_burst_is_followed() {
         let first = Namespace::new().unwrap();
         let server = Server::in_namespace(&namespace, "127.0.0.1:0", common::echo);
         let script = format!("read go; exec nsenter --net={} cat", namespace.path().display());
-        let mut command = std::process::Command::new("sh");
-        command.args(["-c", &script]).stdin(std::process::Stdio::piped());
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]).stdin(Stdio::piped());
         let mut mover = first.spawn(&mut command).unwrap();
         let mut opener = opener(&to(format!("pid/{}", mover.id()), server.port()), Choice::Setns);
         let front = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -24,7 +24,7 @@ pub mod wait;
 
 pub use census::Census;
 pub use namespace::Namespace;
-pub use peer::{connect, listen, Server};
+pub use peer::{connect, knock, listen, Server};
 pub use program::Program;
 pub use queue::waiting_at;
 pub use wait::{wait_for, wait_until, Gate, PATIENCE};

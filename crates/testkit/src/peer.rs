@@ -78,18 +78,30 @@ pub fn connect_with_receive_buffer(address: SocketAddr, bytes: Option<usize>) ->
     patient(stream)
 }
 
-/// Connects to `address` and expects an RST, which may already come before connect(2) returns.
+/// A client of somebody who may reset it at once: that, and a refusal, is left to its first read.
+///
+/// connect(2) that waits for the handshake also meets a reset which comes before it is woken up, and
+/// then takes away what has arrived before that (`__inet_stream_connect` disconnects).
+///
+/// # Panics
+/// If there is no socket to be had.
+#[track_caller]
+pub fn knock(address: SocketAddr) -> TcpStream {
+    let socket = stream_socket(address, None).expect("a socket");
+    socket.set_nonblocking(true).expect("set O_NONBLOCK");
+    // Answered by EINPROGRESS; how it went on is told by the first read or write.
+    let _ = socket.connect(&address.into());
+    socket.set_nonblocking(false).expect("clear O_NONBLOCK");
+    patient(socket.into())
+}
+
+/// Connects to `address` and expects an RST.
 ///
 /// # Panics
 /// If anything else comes.
 #[track_caller]
 pub fn connect_expecting_reset(address: SocketAddr) {
-    let connected = TcpStream::connect_timeout(&address, PATIENCE);
-    match connected {
-        Ok(stream) => expect_reset(&patient(stream)),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
-        Err(error) => panic!("connect to {address}: {error}"),
-    }
+    expect_reset(&knock(address));
 }
 
 /// Limits reads and writes to [`PATIENCE`].

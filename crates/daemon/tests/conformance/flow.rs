@@ -137,7 +137,7 @@ fn idle_timeout_spares_who_moves(stage: &Stage) {
 
 /// Write, write, read: where Nagle's algorithm meets delayed ACKs, each round takes 40 ms.
 fn dribble_without_stalls(stage: &Stage) {
-    const ROUNDS: u32 = 50;
+    const ROUNDS: usize = 200;
     let server = stage.serve(|mut stream| {
         stream.set_nodelay(true).unwrap();
         for _ in 0..ROUNDS {
@@ -150,10 +150,11 @@ fn dribble_without_stalls(stage: &Stage) {
     let relay = stage.daemon(server.port()).start();
     let client = relay.connect();
     client.set_nodelay(true).unwrap();
-    let mut rounds: Vec<Duration> = (0..ROUNDS).map(|_| round(&client)).collect();
-    rounds.sort();
-    let median = rounds[rounds.len() / 2];
-    assert!(median < Duration::from_millis(20), "{median:?}");
+    // With delayed ACKs all but the first few (a connection begins with quick ones) take 40 ms; the
+    // others take what the machine takes.
+    let rounds: Vec<Duration> = (0..ROUNDS).map(|_| round(&client)).collect();
+    let quick = rounds.iter().filter(|took| **took < Duration::from_millis(30)).count();
+    assert!(quick > ROUNDS / 4, "{quick} rounds without a stall: {rounds:?}");
     half_close(&client);
     expect_eof(&client);
     assert_eq!(server.join(), [b""]);

@@ -148,7 +148,7 @@ fn times_out(stage: &Stage, port: u16) {
     } else {
         expect_reset(&client);
         let end = relay.expect_end(name_of(&client), "connect-timeout");
-        assert!((700..3000).contains(&end.duration_ms), "{end:?}");
+        assert!(end.duration_ms >= 700, "{end:?}");
         assert_eq!(end.open_us, None);
     }
     relay.finish();

@@ -11,7 +11,7 @@ use std::process::Command;
 
 use nsplice_testkit::namespace::own_names;
 use nsplice_testkit::skip::require_tool;
-use nsplice_testkit::{connect, wait_until, Namespace, Program, Server};
+use nsplice_testkit::{knock, wait_until, Namespace, Program, Server};
 
 use crate::{Daemon, Difference};
 
@@ -120,9 +120,9 @@ impl Stage {
         self.node.inside(|| Program::spawn(command))
     }
 
-    /// Connects on the node.
+    /// Connects on the node to somebody who may reset at once.
     pub(crate) fn connect(&self, address: SocketAddr) -> TcpStream {
-        self.node.inside(|| connect(address))
+        self.node.inside(|| knock(address))
     }
 
     /// Sees that nobody is left but those who keep the namespaces, and takes these away.

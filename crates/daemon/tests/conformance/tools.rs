@@ -1,11 +1,14 @@
 //! Row 33 and the command line of the external backend: which programs are run, by which words.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::{symlink, PermissionsExt};
 use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
 
 use nsplice_testkit::skip::require_tool;
-use nsplice_testkit::talk::echo;
+use nsplice_testkit::talk::{echo, expect_eof, half_close, read_exactly, read_to_eof};
 use tempfile::TempDir;
 
 use crate::daemon::wrapped;
@@ -18,6 +21,7 @@ cases! {
     tools_that_go_away_later_are_a_class on external;
     tools_are_not_looked_for_twice on external;
     tools_are_not_needed on setns no_splice dial;
+    nsplice_in_the_place_of_socat on external;
 }
 
 /// The execve calls of the real program, as strace saw them.
@@ -143,5 +147,35 @@ fn tools_are_not_needed(stage: &Stage) {
     hang_up(&client);
     relay.expect_end(name_of(&client), "clean");
     assert_eq!(server.join(), [1]);
+    relay.finish();
+}
+
+/// A page ends when the server ends, although the client's end stays open; and where it is the client
+/// that ends first, a late answer arrives.
+fn nsplice_in_the_place_of_socat(stage: &Stage) {
+    let path = path_with(&["nsenter"]);
+    symlink(env!("CARGO_BIN_EXE_nsplice"), path.path().join("socat")).unwrap();
+    let server = stage.serve(|mut stream| {
+        let asked = read_exactly(&stream, 4);
+        if asked == b"late" {
+            expect_eof(&stream);
+            // More than socat's half second.
+            sleep(Duration::from_secs(2));
+        }
+        stream.write_all(&asked).unwrap();
+    });
+    let relay = stage.daemon(server.port()).path(&path.path().display().to_string()).start();
+    for asked in [b"page", b"late"] {
+        let mut client = relay.connect();
+        let name = name_of(&client);
+        client.write_all(asked).unwrap();
+        if asked == b"late" {
+            half_close(&client);
+        }
+        assert_eq!(read_to_eof(&client), asked);
+        drop(client);
+        relay.expect_end(name, "clean");
+    }
+    server.join();
     relay.finish();
 }

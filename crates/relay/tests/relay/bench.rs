@@ -8,7 +8,6 @@ use nsplice_relay::{
 };
 use nsplice_testkit::peer::{connect_with_receive_buffer, listen_with_receive_buffer, patient};
 use nsplice_testkit::{wait_for, wait_until};
-use socket2::{Domain, Socket, Type};
 
 use crate::openers::{connecting, forward};
 use crate::running::{Ended, Running};
@@ -114,17 +113,6 @@ impl Bench {
     pub(crate) fn close(self) -> Totals {
         self.relay.close()
     }
-}
-
-/// A client that may be refused: an RST that comes while it connects is left for its first read.
-#[track_caller]
-pub(crate) fn knock(address: SocketAddr) -> TcpStream {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), None);
-    let socket = socket.expect("a socket");
-    // Answered by EINPROGRESS; how it went on is told by the first read or write.
-    let _ = socket.connect(&address.into());
-    socket.set_nonblocking(false).expect("clear O_NONBLOCK");
-    patient(socket.into())
 }
 
 /// Waits until nobody listens on `address` any more, without connecting to it.

@@ -9,9 +9,9 @@ use nsplice_testkit::talk::{
     expect_eof, expect_ramp, expect_reset, expect_reset_after_eof, half_close, read_exactly,
     read_to_eof, read_to_reset, reset, send_ramp, send_until_stuck,
 };
-use nsplice_testkit::{connect, wait_until, Census};
+use nsplice_testkit::{connect, knock, wait_until, Census};
 
-use crate::bench::{knock, listening, ANY_PORT};
+use crate::bench::{listening, ANY_PORT};
 use crate::openers::forward;
 use crate::running::{Ended, Running};
 use crate::scene::{at_once, in_both_modes, scene};

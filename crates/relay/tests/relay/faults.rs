@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{env, fs, process};
 
+use nsplice_testkit::knock;
 use nsplice_testkit::talk::{expect_eof, expect_ramp, expect_reset, half_close, send_ramp};
 use nsplice_testkit::{connect, listen, skip};
 
-use crate::bench::{accept, knock};
+use crate::bench::accept;
 use crate::process::RelayProcess;
 use crate::scene::{at_once, scene};
 

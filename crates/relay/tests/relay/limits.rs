@@ -13,10 +13,10 @@ use nsplice_testkit::talk::{
     expect_eof, expect_ramp, expect_reset, expect_reset_after_eof, half_close, read_exactly,
     send_ramp,
 };
-use nsplice_testkit::{connect, wait_until};
+use nsplice_testkit::{connect, knock, wait_until};
 use socket2::SockRef;
 
-use crate::bench::{accept, knock, listening, wait_not_listening, Bench, ANY_PORT};
+use crate::bench::{accept, listening, wait_not_listening, Bench, ANY_PORT};
 use crate::openers::{connecting, forward, leashed, Leash, Then};
 use crate::process::RelayProcess;
 use crate::running::Running;

@@ -3,13 +3,14 @@
 use std::net::TcpStream;
 
 use nsplice_relay::{OpenClass, Outcome, Settings, Side};
+use nsplice_testkit::knock;
 use nsplice_testkit::talk::{
     expect_eof, expect_ramp, expect_reset, expect_reset_after_eof, half_close, read_to_reset,
     reset, send_ramp, send_until_stuck,
 };
 use nsplice_testkit::{connect, ramp, wait_until};
 
-use crate::bench::{knock, listening, Bench, ANY_PORT};
+use crate::bench::{listening, Bench, ANY_PORT};
 use crate::openers::{connecting, failing, forward, leashed, Then};
 use crate::running::Running;
 use crate::scene::{at_once, in_both_modes, scene};
