@@ -429,12 +429,12 @@ fn impostor_of(pid: u32, namespace: &Namespace) -> Option<Child> {
     // The thread that goes inside takes a number as well, and may have to skip one that is in use.
     (0..9).find_map(|attempt| {
         fs::write(LAST_PID, (pid - 1 - attempt % 3).to_string()).ok()?;
-        let mut child = namespace.spawn(&mut command).unwrap();
+        let mut child = namespace.spawn(&mut command).expect("cat can be started");
         if child.id() == pid {
             return Some(child);
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
+        child.kill().expect("a child can be killed");
+        child.wait().expect("a child can be waited for");
         None
     })
 }
