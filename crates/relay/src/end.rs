@@ -25,6 +25,26 @@ pub(crate) mod fault;
 pub(crate) struct Kind {
     class: Class,
     nonblocking: bool,
+    access: Access,
+}
+
+/// The directions in which a descriptor was opened, which open(2) decides for its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Both,
+    Read,
+    Write,
+}
+
+impl Access {
+    /// Of the status flags that F_GETFL of fcntl(2) gives.
+    fn of(flags: OFlag) -> Self {
+        match flags & OFlag::O_ACCMODE {
+            OFlag::O_RDONLY => Self::Read,
+            OFlag::O_WRONLY => Self::Write,
+            _ => Self::Both,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,10 +66,12 @@ const PIPE_BUF: usize = 4096;
 
 impl Kind {
     /// A stream socket that is O_NONBLOCK.
-    pub(crate) const STREAM: Self = Self { class: Class::Socket, nonblocking: true };
+    pub(crate) const STREAM: Self =
+        Self { class: Class::Socket, nonblocking: true, access: Access::Both };
 
-    /// A pipe that is O_NONBLOCK.
-    pub(crate) const PIPE: Self = Self { class: Class::Pipe, nonblocking: true };
+    /// An end of a pipe that is O_NONBLOCK, used as what it is.
+    pub(crate) const PIPE: Self =
+        Self { class: Class::Pipe, nonblocking: true, access: Access::Both };
 
     /// Finds out what `fd` is.
     pub(crate) fn of(fd: impl AsFd) -> nix::Result<Self> {
@@ -64,7 +86,18 @@ impl Kind {
             Class::Device
         };
         let flags = OFlag::from_bits_truncate(fcntl(&fd, FcntlArg::F_GETFL)?);
-        Ok(Self { class, nonblocking: flags.contains(OFlag::O_NONBLOCK) })
+        let nonblocking = flags.contains(OFlag::O_NONBLOCK);
+        Ok(Self { class, nonblocking, access: Access::of(flags) })
+    }
+
+    /// Whether it can be read from.
+    pub(crate) fn reads(self) -> bool {
+        self.access != Access::Write
+    }
+
+    /// Whether it can be written to.
+    pub(crate) fn writes(self) -> bool {
+        self.access != Access::Read
     }
 
     pub(crate) fn is_socket(self) -> bool {

@@ -35,6 +35,7 @@ use crate::watched::Watched;
 mod ending;
 mod opening;
 mod relaying;
+mod unheard;
 
 /// What a link needs after a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

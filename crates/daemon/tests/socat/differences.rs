@@ -15,6 +15,8 @@ pub(crate) enum Difference {
     StalledReader,
     /// `-u` loses nothing to a server that has spoken.
     UnreadInput,
+    /// A direction that a descriptor does not serve is absent.
+    OneWay,
     /// Both addresses are read before anything is done.
     BothAddressesFirst,
     /// More clients may wait.
@@ -79,6 +81,14 @@ const TABLE: &[Row] = &[
         socat: "closes with the words unread, which resets the connection and loses the upload",
         ours: "ends the connection in order",
         reason: "status 0 should mean that everything has arrived",
+    },
+    Row {
+        difference: Difference::OneWay,
+        what: "a file or a device that is open for one direction only, used both ways \
+               (`socat SOCK STDIN <file`)",
+        socat: "`Bad file descriptor`, status 1, when the other direction is tried; only of a pipe it is absent",
+        ours: "the other direction is absent: no data, no end, no error",
+        reason: "what it is open for goes on working",
     },
     Row {
         difference: Difference::BothAddressesFirst,

@@ -71,7 +71,8 @@ impl Link {
         if !self.is_half_closed() {
             return None;
         }
-        self.manners.endings.linger(limits.linger, |side| self.has_ended(side))
+        let is_over = |side| self.has_ended(side) || self.is_unheard(side);
+        self.manners.endings.linger(limits.linger, is_over)
     }
 
     /// The idle time, unless the linger time has taken its place.
@@ -82,7 +83,9 @@ impl Link {
     /// Whether a lane waits for its sink.
     fn is_blocked(&self) -> bool {
         [Side::Downstream, Side::Upstream].iter().any(|from| {
-            let runs = matches!(self.phase(*from), Phase::Flowing | Phase::Draining);
+            let lane = self.halves[*from as usize].lane.as_ref();
+            let runs =
+                lane.is_some_and(|lane| matches!(lane.phase(), Phase::Flowing | Phase::Draining));
             runs && !self.halves[from.other() as usize].ready.writable()
         })
     }

@@ -52,13 +52,13 @@ impl Link {
         let Half { channel, ready, .. } = &mut self.halves[side as usize];
         let is_unpollable = |error: &io::Error| error.raw_os_error() == Some(Errno::EPERM as i32);
         let is_pair = channel.is_pair();
-        if let Some(source) = channel.source() {
+        if let Some(source) = channel.source().filter(|source| source.kind.reads()) {
             match register(registry, source.fd, key.token(source_port), Watched::Reads) {
                 Err(error) if is_unpollable(&error) => ready.set_readable(true),
                 result => result?,
             }
         }
-        if let Some(sink) = channel.sink().filter(|_| is_pair) {
+        if let Some(sink) = channel.sink().filter(|sink| is_pair && sink.kind.writes()) {
             match register(registry, sink.fd, key.token(sink_port), Watched::Both) {
                 Err(error) if is_unpollable(&error) => ready.set_writable(true),
                 result => result?,
@@ -169,7 +169,7 @@ impl Link {
         self.active_at = tools.now;
         self.joined = self.join();
         for from in [Side::Downstream, Side::Upstream] {
-            if self.manners.lanes.carries(from) {
+            if self.manners.lanes.carries(from) && self.serves(from) {
                 self.start_lane(from, tools.splice);
             }
         }

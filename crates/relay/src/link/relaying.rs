@@ -20,6 +20,7 @@ use crate::toolbox::Toolbox;
 use crate::watch::GRACE;
 use crate::watched::{forget, reregister, Watched};
 
+use super::unheard::Thrown;
 use super::{Link, Next};
 
 impl Link {
@@ -54,11 +55,18 @@ impl Link {
         if self.progress() != before {
             self.active_at = tools.now;
         }
-        if let Lanes::From { side, unacknowledged } = self.manners.lanes {
-            again |= self.throw_away(side.other(), tools);
-            if self.phase(side) == Phase::Done {
-                return self.deliver(side.other(), unacknowledged, tools.now);
+        match self.manners.lanes {
+            Lanes::From { side, unacknowledged } => {
+                again |= self.throw_away(side.other(), tools) == Thrown::More;
+                if self.phase(side) == Phase::Done {
+                    return self.deliver(side.other(), unacknowledged, tools.now);
+                }
             }
+            Lanes::Both => match self.silence(tools) {
+                Thrown::More => again = true,
+                Thrown::Nothing => {}
+                Thrown::End => return Next::End(Outcome::Clean),
+            },
         }
         if let Some(outcome) = self.notice_errors() {
             return Next::End(outcome);
@@ -89,19 +97,6 @@ impl Link {
         if let Some(joined) = &self.joined {
             tools.observer.side_reset(joined, from, &errno.into());
         }
-    }
-
-    /// Throws away what a side sends that nobody wants; true if there is more of it.
-    fn throw_away(&mut self, from: Side, tools: &mut Toolbox<'_>) -> bool {
-        let half = &mut self.halves[from as usize];
-        let Some(source) = half.channel.source().filter(|source| source.kind.is_socket()) else {
-            return false;
-        };
-        if half.ready.readable() {
-            let more = matches!(source.read(tools.buffer), Ok(read) if read > 0);
-            half.ready.set_readable(more);
-        }
-        half.ready.readable()
     }
 
     /// Ends a one-way link once its sink has everything.
@@ -247,7 +242,8 @@ impl Link {
             }
             if self.is_gentle() {
                 // It ends early only if nothing is left to do but to give that side more.
-                let heard = matches!(self.phase(side), Phase::Done | Phase::Dead);
+                let heard =
+                    matches!(self.phase(side), Phase::Done | Phase::Dead) || self.is_unheard(side);
                 if !heard || !self.manners.endings.end_with_reset_of(side) {
                     continue;
                 }

@@ -34,6 +34,55 @@ fn pipes() -> (PipeWriter, PipeReader, Downstream) {
     (ours_in, ours_out, pair(source, sink))
 }
 
+/// A descriptor as both ends of a downstream.
+fn both_ways(end: impl Into<OwnedFd>) -> Downstream {
+    let end = end.into();
+    pair(end.try_clone().expect("a descriptor"), end)
+}
+
+#[test]
+fn what_can_only_be_read_is_written_nothing() {
+    in_both_modes(|settings| {
+        let (source, mut ours) = io::pipe().expect("a pipe");
+        let upstream = upstream();
+        let target = upstream.local_addr().expect("an address");
+        let relay = adopt(settings, both_ways(source), target);
+        let server = accept(&upstream);
+        // More than any buffer takes: the server is not held up by what nobody gets.
+        send_ramp(&server, 0, BULK);
+        half_close(&server);
+        // Its end is none of this direction's either.
+        ours.write_all(&ramp::bytes(1000)).expect("there is a reader");
+        expect_ramp(&server, 0, 1000);
+        drop(ours);
+        expect_eof(&server);
+        let ended = finish(relay);
+        assert_eq!((ended.outcome, ended.up.written, ended.down.read), (Outcome::Clean, 1000, 0));
+    });
+}
+
+#[test]
+fn what_can_only_be_written_to_is_not_read() {
+    in_both_modes(|settings| {
+        let (mut ours, sink) = io::pipe().expect("a pipe");
+        let upstream = upstream();
+        let target = upstream.local_addr().expect("an address");
+        let relay = adopt(settings, both_ways(sink), target);
+        let server = accept(&upstream);
+        for part in 0..3 {
+            send_ramp(&server, part * 753, 753);
+            let mut came = [0; 753];
+            ours.read_exact(&mut came).expect("what was sent");
+            assert!(came == *ramp::bytes(753), "it is not the ramp");
+        }
+        half_close(&server);
+        // Nothing can come from there, so nothing is waited for.
+        let ended = finish(relay);
+        assert_eq!((ended.outcome, ended.up.read), (Outcome::Clean, 0));
+        assert_eq!(ours.read(&mut [0]).expect("the end"), 0);
+    });
+}
+
 /// A server's listener that does not block.
 pub(crate) fn upstream() -> TcpListener {
     let listener = listen("127.0.0.1:0");

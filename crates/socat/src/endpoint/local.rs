@@ -25,9 +25,11 @@ mod words;
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
+use nix::fcntl::{fcntl, FcntlArg, OFlag};
+use nix::sys::stat::{fstat, SFlag};
 use nsplice_relay::open::describe;
 use nsplice_relay::{Attempt, Hold, OpenClass, OpenError, Opener, Progress, Upstream, Wake};
 
@@ -155,8 +157,32 @@ fn pair(source: BorrowedFd<'_>, sink: BorrowedFd<'_>, way: Way) -> Result<Upstre
     Ok(Upstream::Pair { source, sink })
 }
 
+/// Makes sure that `descriptor`, which is told as `number`, serves the one direction that is asked of
+/// it. Used both ways it has the directions that it has; and a pipe is never ready for the other one,
+/// so that socat waits for it as long as it is let.
+fn check(descriptor: BorrowedFd<'_>, number: RawFd, way: Way) -> Result<(), OpenError> {
+    let (call, missing) = match way {
+        Way::Both => return Ok(()),
+        Way::Read => ("read", OFlag::O_WRONLY),
+        Way::Write => ("write", OFlag::O_RDONLY),
+    };
+    let call = || format!("{call}({number}, 0x0, {BLOCK})");
+    let flags = fcntl(descriptor, FcntlArg::F_GETFL).map_err(|errno| refused(call(), errno))?;
+    if OFlag::from_bits_retain(flags) & OFlag::O_ACCMODE != missing {
+        return Ok(());
+    }
+    let mode = fstat(descriptor).map_err(|errno| refused(call(), errno))?.st_mode;
+    if SFlag::from_bits_truncate(mode) & SFlag::S_IFMT == SFlag::S_IFIFO {
+        return Ok(());
+    }
+    Err(refused(call(), Errno::EBADF))
+}
+
+/// What socat reads or writes at once.
+const BLOCK: usize = 8192;
+
 /// Another descriptor for the same thing, close-on-exec.
-fn copy(descriptor: BorrowedFd<'_>) -> Result<OwnedFd, OpenError> {
+pub(super) fn copy(descriptor: BorrowedFd<'_>) -> Result<OwnedFd, OpenError> {
     descriptor.try_clone_to_owned().map_err(|error| {
         failed(format_args!("fcntl({}, F_DUPFD_CLOEXEC, 3)", descriptor.as_raw_fd()), &error)
     })

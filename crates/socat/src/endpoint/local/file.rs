@@ -26,7 +26,7 @@ use super::adjustments::Adjustments;
 use super::entry::{failure, Entry};
 use super::terminal::Settings;
 use super::waiting::Waiting;
-use super::{answered, held, pair, refused, Way};
+use super::{answered, check, held, pair, refused, Way};
 
 /// The opener of a name in the file system.
 pub(super) fn opener(
@@ -171,8 +171,9 @@ impl Plan {
             open(&self.entry.path, flags | OFlag::O_CLOEXEC | OFlag::O_NOCTTY, mode)
                 .map_err(|errno| refused(self.told(flags, mode), errno))
         })?;
-        self.entry.hand_over(descriptor.as_fd())?;
         let number = descriptor.as_raw_fd();
+        check(descriptor.as_fd(), number, self.way)?;
+        self.entry.hand_over(descriptor.as_fd())?;
         self.adjustments.make(descriptor.as_fd(), number)?;
         let modes = self.terminal.apply(&[(descriptor.as_fd(), number)])?;
         Ok(held(

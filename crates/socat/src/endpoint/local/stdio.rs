@@ -4,8 +4,8 @@
 //! never set on them; the relay asks poll(2) or uses MSG_DONTWAIT instead. Each link gets duplicates
 //! of its own, so that its end closes nothing that the next link, or the process, still needs.
 //!
-//! Whether a descriptor is open in the right direction is not looked at: that is told by the first
-//! read or write, as socat does. A standard descriptor that was closed at start is /dev/null, which
+//! A descriptor that is open for one direction only serves that one, and the link makes do with it.
+//! A standard descriptor that was closed at start is /dev/null, which
 //! Rust's runtime opens in its place: an end of file at once.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
@@ -23,7 +23,7 @@ use crate::language::{Address, Keyword};
 use super::adjustments::Adjustments;
 use super::terminal::Settings;
 use super::waiting::Waiting;
-use super::{answered, failed, held, pair, Way};
+use super::{answered, check, failed, held, pair, Way};
 
 /// The opener of inherited descriptors.
 pub(super) fn opener(
@@ -122,6 +122,7 @@ impl Plan {
         let ends = [(source, read), (sink, write)];
         let ends = if read == write { &ends[..1] } else { &ends[..] };
         for (descriptor, number) in ends {
+            check(*descriptor, *number, self.way)?;
             apply_all(*descriptor, *number, &self.address)?;
             self.adjustments.make(*descriptor, *number)?;
         }
