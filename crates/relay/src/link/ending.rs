@@ -55,13 +55,14 @@ impl Link {
                 let silent = |limit: Option<Duration>| {
                     limit.is_some_and(|limit| self.active_at + limit <= now)
                 };
-                if silent(linger) {
-                    Next::End(Outcome::Expired(Limit::Linger))
+                let limit = if silent(linger) {
+                    Limit::Linger
                 } else if silent(idle_timeout) {
-                    Next::End(Outcome::Expired(Limit::Idle))
+                    Limit::Idle
                 } else {
-                    Next::Wait
-                }
+                    return Next::Wait;
+                };
+                self.last_look(tools).unwrap_or(Next::End(Outcome::Expired(limit)))
             }
         }
     }
@@ -103,6 +104,19 @@ impl Link {
             }
         }
         true
+    }
+
+    /// Asks every source whose end is not believed once more, because a link that is about to end
+    /// will not ask again: what it then needs, if there was something.
+    fn last_look(&mut self, tools: &mut Toolbox<'_>) -> Option<Next> {
+        if !self.manners.ends.contains(&Ends::Ignored) {
+            return None;
+        }
+        self.recheck = Some(tools.now);
+        self.recheck_is_due(tools.now);
+        let before = self.progress();
+        let next = self.relay(tools);
+        (next != Next::Wait || self.progress() != before).then_some(next)
     }
 
     /// If a source has not come up with a heap in time: takes what there is.

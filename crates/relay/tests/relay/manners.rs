@@ -235,6 +235,35 @@ fn an_end_that_is_not_believed_is_asked_again() {
     });
 }
 
+/// What is written after one look and before the next is not lost by an end in between.
+#[test]
+fn a_last_look_is_taken_before_the_end() {
+    scene(|| {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let upstream = listen("127.0.0.1:0");
+        upstream.set_nonblocking(true).expect("a listener can be non-blocking");
+        let manners = Manners { ends: [Ends::Ignored, Ends::Believed], ..gentle() };
+        let limits = Limits { linger: Some(Duration::from_millis(50)), ..Limits::default() };
+        let source = OwnedFd::from(File::open(file.path()).expect("open it for reading"));
+        let sink = OwnedFd::from(File::options().write(true).open("/dev/null").expect("null"));
+        let opener = connecting(upstream.local_addr().expect("an address"));
+        let mut writer = File::options().append(true).open(file.path()).expect("open it again");
+        writer.write_all(&ramp::bytes(753)).expect("grow");
+        let relay = Running::start(Settings::default(), |relay| {
+            let forward = Forward { manners: Arc::new(manners), limits, ..forward(opener) };
+            relay.adopt(Downstream::Pair { source, sink }, forward).expect("adopt");
+        });
+        let server = accept(&upstream);
+        expect_ramp(&server, 0, 753);
+        writer.write_all(&ramp::bytes(753)).expect("grow");
+        half_close(&server);
+        expect_ramp(&server, 753, 753);
+        expect_eof(&server);
+        assert_eq!(relay.only_end().outcome, Outcome::Expired(Limit::Linger));
+        relay.close();
+    });
+}
+
 #[test]
 fn a_side_that_is_not_to_be_finished_gets_its_end_with_the_link() {
     in_both_modes(|settings| {

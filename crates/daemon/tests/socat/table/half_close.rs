@@ -232,6 +232,24 @@ pub(super) const CASES: &[Case] = &[
         client_left_by!(BACK),
     ),
     case(
+        "half_close/ignoreeof, written late",
+        "socat -t 0.1 OPEN:in,ignoreeof TCP:127.0.0.1:7001",
+        &[
+            Shell("echo content >in"),
+            Listen("s", BACK),
+            Start,
+            Accept("s", "server"),
+            Hear("server", "content"),
+            Shell("echo more >>in"),
+            Fin("server"),
+            Hear("server", "more"),
+            HearEnd("server"),
+            Exit,
+        ],
+    )
+    // socat looks once a second, and so never.
+    .rules(|report| ends(report, "status 0", "")),
+    case(
         "half_close/ignoreeof of a client",
         "socat TCP-LISTEN:7000,ignoreeof TCP:127.0.0.1:7001",
         &[
