@@ -132,7 +132,7 @@ fn failed(what: std::fmt::Arguments<'_>, errno: Errno) -> OpenError {
     OpenError::from_io(what, &errno.into())
 }
 
-/// A socket's file, removed in the end, if it is the same file still.
+/// A file, a socket's or a FIFO, that is removed in the end, if it is the same file still.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,

@@ -11,6 +11,13 @@ const WITH_IN: &[Step] = &[Shell("echo content >in"), Start, EndInput, Exit];
 const WITH_OUT: &[Step] =
     &[Shell("echo before >out; chmod 640 out"), Start, Type("line\n"), EndInput, Exit];
 
+/// It makes a FIFO, and is ended while it waits for the other end.
+macro_rules! stopped {
+    ($signal:expr) => {
+        &[Start, Appears("fifo"), Kill($signal), Exit]
+    };
+}
+
 pub(super) const CASES: &[Case] = &[
     case("files/open", "socat -u OPEN:in -", WITH_IN),
     case("files/FILE", "socat -u FILE:in STDOUT", WITH_IN),
@@ -132,4 +139,62 @@ pub(super) const CASES: &[Case] = &[
         "socat -u PIPE:fifo,mode=600 -",
         &[Start, Appears("fifo"), Shell("echo ping >fifo"), Read("ping"), Exit],
     ),
+    case(
+        "files/FIFO with owners, before its other end",
+        "socat -u PIPE:fifo,mode=640,user=nobody,group=daemon -",
+        &[
+            Start,
+            Until("test \"$(stat -c '%A %U %G' fifo)\" = 'prw-r----- nobody daemon'"),
+            Shell("echo ping >fifo"),
+            Read("ping"),
+            Exit,
+        ],
+    ),
+    case(
+        "files/FIFO with owners, written to",
+        "socat -U PIPE:fifo,user=nobody -",
+        &[
+            Start,
+            Until("test \"$(stat -c %U fifo)\" = nobody"),
+            Type("ping\n"),
+            EndInput,
+            Shell("cat fifo"),
+            Exit,
+        ],
+    ),
+    case(
+        "files/FIFO there that is to be removed",
+        "socat -u PIPE:fifo,unlink-close -",
+        &[Shell("mkfifo fifo"), Start, Shell("echo ping >fifo"), Read("ping"), Exit],
+    ),
+    case("files/SIGTERM at a FIFO", "socat -u PIPE:fifo -", stopped!(SIGTERM)),
+    case("files/SIGINT at a FIFO", "socat -u PIPE:fifo -", stopped!(Signal::SIGINT)),
+    case("files/SIGHUP at a FIFO", "socat -U PIPE:fifo -", stopped!(Signal::SIGHUP)),
+    case(
+        "files/SIGTERM at a FIFO that stays",
+        "socat -U PIPE:fifo,unlink-close=0 -",
+        stopped!(SIGTERM),
+    ),
+    case("files/SIGTERM at a FIFO, second", "socat -u - PIPE:fifo", stopped!(SIGTERM)),
+    case("files/SIGQUIT at a FIFO", "socat -u PIPE:fifo -", stopped!(Signal::SIGQUIT))
+        // socat leaves it.
+        .rules(|report| {
+            expect(report.files.is_empty(), "the FIFO is left")?;
+            ends(report, "status 131", "")
+        }),
+    case(
+        "files/SIGTERM at a FIFO that is to be removed",
+        "socat -u -d -d OPEN:fifo,unlink-close -",
+        &[Shell("mkfifo fifo"), Start, Told("opening named pipe"), Kill(SIGTERM), Exit],
+    ),
+    case(
+        "files/a lock that cannot be had",
+        "socat -u OPEN:in,lock,unlink-close -",
+        &[Shell("echo content >in"), Start, Exit],
+    )
+    // The call is told in other words.
+    .rules(|report| {
+        expect(report.files.is_empty(), "the file is left")?;
+        ends(report, "status 1", "Bad file descriptor")
+    }),
 ];

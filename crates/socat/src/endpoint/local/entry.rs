@@ -1,17 +1,20 @@
 //! Names in the file system that an endpoint makes: their permissions, their owners, their end.
 //!
 //! What socat does by path after opening is done here through the descriptor, so that nobody can
-//! put something else in the name's place in between.
+//! put something else in the name's place in between; but a FIFO that has just been made gets its
+//! owners by its name, because opening it may wait for them.
 
 use std::fs;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::{chown as chown_path, PermissionsExt};
 use std::path::PathBuf;
 
+use nix::fcntl::{AtFlags, AT_FDCWD};
 use nix::sys::stat::{umask, Mode};
-use nix::unistd::{fchown, Gid, Uid};
+use nix::unistd::{fchown, fchownat, Gid, Uid};
 use nsplice_relay::{Hold, OpenClass, OpenError};
 
+use crate::endpoint::socket_file::SocketFile;
 use crate::fault::Fault;
 use crate::language::{value, Address, Opt, Value};
 
@@ -105,10 +108,24 @@ impl Entry {
 
     /// Gives what was opened to the owners that were asked for.
     pub(super) fn hand_over(&self, descriptor: BorrowedFd<'_>) -> Result<(), OpenError> {
+        self.give(|user, group| fchown(descriptor, user, group))
+    }
+
+    /// Does the same to what has just been made under the name and cannot be opened before its owners
+    /// have opened it.
+    pub(super) fn hand_over_made(&self) -> Result<(), OpenError> {
+        let flags = AtFlags::AT_SYMLINK_NOFOLLOW;
+        self.give(|user, group| fchownat(AT_FDCWD, &self.path, user, group, flags))
+    }
+
+    fn give(
+        &self,
+        change: impl FnOnce(Option<Uid>, Option<Gid>) -> nix::Result<()>,
+    ) -> Result<(), OpenError> {
         if self.user.is_none() && self.group.is_none() {
             return Ok(());
         }
-        fchown(descriptor, self.user, self.group).map_err(|errno| {
+        change(self.user, self.group).map_err(|errno| {
             let (name, owners) = (self.path.display(), owners(self.user, self.group));
             refused(format_args!("chown(\"{name}\", {owners})"), errno)
         })
@@ -116,8 +133,12 @@ impl Entry {
 
     /// Removes the name at the end of the link, if that was asked for.
     pub(super) fn unlinked(&self) -> Option<Box<dyn Hold>> {
-        (self.unlink_close == Some(true))
-            .then(|| Box::new(Unlinked(self.path.clone())) as Box<dyn Hold>)
+        (self.unlink_close == Some(true)).then(|| self.removed())
+    }
+
+    /// Removes the name in the end, if it is the same file still.
+    pub(super) fn removed(&self) -> Box<dyn Hold> {
+        Box::new(SocketFile::made(&self.path))
     }
 }
 
@@ -140,19 +161,6 @@ pub(super) fn user(address: &Address, option: Opt) -> Result<Option<Uid>, Fault>
 /// The group that `option` names, or numbers.
 pub(super) fn group(address: &Address, option: Opt) -> Result<Option<Gid>, Fault> {
     address.text(option).map(value::group).transpose()
-}
-
-/// A name that is removed when it is dropped.
-#[derive(Debug)]
-pub(super) struct Unlinked(pub(super) PathBuf);
-
-impl Hold for Unlinked {}
-
-impl Drop for Unlinked {
-    /// Somebody else may have removed it; then there is nothing to do.
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
 }
 
 /// A failure that no system call has told.

@@ -8,7 +8,7 @@
 //! (fifo(7)); that is left to a thread (`waiting.rs`).
 
 use std::fs;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -107,12 +107,21 @@ impl Opener for Named {
             return self.0.connect(downstream);
         }
         let flags = self.0.flags_for(found);
-        let is_met = found.is_some_and(|kind| kind.is_fifo()) && waits(flags);
-        if is_met || self.0.adjustments.waits() {
-            let plan = Arc::clone(&self.0);
-            return Waiting::start(move || plan.open(found, flags));
+        let plan = Arc::clone(&self.0);
+        if found.is_some_and(|kind| kind.is_fifo()) && waits(flags) {
+            return Waiting::start(self.0.entry.unlinked(), move || {
+                plan.open(found, flags).and_then(|descriptor| plan.adjust(&descriptor))
+            });
         }
-        answered(self.0.open(found, flags))
+        let descriptor = match self.0.open(found, flags) {
+            Ok(descriptor) => descriptor,
+            Err(error) => return answered(Err(error)),
+        };
+        let hold = self.0.entry.unlinked();
+        if self.0.adjustments.waits() {
+            return Waiting::start(hold, move || plan.adjust(&descriptor));
+        }
+        answered(self.0.adjust(&descriptor).map(|upstream| held(upstream, hold)))
     }
 }
 
@@ -164,22 +173,23 @@ impl Plan {
         self.flags | more
     }
 
-    fn open(&self, found: Option<fs::FileType>, flags: OFlag) -> Result<Upstream, OpenError> {
+    fn open(&self, found: Option<fs::FileType>, flags: OFlag) -> Result<OwnedFd, OpenError> {
         self.tell(found);
         let mode = self.entry.mode.unwrap_or(Mode::from_bits_truncate(DEFAULT_MODE));
-        let descriptor = self.entry.make(|| {
+        self.entry.make(|| {
             open(&self.entry.path, flags | OFlag::O_CLOEXEC | OFlag::O_NOCTTY, mode)
                 .map_err(|errno| refused(self.told(flags, mode), errno))
-        })?;
-        let number = descriptor.as_raw_fd();
-        check(descriptor.as_fd(), number, self.way)?;
-        self.entry.hand_over(descriptor.as_fd())?;
-        self.adjustments.make(descriptor.as_fd(), number)?;
-        let modes = self.terminal.apply(&[(descriptor.as_fd(), number)])?;
-        Ok(held(
-            held(pair(descriptor.as_fd(), descriptor.as_fd(), self.way)?, modes),
-            self.entry.unlinked(),
-        ))
+        })
+    }
+
+    /// Makes what has been opened what it is to be.
+    fn adjust(&self, descriptor: &OwnedFd) -> Result<Upstream, OpenError> {
+        let (descriptor, number) = (descriptor.as_fd(), descriptor.as_raw_fd());
+        check(descriptor, number, self.way)?;
+        self.entry.hand_over(descriptor)?;
+        self.adjustments.make(descriptor, number)?;
+        let modes = self.terminal.apply(&[(descriptor, number)])?;
+        Ok(held(pair(descriptor, descriptor, self.way)?, modes))
     }
 
     fn tell(&self, found: Option<fs::FileType>) {

@@ -1,6 +1,7 @@
 //! PIPE: without a name an echo, with a name a FIFO in the file system.
 //!
-//! A name that does not exist is made with mkfifo(3) and removed when the link ends, unless
+//! A name that does not exist is made with mkfifo(3), gets its owners at once, for whoever they are is
+//! to open the other end, and is removed when the link ends, or the wait for the other end, unless
 //! `unlink-close=0`; one that exists is opened as it is and stays. Used both ways it is opened for
 //! reading and writing, and so never sees an end.
 
@@ -20,7 +21,7 @@ use crate::fault::Fault;
 use crate::journal::{Journal, Level};
 use crate::language::Address;
 
-use super::entry::{Entry, Unlinked};
+use super::entry::Entry;
 use super::file::{flags, waits, DEFAULT_MODE};
 use super::waiting::Waiting;
 use super::{answered, held, pair, refused, Way};
@@ -74,9 +75,9 @@ impl Opener for Fifo {
         };
         let plan = Arc::clone(&self.0);
         if waits(self.0.flags) {
-            return Waiting::start(move || plan.open(made));
+            return Waiting::start(made, move || plan.open());
         }
-        answered(plan.open(made))
+        answered(plan.open().map(|upstream| held(upstream, made)))
     }
 }
 
@@ -108,12 +109,14 @@ impl Plan {
             false => "opening regular file",
         };
         self.journal.tell(Level::Notice, format_args!("{what} \"{name}\" for {purpose}"));
-        Ok(unlink_close
-            .unwrap_or(is_new)
-            .then(|| Box::new(Unlinked(path.clone())) as Box<dyn Hold>))
+        let made = (is_new && *unlink_close != Some(false)).then(|| self.entry.removed());
+        if is_new {
+            self.entry.hand_over_made()?;
+        }
+        Ok(made)
     }
 
-    fn open(&self, made: Option<Box<dyn Hold>>) -> Result<Upstream, OpenError> {
+    fn open(&self) -> Result<Upstream, OpenError> {
         let path = &self.entry.path;
         let descriptor =
             open(path, self.flags | OFlag::O_CLOEXEC, Mode::empty()).map_err(|errno| {
@@ -122,7 +125,7 @@ impl Plan {
             })?;
         self.entry.hand_over(descriptor.as_fd())?;
         self.unblock(&descriptor)?;
-        Ok(held(pair(descriptor.as_fd(), descriptor.as_fd(), self.way)?, made))
+        pair(descriptor.as_fd(), descriptor.as_fd(), self.way)
     }
 
     /// Sets O_NONBLOCK; the description is ours alone.

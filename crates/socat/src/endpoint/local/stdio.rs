@@ -93,7 +93,7 @@ impl Opener for Inherited {
     fn open(&mut self, _downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt> {
         if self.0.adjustments.waits() {
             let plan = Arc::clone(&self.0);
-            return Waiting::start(move || plan.open());
+            return Waiting::start(None, move || plan.open());
         }
         answered(self.0.open())
     }

@@ -64,6 +64,36 @@ fn one_end_of_a_named_pipe_waits_for_the_other() {
     writer.join().unwrap();
 }
 
+#[test]
+fn a_wait_that_is_given_up_leaves_no_name() {
+    let directory = tempdir().unwrap();
+    let (made, there) = (directory.path().join("made"), fifo(directory.path(), "there"));
+    let removed = with(address(Keyword::Open, &there), Opt::UnlinkClose, Value::Flag(true));
+    for (path, address) in [(&made, address(Keyword::Pipe, &made)), (&there, removed)] {
+        for way in [Way::Read, Way::Write] {
+            if !path.exists() && address.keyword == Keyword::Open {
+                fifo(directory.path(), "there");
+            }
+            let mut attempt = opener(&address, way, &context()).unwrap().open(None);
+            assert!(matches!(attempt.advance(Wake::START), Progress::Waiting));
+            assert!(path.exists());
+            drop(attempt);
+            assert!(!path.exists(), "{way:?} of {:?}", address.keyword);
+        }
+    }
+}
+
+#[test]
+fn what_is_put_in_the_place_of_a_fifo_stays() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("fifo");
+    let link = opened(&address(Keyword::Pipe, &path), Way::Both);
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, "somebody else's").unwrap();
+    drop(link);
+    assert!(path.exists());
+}
+
 /// A FIFO that no end of has been opened yet. One that has been is no such thing even after it was
 /// closed: programs of other tests may still be between fork and exec, and have copies till then.
 fn fifo(directory: &Path, name: &str) -> PathBuf {
