@@ -120,11 +120,11 @@ fn run(line: CommandLine, program: &str, journal: &Journal) -> Result<u8, Fault>
     let limits = manners::limits(&line.flags, variable.as_deref())?;
     let context = Context::new(journal.clone(), &line.flags, program);
     let filters = Filters::new(&line.flags, &line.first, &line.second, journal)?;
-    let (line, first_side) = manners::listener_first(line);
-    let [first_way, second_way] = manners::ways(line.flags.directions);
-    if program::replaces(manners::read(&line.first)) {
+    if manners::is_replaced_out_of_place(&line) {
         return Err(Fault::new("option nofork is not allowed here"));
     }
+    let (line, first_side) = manners::listener_first(line);
+    let [first_way, second_way] = manners::ways(line.flags.directions);
     // Both addresses are looked at before anything is opened.
     let first = opener(&line.first, first_way, &context)?;
     let second = opener(&line.second, second_way, &context)?;
@@ -235,8 +235,9 @@ impl Job {
             Downstream::Socket(socket) => (socket.as_fd(), socket.as_fd()),
             Downstream::Pair { source, sink } => (source.as_fd(), sink.as_fd()),
         };
+        let [_, way] = manners::ways(self.line.flags.directions);
         signals::release();
-        program::replace(address, source, sink, &self.context)
+        program::replace(address, way, source, sink, &self.context)
     }
 
     /// Has the loop reap the children of this process, if there may be any.

@@ -11,7 +11,7 @@ use nsplice_relay::{
 use socket2::{Domain, SockRef};
 
 use crate::dump::Direction;
-use crate::endpoint::{serves_many, Way};
+use crate::endpoint::{program, serves_many, Way};
 use crate::fault::Fault;
 use crate::filter::Filters;
 use crate::language::flags::Directions;
@@ -165,6 +165,13 @@ pub(super) fn written(spec: &Spec) -> &Address {
 pub(super) fn starts_programs(spec: &Spec) -> bool {
     let is_program = |address: &Address| matches!(address.keyword, Keyword::Exec | Keyword::System);
     is_program(read(spec)) || is_program(written(spec))
+}
+
+/// Whether `line` asks to become a program somewhere else than with all of its second address.
+pub(super) fn is_replaced_out_of_place(line: &CommandLine) -> bool {
+    let replaces = |spec: &Spec| [read(spec), written(spec)].into_iter().any(program::replaces);
+    let is_half = matches!(line.second, Spec::Split { .. });
+    replaces(&line.first) || (is_half && replaces(&line.second))
 }
 
 /// The numbers that descriptors have by their address alone.

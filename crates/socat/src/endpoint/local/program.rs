@@ -5,8 +5,8 @@
 //! [`Recipe`]; once started the child is in the register (`children.rs`).
 //!
 //! With `nofork` there is no link at all: the process becomes the program, on the descriptors of the
-//! first address ([`replace`]). That is for whoever runs the command line to do. An opener of such an
-//! address, which serves one link among many, starts a child.
+//! first address in the directions that are used ([`replace`]). That is for whoever runs the command
+//! line to do. An opener of such an address, which serves one link among many, starts a child.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -47,23 +47,23 @@ pub(crate) fn replaces(address: &Address) -> bool {
     matches!(address.keyword, Keyword::Exec | Keyword::System) && address.has(Opt::NoFork)
 }
 
-/// Becomes the program of `address`, which reads from `source` and writes to `sink`, the
-/// descriptors of the first address. Returns if that is impossible.
+/// Becomes the program of `address`, which is used in the directions `way`: it reads from `source`
+/// and writes to `sink`, the descriptors of the first address, and keeps our own input or output where
+/// that direction is not used. Returns if that is impossible.
 pub(crate) fn replace(
     address: &Address,
+    way: Way,
     source: BorrowedFd<'_>,
     sink: BorrowedFd<'_>,
     context: &Context,
 ) -> Fault {
+    // The relay's ends do not block, and a program expects its own to do.
+    let handed = |end| block(end).and_then(|()| copy(end));
     let become_program = || -> Result<OpenError, Fault> {
         let recipe = Recipe::of(address, context)?;
-        // The relay's ends do not block, and a program expects its own to do.
-        for end in [source, sink] {
-            block(end).map_err(Fault::new)?;
-        }
-        let mut ready = copy(source)
-            .and_then(|input| recipe.prepare(Some(input), Some(copy(sink)?), Some(source)))
-            .map_err(Fault::new)?;
+        let input = (way != Way::Read).then(|| handed(source)).transpose().map_err(Fault::new)?;
+        let output = (way != Way::Write).then(|| handed(sink)).transpose().map_err(Fault::new)?;
+        let mut ready = recipe.prepare(input, output, Some(source)).map_err(Fault::new)?;
         recipe.announce();
         let error = ready.command.exec();
         Ok(recipe.failure(&mut ready, &error))

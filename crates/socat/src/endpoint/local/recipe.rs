@@ -162,8 +162,12 @@ impl Recipe {
         if let Some(path) = &self.path {
             command.env("PATH", path);
         }
-        if let Some(output) = output.as_ref().filter(|_| self.is_stderr_sent) {
-            command.stderr(copy(output.as_fd())?);
+        if self.is_stderr_sent {
+            let sent = match &output {
+                Some(output) => copy(output.as_fd())?,
+                None => copy(io::stdout().as_fd())?,
+            };
+            command.stderr(sent);
         }
         let mut places = Vec::new();
         for (end, number) in [input, output].into_iter().zip(self.numbers) {
@@ -179,6 +183,9 @@ impl Recipe {
             .map_err(|errno| refused("pipe()", errno))?;
         let reporter = self.out_of_the_way(&made)?;
         drop(made);
+        // With `nofork` it is this process that puts the ends in their places, and without a reader a
+        // report would be its death (SIGPIPE).
+        let report = if places.is_empty() { report } else { self.out_of_the_way(&report)? };
         // Last: a number that is in use here is still in use when the child is started, unless a thread
         // that looks up a name closes it in between.
         let placeholders = places
