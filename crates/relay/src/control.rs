@@ -1,22 +1,25 @@
-//! Telling a running loop what to do, from another thread.
+//! Telling a running loop what to do, and asking it, from another thread.
 
 use std::fmt;
 use std::io;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{channel, Receiver, Sender};
 use std::sync::Arc;
 use std::time::Duration;
 
 use mio::Waker;
 
 use crate::counters::Counters;
+use crate::glimpse::Glimpse;
 
 /// A command to a loop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Command {
     /// Close the listeners now; end what is left by RST after this time.
     Drain(Option<Duration>),
     /// End everything now.
     Stop,
+    /// Tell which links are alive.
+    Links(Sender<Vec<Glimpse>>),
 }
 
 /// A hold on a running loop; clones reach the same loop.
@@ -38,6 +41,14 @@ impl Handle {
     /// Ends all links by RST and makes the loop return.
     pub fn stop(&self) -> io::Result<()> {
         self.send(Command::Stop)
+    }
+
+    /// Asks for the links that are alive. The answer comes when the loop has its next turn; from a
+    /// loop that has ended none comes, and the receiver says so.
+    pub fn links(&self) -> io::Result<Receiver<Vec<Glimpse>>> {
+        let (sender, answer) = channel();
+        self.send(Command::Links(sender))?;
+        Ok(answer)
     }
 
     /// The loop's counters.

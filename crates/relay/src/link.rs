@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 use crate::channel::Channel;
 use crate::conduit::Conduit;
 use crate::filter::Filter;
+use crate::forward::Forward;
+use crate::glimpse::{Glimpse, GlimpseStage};
 use crate::haul::{Mark, HEAP};
 use crate::lane::{Lane, Phase};
 use crate::manners::{Endings, Manners};
@@ -214,6 +216,27 @@ impl Link {
     /// The outcome has been decided and only the child is waited for.
     pub(crate) fn is_closing(&self) -> bool {
         matches!(self.stage, Stage::Closing { .. })
+    }
+
+    /// The link as it is now.
+    pub(crate) fn glimpse(&self, forward: &Forward, now: Instant) -> Glimpse {
+        let stage = match self.stage {
+            Stage::Opening { .. } => GlimpseStage::Opening,
+            Stage::Relaying if self.is_half_closed() => GlimpseStage::HalfClosed,
+            Stage::Relaying => GlimpseStage::Open,
+            Stage::Closing { .. } => GlimpseStage::Closing,
+        };
+        Glimpse {
+            forward: Arc::clone(&forward.name),
+            backend: forward.opener.backend(),
+            client: self.client,
+            stage,
+            up: self.traffic(Side::Downstream),
+            down: self.traffic(Side::Upstream),
+            open_time: self.open_time,
+            age: now.saturating_duration_since(self.accepted_at),
+            silence: now.saturating_duration_since(self.active_at),
+        }
     }
 
     /// The descriptors of both sides.

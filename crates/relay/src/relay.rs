@@ -25,6 +25,7 @@ use crate::counters::Counters;
 use crate::deadlines::Deadlines;
 use crate::downstream::Downstream;
 use crate::forward::Forward;
+use crate::glimpse::Glimpse;
 use crate::link::{Link, Next};
 use crate::listen::Listener;
 use crate::observer::{Observer, Record, Trouble};
@@ -257,8 +258,21 @@ impl Relay {
             match command {
                 Command::Drain(time) => self.drain(time),
                 Command::Stop => self.stop(),
+                // Whoever has asked may have gone.
+                Command::Links(answer) => drop(answer.send(self.glimpses())),
             }
         }
+    }
+
+    fn glimpses(&mut self) -> Vec<Glimpse> {
+        let mut found = Vec::with_capacity(self.links.len());
+        for key in self.links.keys() {
+            let Some(link) = self.links.get_mut(key) else { continue };
+            if let Some(forward) = self.forwards.get(link.forward) {
+                found.push(link.glimpse(forward, self.now));
+            }
+        }
+        found
     }
 
     fn drain(&mut self, time: Option<Duration>) {

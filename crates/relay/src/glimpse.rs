@@ -1,0 +1,58 @@
+//! Links that are alive, as they are at one moment.
+//!
+//! Whoever asks a loop for them ([`crate::Handle::links`]) gets copies, and may take any time to look
+//! at them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::observer::Traffic;
+
+/// A link as it is at one moment.
+#[derive(Debug, Clone)]
+pub struct Glimpse {
+    /// The forward's name.
+    pub forward: Arc<str>,
+    /// The backend that has opened the upstream, or is opening it.
+    pub backend: &'static str,
+    /// Who connected; `None` for a downstream that was handed over.
+    pub client: Option<SocketAddr>,
+    /// How far it has come.
+    pub stage: GlimpseStage,
+    /// Bytes from downstream to upstream.
+    pub up: Traffic,
+    /// Bytes from upstream to downstream.
+    pub down: Traffic,
+    /// From accept to the upstream being open; `None` if it is not yet.
+    pub open_time: Option<Duration>,
+    /// Since accept.
+    pub age: Duration,
+    /// Since a byte was moved.
+    pub silence: Duration,
+}
+
+/// How far a link has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GlimpseStage {
+    /// The upstream is being opened.
+    Opening,
+    /// Bytes flow both ways.
+    Open,
+    /// One side has ended what it sends.
+    HalfClosed,
+    /// It is over, and a child is still to be collected.
+    Closing,
+}
+
+impl GlimpseStage {
+    /// The word for logs and lists.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Opening => "opening",
+            Self::Open => "open",
+            Self::HalfClosed => "half-closed",
+            Self::Closing => "closing",
+        }
+    }
+}
