@@ -3,13 +3,12 @@
 //! The facts are gathered by the backend crate; here they are put into words. People get tables
 //! with the answer first and one line of advice last, programs get JSON.
 
-use std::io::{self, Write};
-
 use nsplice_backend::{survey, BackendReport, Destination, Host, Survey};
 use nsplice_relay::OpenClass;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::output::print;
 use crate::request::{CheckRequest, OutputFormat};
 use crate::table::Table;
 
@@ -23,12 +22,7 @@ pub(crate) fn run(request: &CheckRequest) -> Result<Exit, Failure> {
             .map(|json| json + "\n")
             .map_err(|error| Failure::system("write JSON")(error.into()))?,
     };
-    let mut stdout = io::stdout();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        // A reader that has seen enough, such as head(1).
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        written => written.map_err(Failure::system("write to standard output"))?,
-    }
+    print(&text).map_err(Failure::system("write to standard output"))?;
     let works = survey.backends.iter().any(|backend| works(backend, destination));
     Ok(if works { Exit::Done } else { Exit::Failed })
 }

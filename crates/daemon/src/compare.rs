@@ -32,6 +32,7 @@ use nsplice_relay::open::describe;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::output::print;
 use crate::request::{CompareRequest, OutputFormat};
 use crate::signals::Signals;
 
@@ -173,12 +174,7 @@ fn answer(comparison: &Comparison, format: OutputFormat) -> Result<(), Failure> 
         OutputFormat::Table => table::render(comparison),
         OutputFormat::Json => json::text(comparison).map_err(comparing)?,
     };
-    let mut stdout = io::stdout();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        // A reader that has seen enough, such as head(1).
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(Failure::system("write to standard output")),
-    }
+    print(&text).map_err(Failure::system("write to standard output"))
 }
 
 /// The file for the page, opened before anything is measured.

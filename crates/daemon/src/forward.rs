@@ -9,7 +9,6 @@
 //! for, so the exit code is 0. SIGHUP keeps its own effect, so nohup works.
 
 use std::collections::HashMap;
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -24,6 +23,7 @@ use crate::failure::Failure;
 use crate::journal::{in_words, is_daily_business, Journal};
 use crate::log::{Log, Style};
 use crate::loops::{raise_descriptor_limit, Action, Loops};
+use crate::output::{Stdout, Waiting};
 use crate::printer::Printer;
 use crate::request::ForwardRequest;
 use crate::service::{divide, places, targets, Service};
@@ -33,7 +33,7 @@ use crate::signals::Signals;
 pub(crate) fn run(request: &ForwardRequest) -> Result<(), Failure> {
     let signals = Signals::block(&[Signal::SIGINT, Signal::SIGTERM])
         .map_err(Failure::system("collect signals"))?;
-    let log = Log::start(request.log_format, request.log_level, Style::Command);
+    let log = Log::start(request.log_format, request.log_level, Style::Command)?;
     let result = serve(request, &signals, log.logger());
     log.finish();
     result
@@ -45,7 +45,7 @@ fn serve(request: &ForwardRequest, signals: &Signals, log: &Logger) -> Result<()
     }
     let Ready { services, lines } = ready(request, log)?;
     let (printer, printing) =
-        Printer::start(io::stdout(), log.clone()).map_err(Failure::system("start a thread"))?;
+        Printer::start(Waiting(Stdout), log.clone()).map_err(Failure::system("start a thread"))?;
     lines.into_iter().for_each(|line| printer.line(line));
 
     let targets = targets(&services);

@@ -16,12 +16,13 @@ use nsplice_relay::open::describe;
 use crate::applet::Applet;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::output::{Stdout, Waiting};
 use crate::request::{InstallRequest, LinkChange, Others};
 
 /// Tells a line on standard output. What was done is done, whether or not anyone reads it.
 macro_rules! say {
     ($($text:tt)+) => {{
-        let _: io::Result<()> = writeln!(io::stdout(), $($text)+);
+        let _: io::Result<()> = writeln!(Waiting(Stdout), $($text)+);
     }};
 }
 

@@ -14,6 +14,7 @@ use nsplice_relay::{Accepted, Limit, Observer, Outcome, Record, Side, Trouble};
 use slog::{debug, info, warn, Drain, Key, Level, Logger, Record as Line, Serializer, KV};
 
 use crate::limit::{Held, Limiter};
+use crate::log::LINK_END;
 
 /// Lines per second and kind about daily business: what a person can still read along.
 const CALM: u32 = 100;
@@ -74,9 +75,9 @@ impl Observer for Journal {
         let target = self.targets.get(record.forward).map_or("", String::as_str);
         let fields = LinkFields { record, target };
         if is_daily {
-            info!(self.log, "link ended"; fields);
+            info!(self.log, #LINK_END, "link ended"; fields);
         } else {
-            warn!(self.log, "link ended"; fields);
+            warn!(self.log, #LINK_END, "link ended"; fields);
         }
     }
 
@@ -177,10 +178,7 @@ impl KV for LinkFields<'_> {
         out.emit_str(Key::from("outcome"), outcome.as_str())?;
         out.emit_u64(Key::from("duration_ms"), millis(*duration))?;
         if let Some(time) = open_time {
-            out.emit_u64(
-                Key::from("open_us"),
-                u64::try_from(time.as_micros()).unwrap_or(u64::MAX),
-            )?;
+            out.emit_u64(Key::from("open_us"), micros(*time))?;
         }
         out.emit_u64(Key::from("down"), down.written)?;
         out.emit_u64(Key::from("up"), up.written)?;
@@ -199,6 +197,10 @@ impl fmt::Debug for LinkFields<'_> {
     }
 }
 
-fn millis(time: Duration) -> u64 {
+pub(crate) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,28 +1,26 @@
 //! The log: structured lines on standard error, as text or as JSON.
 //!
-//! A thread of its own does the writing. Loops hand their lines over through a bounded queue;
-//! what finds it full is dropped and reported once there is room, so that a standard error that
-//! nobody reads never holds up a link. The level is checked before anything else, so lines that
-//! are not wanted cost next to nothing.
+//! A thread of its own does the writing ([`queue`]), so that a standard error that nobody reads never
+//! holds up a link. The level is checked before anything else, so lines that are not wanted cost next
+//! to nothing.
 
-use std::fmt;
+mod queue;
+
 use std::io::{self, IsTerminal, Write};
 use std::str::FromStr;
-use std::sync::mpsc::channel;
-use std::thread;
 use std::time::SystemTime;
 
-use slog::{o, Drain, FnValue, Level, LevelFilter, Logger, Never, PushFnValue};
-use slog_async::{Async, AsyncGuard, OverflowStrategy};
+use slog::{o, Drain, FnValue, Level, LevelFilter, Logger, PushFnValue};
 use slog_json::Json;
 use slog_term::{
     Decorator, FullFormat, PlainDecorator, RecordDecorator, TermDecorator, ThreadSafeTimestampFn,
 };
 
-use crate::printer::LAST_WORDS;
+use crate::failure::Failure;
+use crate::output::{Lines, Waiting};
 
-/// Lines that may wait for standard error.
-const QUEUE: usize = 1024;
+pub(crate) use self::queue::LINK_END;
+use self::queue::{Sink, Writing};
 
 /// How lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,26 +88,25 @@ impl FromStr for LogLevel {
 }
 
 /// The running log. It must outlive everything that writes to it.
+#[derive(Debug)]
 pub(crate) struct Log {
     logger: Logger,
-    guard: AsyncGuard,
-}
-
-impl fmt::Debug for Log {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Log").field("logger", &self.logger).finish_non_exhaustive()
-    }
+    answers: Logger,
+    writing: Writing,
 }
 
 impl Log {
     /// Starts the log's thread.
-    pub(crate) fn start(format: LogFormat, level: LogLevel, style: Style) -> Self {
-        let (queue, guard) = match format {
-            LogFormat::Text => queue(text(style)),
-            LogFormat::Json => queue(json(io::stderr())),
+    pub(crate) fn start(format: LogFormat, level: LogLevel, style: Style) -> Result<Self, Failure> {
+        let sink = match format {
+            LogFormat::Text => text(style),
+            LogFormat::Json => json(Waiting(io::stderr())),
         };
-        let logger = Logger::root(LevelFilter::new(queue, level.0).ignore_res(), o!());
-        Self { logger, guard }
+        let (door, writing) =
+            queue::start(sink).map_err(Failure::system("start the thread of the log"))?;
+        let answers = Logger::root(door.patient(), o!());
+        let logger = Logger::root(LevelFilter::new(door, level.0).ignore_res(), o!());
+        Ok(Self { logger, answers, writing })
     }
 
     /// Where to write.
@@ -117,84 +114,74 @@ impl Log {
         &self.logger
     }
 
+    /// Where to write what was asked for, however much it is: of any level, and no line is dropped.
+    /// Whoever writes there waits for standard error, so no loop may.
+    pub(crate) fn answers(&self) -> &Logger {
+        &self.answers
+    }
+
     /// Waits until what was logged is written, but not for ever: standard error may be blocked.
     pub(crate) fn finish(self) {
-        let Self { logger, guard } = self;
-        drop(logger);
-        let (alive, ended) = channel::<()>();
-        // Dropping the guard waits for the log's thread, however long that takes.
-        let flush = thread::Builder::new().name("log-flush".to_owned());
-        let flushing = flush.spawn(move || {
-            drop(guard);
-            drop(alive);
-        });
-        if flushing.is_ok() {
-            let _: Result<(), _> = ended.recv_timeout(LAST_WORDS);
-        }
+        let Self { logger, answers, writing } = self;
+        drop((logger, answers));
+        writing.finish();
     }
 }
 
-fn queue(lines: Lines) -> (Async, AsyncGuard) {
-    Async::new(lines)
-        .chan_size(QUEUE)
-        .overflow_strategy(OverflowStrategy::DropAndReport)
-        .thread_name("log".to_owned())
-        .build_with_guard()
-}
-
-/// Where lines go that are ready to be written.
-type Lines = Box<dyn Drain<Ok = (), Err = Never> + Send>;
-
 /// Lines for people, coloured on a terminal unless NO_COLOR is set (<https://no-color.org>).
-fn text(style: Style) -> Lines {
+fn text(style: Style) -> Sink {
     let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     if io::stderr().is_terminal() && !is_plain {
         lines(TermDecorator::new().stderr().build(), style)
     } else {
-        plain(io::stderr(), style)
+        plain(Waiting(io::stderr()), style)
     }
 }
 
 /// Lines for people without colours.
-fn plain(sink: impl Write + Send + 'static, style: Style) -> Lines {
-    lines(PlainDecorator::new(Whole { sink, line: Vec::new() }), style)
+fn plain(sink: impl Write + Send + 'static, style: Style) -> Sink {
+    lines(PlainDecorator::new(Whole::new(sink)), style)
 }
 
-fn lines(decorator: impl Decorator + Send + 'static, style: Style) -> Lines {
+fn lines(decorator: impl Decorator + Send + 'static, style: Style) -> Sink {
     let lines = FullFormat::new(decorator)
         .use_original_order()
         .use_custom_timestamp(|io: &mut dyn Write| write!(io, "{}", now()));
     match style {
-        Style::Service => Box::new(lines.build().ignore_res()),
-        Style::Command => {
-            Box::new(lines.use_custom_header_print(command_header).build().ignore_res())
-        }
+        Style::Service => Box::new(lines.build()),
+        Style::Command => Box::new(lines.use_custom_header_print(command_header).build()),
     }
 }
 
 /// One JSON object for each line.
-fn json(sink: impl Write + Send + 'static) -> Lines {
-    let objects = Json::new(Whole { sink, line: Vec::new() }).set_newlines(true).add_key_value(o!(
+fn json(sink: impl Write + Send + 'static) -> Sink {
+    let objects = Json::new(Whole::new(sink)).set_newlines(true).add_key_value(o!(
         // slog writes the last one first.
         "msg" => PushFnValue(|record, sink| sink.emit(record.msg())),
         "level" => FnValue(|record| word(record.level())),
         "ts" => FnValue(|_| now().to_string()),
     ));
-    Box::new(objects.build().ignore_res())
+    Box::new(objects.build())
 }
 
 /// Writes each line in one piece. Formatters write in smaller ones, and flush before the newline.
 #[derive(Debug)]
 struct Whole<W> {
-    sink: W,
+    lines: Lines<W>,
     line: Vec<u8>,
+}
+
+impl<W: Write> Whole<W> {
+    fn new(sink: W) -> Self {
+        Self { lines: Lines::new(sink), line: Vec::new() }
+    }
 }
 
 impl<W: Write> Write for Whole<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.line.extend_from_slice(bytes);
         if bytes.ends_with(b"\n") {
-            let written = self.sink.write_all(&self.line);
+            let written = self.lines.write(&self.line);
             self.line.clear();
             written?;
         }
@@ -202,7 +189,7 @@ impl<W: Write> Write for Whole<W> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.sink.flush()
+        Ok(())
     }
 }
 
@@ -241,7 +228,7 @@ fn now() -> humantime::Rfc3339Timestamp {
 mod tests {
     use super::*;
     use slog::{info, Logger};
-    use std::sync::mpsc::Sender;
+    use std::sync::mpsc::{channel, Sender};
 
     /// Tells what was written at once.
     struct Writes(Sender<String>);

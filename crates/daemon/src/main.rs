@@ -26,6 +26,7 @@ mod limit;
 mod log;
 mod loops;
 mod opt;
+mod output;
 mod ports;
 mod printer;
 mod request;
@@ -38,6 +39,7 @@ mod values;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use nsplice_compare::{floor, holder};
@@ -46,6 +48,7 @@ use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::opt::Answer;
+use crate::output::{Stdout, Waiting};
 use crate::request::Request;
 
 fn main() -> ExitCode {
@@ -65,7 +68,7 @@ fn main() -> ExitCode {
             failure.exit()
         }),
         Err(Answer::Help(text)) => {
-            tell(io::stdout(), &text);
+            tell(Stdout, &text);
             Exit::Done
         }
         Err(Answer::Usage(message)) => {
@@ -88,6 +91,6 @@ fn act(request: Request) -> Result<Exit, Failure> {
 }
 
 /// Prints last words. Nobody is left to be told that they could not be printed.
-fn tell(mut sink: impl Write, text: &str) {
-    let _: io::Result<()> = writeln!(sink, "{}", text.trim_end());
+fn tell(sink: impl Write + AsFd, text: &str) {
+    let _: io::Result<()> = writeln!(Waiting(sink), "{}", text.trim_end());
 }

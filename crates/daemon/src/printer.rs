@@ -1,7 +1,9 @@
 //! Lines for standard output that never hold up a loop.
 //!
 //! Standard output may be a pipe that nobody empties. A thread of its own writes the lines; loops
-//! hand them over through a bounded queue, and what finds the queue full is dropped and counted.
+//! hand them over through a bounded queue, and what finds the queue full is dropped and counted. What
+//! cannot be written, to a full disk say, is counted as well; only a reader that has gone for good
+//! (EPIPE) ends it.
 //!
 //! A line is written at once. Then the thread rests a moment, and writes what has come meanwhile in
 //! one piece: to wake it for each line of a busy loop costs that loop a fifth of what a short
@@ -16,7 +18,10 @@ use std::thread;
 use std::time::Duration;
 
 use nix::libc::PIPE_BUF;
+use nsplice_relay::open::describe;
 use slog::{warn, Logger};
+
+use crate::output::Lines;
 
 /// Lines that may wait for standard output.
 const QUEUE: usize = 1024;
@@ -73,15 +78,18 @@ impl Printing {
     }
 }
 
-fn write_lines(mut sink: impl Write, lines: &Receiver<String>, lost: &AtomicU64, log: &Logger) {
-    let mut next = lines.recv().ok();
+fn write_lines(sink: impl Write, waiting: &Receiver<String>, lost: &AtomicU64, log: &Logger) {
+    let mut lines = Lines::new(sink);
+    let mut refused = Refused::default();
+    let mut next = waiting.recv().ok();
     while let Some(first) = next.take() {
-        let (piece, held) = gather(first, lines);
-        let written = sink.write_all(piece.as_bytes()).and_then(|()| sink.flush());
-        // A reader that has gone has no more interest; forwarding goes on, as with kubectl. The
-        // receiver goes with this function, so later lines end at the sender.
-        if written.is_err() {
-            return;
+        let (piece, held) = gather(first, waiting);
+        match lines.write(piece.as_bytes()) {
+            Ok(()) => refused.tell(log),
+            // A reader that has gone has no more interest; forwarding goes on, as with kubectl. The
+            // receiver goes with this function, so later lines end at the sender.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return,
+            Err(error) => refused.add(&piece, error),
         }
         match lost.swap(0, Ordering::Relaxed) {
             0 => {}
@@ -91,8 +99,31 @@ fn write_lines(mut sink: impl Write, lines: &Receiver<String>, lost: &AtomicU64,
         }
         next = held.or_else(|| {
             thread::sleep(REST);
-            lines.recv().ok()
+            waiting.recv().ok()
         });
+    }
+    refused.tell(log);
+}
+
+/// Lines that could not be written since the last one that could, and why not.
+#[derive(Debug, Default)]
+struct Refused {
+    count: usize,
+    error: Option<io::Error>,
+}
+
+impl Refused {
+    fn add(&mut self, piece: &str, error: io::Error) {
+        self.count += piece.lines().count();
+        self.error = Some(error);
+    }
+
+    fn tell(&mut self, log: &Logger) {
+        let Self { count, error } = std::mem::take(self);
+        if let Some(error) = error {
+            let why = describe(&error);
+            warn!(log, "standard output could not be written: {why}: {count} lines are missing");
+        }
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn run(request: &RunRequest) -> Result<(), Failure> {
     let signals =
         Signals::block(&[Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP])
             .map_err(Failure::system("collect signals"))?;
-    let log = Log::start(config.log_format, config.log_level, Style::Service);
+    let log = Log::start(config.log_format, config.log_level, Style::Service)?;
     let result = serve(config, &signals, log.logger());
     log.finish();
     result
