@@ -25,6 +25,7 @@ use nix::sys::wait::{waitid, Id, WaitPidFlag, WaitStatus};
 use nix::unistd::{getpgid, pipe2, read, Pid};
 use nsplice_relay::{Child, OpenClass, OpenError, Verdict};
 
+use crate::brood;
 use crate::last_words::LastWords;
 use crate::offload::offload;
 use crate::process::wait_readable;
@@ -116,7 +117,7 @@ fn spawn(invocation: &Invocation) -> io::Result<(Pid, OwnedFd, [OwnedFd; 3])> {
         command.env("LC_ALL", "C");
     }
     sys::confine(&mut command);
-    let mut child = command.spawn()?;
+    let mut child = brood::start(&mut command)?;
     // The command holds the child's ends; while it does, no pipe would ever end.
     drop(command);
     let number = i32::try_from(child.id()).map_err(io::Error::other)?;
@@ -124,7 +125,7 @@ fn spawn(invocation: &Invocation) -> io::Result<(Pid, OwnedFd, [OwnedFd; 3])> {
         Ok(pidfd) => Ok((Pid::from_raw(number), pidfd, [input, output, diagnostics])),
         Err(error) => {
             child.kill()?;
-            child.wait()?;
+            brood::collect(child.id(), || child.wait())?;
             Err(error)
         }
     }
@@ -163,8 +164,9 @@ impl Program {
                 let _ = killpg(self.pid, Signal::SIGKILL);
             }
         }
-        let status =
-            waitid(Id::PIDFd(self.pidfd.as_fd()), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG);
+        let status = brood::collect(self.pid.as_raw().unsigned_abs(), || {
+            waitid(Id::PIDFd(self.pidfd.as_fd()), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG)
+        });
         for _ in 0..LAST_BLOCKS {
             if !self.absorb_diagnostics() {
                 break;
@@ -259,9 +261,11 @@ impl Drop for Program {
         }
         if let Ok(pidfd) = self.pidfd.try_clone() {
             // If even this fails, init reaps it after us.
+            let pid = self.pid.as_raw().unsigned_abs();
             let _ = offload(move || {
                 wait_readable(pidfd.as_fd(), PollTimeout::from(LATE_REAP_MILLIS));
-                waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG)
+                let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
+                brood::collect(pid, || waitid(Id::PIDFd(pidfd.as_fd()), flags))
             });
         }
     }

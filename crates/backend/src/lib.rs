@@ -14,6 +14,7 @@
 //! `unsafe` lives in `sys.rs` alone.
 
 mod birthplace;
+mod brood;
 mod check;
 mod child;
 mod choice;
@@ -46,6 +47,7 @@ mod tools;
 mod trail;
 
 pub use birthplace::Birthplace;
+pub use brood::{reap_others, Reaped};
 pub use check::{
     survey, BackendReport, Capability, ConnectReport, NameReport, Survey, TargetReport, ToolReport,
 };

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::unistd::read;
 
+use crate::brood;
 use crate::tools;
 
 /// What a program turned out to be.
@@ -62,7 +63,7 @@ fn answer(path: &Path) -> Option<String> {
     }
     let mut command = Command::new(path);
     command.arg("-V").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.spawn().ok()?;
+    let mut child = brood::start(&mut command).ok()?;
     let mut said = Vec::new();
     if let Some(stdout) = &child.stdout {
         let deadline = Instant::now() + PATIENCE;
@@ -82,7 +83,7 @@ fn answer(path: &Path) -> Option<String> {
     }
     // It has answered, or will not; either way nobody waits for more.
     let _ = child.kill();
-    let _ = child.wait();
+    let _ = brood::collect(child.id(), || child.wait());
     Some(String::from_utf8_lossy(&said).into_owned())
 }
 
