@@ -25,7 +25,7 @@ const NAME: &str = "connect";
 
 /// Runs until the link has ended.
 pub(crate) fn run(request: ConnectRequest) -> Result<Exit, Failure> {
-    let signals = Signals::block(&[Signal::SIGINT, Signal::SIGTERM])
+    let signals = Signals::block(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGCHLD])
         .map_err(Failure::system("collect signals"))?;
     let opening = request.opening;
     let destination =
@@ -46,7 +46,7 @@ pub(crate) fn run(request: ConnectRequest) -> Result<Exit, Failure> {
     };
     let settings = Settings { splice: opening.splice, ..Settings::default() };
     let mut interruption = None;
-    Loops::start(&settings, vec![work])?.supervise(&signals, |signal| {
+    Loops::start(&settings, vec![work])?.supervise(&signals, |signal, _| {
         interruption.get_or_insert(signal);
         Action::Stop
     })?;

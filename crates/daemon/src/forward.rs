@@ -6,7 +6,8 @@
 //!
 //! SIGINT and SIGTERM end all links at once, by RST: as with kubectl, whoever presses Ctrl-C is
 //! done, and a peer must not take a torn stream for a whole one. That is the end that was asked
-//! for, so the exit code is 0. SIGHUP keeps its own effect, so nohup works.
+//! for, so the exit code is 0. SIGUSR1 tells the counters and the links on standard error. SIGHUP keeps
+//! its own effect, so nohup works, and SIGQUIT too; the others change nothing.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -15,10 +16,11 @@ use std::sync::Arc;
 use nix::sys::signal::Signal;
 use nsplice_backend::{BackendError, Destination, Plan};
 use nsplice_relay::{Accepted, Observer, Record, Settings, Trouble};
-use slog::{error, warn, Level, Logger};
+use slog::{error, info, warn, Level, Logger};
 
 use crate::bind::bind_port;
 use crate::config::leads_to;
+use crate::dump::Dump;
 use crate::failure::Failure;
 use crate::journal::{in_words, is_daily_business, Journal};
 use crate::log::{Log, Style};
@@ -31,15 +33,16 @@ use crate::signals::Signals;
 
 /// Runs until a signal ends it.
 pub(crate) fn run(request: &ForwardRequest) -> Result<(), Failure> {
-    let signals = Signals::block(&[Signal::SIGINT, Signal::SIGTERM])
+    let signals = Signals::block_all_but(&[Signal::SIGHUP, Signal::SIGQUIT])
         .map_err(Failure::system("collect signals"))?;
     let log = Log::start(request.log_format, request.log_level, Style::Command)?;
-    let result = serve(request, &signals, log.logger());
+    let result = serve(request, &signals, &log);
     log.finish();
     result
 }
 
-fn serve(request: &ForwardRequest, signals: &Signals, log: &Logger) -> Result<(), Failure> {
+fn serve(request: &ForwardRequest, signals: &Signals, journal: &Log) -> Result<(), Failure> {
+    let log = journal.logger();
     if let Err(error) = raise_descriptor_limit() {
         warn!(log, "the limit of open files stays as it is"; "error" => %error);
     }
@@ -59,9 +62,27 @@ fn serve(request: &ForwardRequest, signals: &Signals, log: &Logger) -> Result<()
     })?;
     drop(printer);
     let settings = Settings { splice: request.opening.splice, ..Settings::default() };
-    let result = Loops::start(&settings, works)?.supervise(signals, |_| Action::Stop);
+    let mut dump = Dump::new(journal.answers().clone(), targets);
+    let result = Loops::start(&settings, works)?.supervise(signals, |signal, loops| {
+        let action = reaction(signal);
+        match action {
+            Action::Tell => dump.begin(&loops.handles(), log),
+            Action::Ignore => info!(log, "{signal} changes nothing"),
+            Action::Drain(_) | Action::Stop => {}
+        }
+        action
+    });
     printing.finish();
     result
+}
+
+/// What a signal means.
+fn reaction(signal: Signal) -> Action {
+    match signal {
+        Signal::SIGINT | Signal::SIGTERM => Action::Stop,
+        Signal::SIGUSR1 => Action::Tell,
+        _ => Action::Ignore,
+    }
 }
 
 /// How each remote port is reached. Several pairs may name the same one.

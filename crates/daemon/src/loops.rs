@@ -4,6 +4,8 @@
 //! and for loops to end, in one poll(2). That a loop has ended is told by a pipe whose writing end
 //! the loop's thread holds and nobody writes to: it hangs up when the thread is over, however it
 //! ends.
+//!
+//! Children that were not started here are reaped as they end, if their SIGCHLD is collected.
 
 use std::io;
 use std::net::TcpListener;
@@ -16,6 +18,7 @@ use nix::fcntl::OFlag;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::Signal;
 use nix::unistd::pipe2;
+use nsplice_backend::{reap_others, Reaped};
 use nsplice_relay::{Downstream, Forward, Handle, Observer, Relay, RelayError, Settings};
 
 use crate::failure::Failure;
@@ -37,11 +40,16 @@ pub(crate) struct Work {
 pub(crate) enum Action {
     /// Nothing.
     Ignore,
+    /// Nothing to them; what they are at is told elsewhere.
+    Tell,
     /// Stop listening, and give the links this time (`None`: as long as they like).
     Drain(Option<Duration>),
     /// End all links now.
     Stop,
 }
+
+/// When to look again for children that have ended, while one of a link's hides them.
+const NEXT_LOOK_MILLIS: u8 = 20;
 
 /// Running loops.
 #[derive(Debug)]
@@ -90,11 +98,16 @@ impl Loops {
     pub(crate) fn supervise(
         mut self,
         signals: &Signals,
-        mut react: impl FnMut(Signal) -> Action,
+        mut react: impl FnMut(Signal, &Self) -> Action,
     ) -> Result<(), Failure> {
         let mut result = Ok(());
+        let mut reaped = reap_others();
         while !self.running.is_empty() {
-            for index in self.wait(signals)? {
+            let patience = match reaped {
+                Reaped::All => PollTimeout::NONE,
+                Reaped::Unsure => NEXT_LOOK_MILLIS.into(),
+            };
+            for index in self.wait(signals, patience)? {
                 let ended = self.running.swap_remove(index);
                 if let Err(failure) = outcome(ended.thread) {
                     self.apply(Action::Stop)?;
@@ -102,17 +115,27 @@ impl Loops {
                 }
             }
             while let Some(signal) = signals.next().map_err(Failure::system("read a signal"))? {
-                let action = react(signal);
-                self.apply(action)?;
+                match signal {
+                    Signal::SIGCHLD => reaped = Reaped::Unsure,
+                    signal => self.apply(react(signal, &self))?,
+                }
+            }
+            if reaped == Reaped::Unsure {
+                reaped = reap_others();
             }
         }
         result
     }
 
+    /// A hold on each loop that runs.
+    pub(crate) fn handles(&self) -> Vec<Handle> {
+        self.running.iter().map(|running| running.handle.clone()).collect()
+    }
+
     fn apply(&self, action: Action) -> Result<(), Failure> {
         for Running { handle, .. } in &self.running {
             match action {
-                Action::Ignore => Ok(()),
+                Action::Ignore | Action::Tell => Ok(()),
                 Action::Drain(time) => handle.drain(time),
                 Action::Stop => handle.stop(),
             }
@@ -121,14 +144,14 @@ impl Loops {
         Ok(())
     }
 
-    /// Waits for a signal or the end of a loop, and returns the loops that have ended, the last
-    /// first.
-    fn wait(&self, signals: &Signals) -> Result<Vec<usize>, Failure> {
+    /// Waits for a signal or the end of a loop, at most for `patience`, and returns the loops that
+    /// have ended, the last first.
+    fn wait(&self, signals: &Signals, patience: PollTimeout) -> Result<Vec<usize>, Failure> {
         let ends =
             self.running.iter().map(|running| PollFd::new(running.end.as_fd(), PollFlags::empty()));
         let mut sources: Vec<PollFd<'_>> = ends.collect();
         sources.push(PollFd::new(signals.as_fd(), PollFlags::POLLIN));
-        match poll(&mut sources, PollTimeout::NONE) {
+        match poll(&mut sources, patience) {
             Ok(_) => {}
             Err(Errno::EINTR) => return Ok(Vec::new()),
             Err(errno) => return Err(Failure::system("wait for signals")(errno.into())),

@@ -16,6 +16,7 @@ mod check;
 mod compare;
 mod config;
 mod connect;
+mod dump;
 mod environment;
 mod exit;
 mod failure;

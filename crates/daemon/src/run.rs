@@ -6,7 +6,8 @@
 //!
 //! - SIGTERM, SIGINT and SIGQUIT drain: it stops listening at once and gives the links the drain
 //!   time. A second SIGTERM or SIGINT ends what is left at once. Either way the exit code is 0.
-//! - SIGHUP changes nothing; a configuration is read at start only.
+//! - SIGUSR1 tells the counters and the links that are alive, in the log and whatever its level.
+//! - Any other signal changes nothing; a configuration is read at start only, so neither does SIGHUP.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use slog::{info, warn, Logger};
 
 use crate::bind::bind;
 use crate::config::{self, Config};
+use crate::dump::Dump;
 use crate::failure::Failure;
 use crate::journal::Journal;
 use crate::log::{Log, Style};
@@ -35,16 +37,15 @@ pub(crate) fn run(request: &RunRequest) -> Result<(), Failure> {
     config.log_level = request.log_level.unwrap_or(config.log_level);
     config.splice &= !request.no_splice;
 
-    let signals =
-        Signals::block(&[Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP])
-            .map_err(Failure::system("collect signals"))?;
+    let signals = Signals::block_all_but(&[]).map_err(Failure::system("collect signals"))?;
     let log = Log::start(config.log_format, config.log_level, Style::Service)?;
-    let result = serve(config, &signals, log.logger());
+    let result = serve(config, &signals, &log);
     log.finish();
     result
 }
 
-fn serve(config: Config, signals: &Signals, log: &Logger) -> Result<(), Failure> {
+fn serve(config: Config, signals: &Signals, journal: &Log) -> Result<(), Failure> {
+    let log = journal.logger();
     if let Err(error) = raise_descriptor_limit() {
         warn!(log, "the limit of open files stays as it is"; "error" => %error);
     }
@@ -56,8 +57,9 @@ fn serve(config: Config, signals: &Signals, log: &Logger) -> Result<(), Failure>
     let works =
         divide(services, loops, || Box::new(Journal::new(log.clone(), Arc::clone(&targets))))?;
     let running = Loops::start(&settings, works)?;
+    let mut dump = Dump::new(journal.answers().clone(), targets);
     let mut draining = false;
-    let result = running.supervise(signals, |signal| {
+    let result = running.supervise(signals, |signal, loops| {
         let action = reaction(signal, draining, drain_time);
         match action {
             Action::Ignore => {
@@ -70,6 +72,7 @@ fn serve(config: Config, signals: &Signals, log: &Logger) -> Result<(), Failure>
                     "drain_timeout" => time.unwrap_or_else(|| "none".to_owned()));
             }
             Action::Stop => info!(log, "stopping now"; "signal" => signal.as_str()),
+            Action::Tell => dump.begin(&loops.handles(), log),
         }
         action
     });
@@ -82,6 +85,7 @@ fn reaction(signal: Signal, draining: bool, time: Option<Duration>) -> Action {
     match (signal, draining) {
         (Signal::SIGTERM | Signal::SIGINT, true) => Action::Stop,
         (Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT, false) => Action::Drain(time),
+        (Signal::SIGUSR1, _) => Action::Tell,
         _ => Action::Ignore,
     }
 }
@@ -133,6 +137,9 @@ mod tests {
         }
         assert_eq!(reaction(Signal::SIGQUIT, false, None), Action::Drain(None));
         assert_eq!(reaction(Signal::SIGQUIT, true, time), Action::Ignore);
-        assert_eq!(reaction(Signal::SIGHUP, false, time), Action::Ignore);
+        assert_eq!(reaction(Signal::SIGUSR1, true, time), Action::Tell);
+        for signal in [Signal::SIGHUP, Signal::SIGUSR2, Signal::SIGALRM, Signal::SIGIO] {
+            assert_eq!(reaction(signal, false, time), Action::Ignore, "{signal}");
+        }
     }
 }

@@ -92,7 +92,8 @@ pub(super) const FORWARD_ABOUT: &str = "Forward ports of this machine to ports o
 pub(super) const FORWARD_USAGE: &str = "nsplice forward [OPTIONS] TARGET [LOCAL:]REMOTE...";
 
 pub(super) const FORWARD_EXAMPLES: &str = "\
-Runs until Ctrl-C or SIGTERM, which end all connections at once.
+Runs until Ctrl-C or SIGTERM, which end all connections at once. SIGUSR1 tells the counters and
+the open connections on standard error.
 
 EXAMPLES:
     # Listen on port 8080 locally, forwarding to 8080 in the container
@@ -133,7 +134,8 @@ pub(super) const RUN_USAGE: &str = "nsplice run [OPTIONS] --config FILE";
 
 pub(super) const RUN_EXAMPLES: &str = "\
 SIGTERM, SIGINT and SIGQUIT stop listening and give open connections their drain_timeout;
-a second SIGTERM or SIGINT ends them at once. What is typed here wins over the file.
+a second SIGTERM or SIGINT ends them at once. SIGUSR1 tells the counters and the open
+connections in the log; other signals change nothing. What is typed here wins over the file.
 
 EXAMPLES:
     nsplice run --config /etc/nsplice.toml

@@ -6,6 +6,8 @@ mod binary;
 mod connect;
 mod forward;
 mod install;
+mod life;
+mod log;
 mod nsenter;
 mod run;
 
