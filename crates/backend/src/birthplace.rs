@@ -19,6 +19,7 @@ use crate::home::Home;
 use crate::namespace::Identity;
 use crate::options::Options;
 use crate::place::{Located, Place, Whereabouts};
+use crate::pool::Asker;
 use crate::process::Process;
 use crate::target::Target;
 use crate::trail::Trail;
@@ -55,7 +56,7 @@ impl Birthplace {
     /// # Errors
     /// When the target is not there, or not for us.
     pub fn of_target(target: &Target, options: &Options) -> Result<Self, BackendError> {
-        let located = match Place::find(target, options)?.locate(target) {
+        let located = match Place::find(target, options, &Asker::default())?.locate(target) {
             Whereabouts::Known(located) => located,
             Whereabouts::Asked(_) => {
                 return Err(BackendError::NoSuchTarget(format!("{target} has just ended")));

@@ -21,6 +21,7 @@ use crate::options::Options;
 use crate::persona::{self, Persona};
 use crate::place::{Located, Place};
 use crate::plan::Plan;
+use crate::pool::Asker;
 use crate::probe;
 use crate::target::Target;
 use crate::tools;
@@ -179,7 +180,7 @@ fn name_report(name: &'static str) -> NameReport {
 }
 
 fn target_report(target: &Target, options: &Options) -> TargetReport {
-    let place = Place::find(target, options);
+    let place = Place::find(target, options, &Asker::default());
     let home = Home::here().ok();
     let namespace = match (&place, &home) {
         (Ok(Place::Fixed(Located::Home)), _) | (Err(_), _) | (_, None) => None,

@@ -204,7 +204,8 @@ mod tests {
         let target = Target::Tcp("db".into());
         let destination = Destination { target, host: Host::Localhost, port: 1 };
         let place = Place::Fixed(Located::Home);
-        Route::new("dial", destination, place, Home::here().unwrap())
+        let asker = crate::pool::Asker::default();
+        Route::new("dial", destination, place, Home::here().unwrap(), &asker)
     }
 
     /// A listener whose queue is full, so that the next client is neither let in nor refused, and

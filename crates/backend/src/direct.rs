@@ -20,7 +20,7 @@ use crate::error::BackendError;
 use crate::offload::{Answer, Offloaded};
 use crate::place::{entry_failed, Located, Whereabouts};
 use crate::process::Process;
-use crate::resolver::{resolve, Resolved};
+use crate::resolver::Resolved;
 use crate::route::{Ends, Route};
 use crate::stock::{Spare, Stock};
 
@@ -100,12 +100,23 @@ impl Opening {
         if matches!(&located, Located::Process(process) if !process.is_alive()) {
             return Progress::Failed(entry_failed(&destination.target, &located, Errno::ESRCH));
         }
-        match resolve(name, destination) {
+        match name.ask() {
             Ok(asked) => self.wait(Stage::Resolving(located, asked)),
             Err(error) => Progress::Failed(OpenError::from_io(
-                format_args!("cannot look up {name} {}", destination.within()),
+                format_args!("cannot look up {} {}", name.as_str(), destination.within()),
                 &error,
             )),
+        }
+    }
+
+    fn resolved(&mut self, located: Located, answer: Resolved) -> Progress {
+        let found = match &self.route.ends {
+            Ends::Known(candidates) => Ok(candidates.to_vec()),
+            Ends::Named(name) => name.addresses(answer, &self.route.destination),
+        };
+        match found {
+            Ok(addresses) => self.connect(Connecting::new(located, addresses.into(), None)),
+            Err(error) => Progress::Failed(error),
         }
     }
 
@@ -141,10 +152,7 @@ impl Attempt for Opening {
                 }
             },
             Stage::Resolving(located, asked) => match asked.take() {
-                Answer::Here(Ok(addresses)) => {
-                    self.connect(Connecting::new(located, addresses.into(), None))
-                }
-                Answer::Here(Err(error)) => Progress::Failed(error),
+                Answer::Here(answer) => self.resolved(located, answer),
                 Answer::Lost => self.unanswered("a name look-up"),
                 Answer::NotYet => {
                     self.stage = Stage::Resolving(located, asked);

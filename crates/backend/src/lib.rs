@@ -35,10 +35,12 @@ mod options;
 mod persona;
 mod place;
 mod plan;
+mod pool;
 mod probe;
 mod process;
 mod resolver;
 mod route;
+mod shared;
 mod stock;
 mod sys;
 mod target;
@@ -57,9 +59,10 @@ pub use error::{BackendError, ErrorKind};
 pub use excursion::Unborn;
 pub use limits::SystemLimits;
 pub use namespace::Identity;
-pub use offload::{offload, split, Answer, Offloaded};
+pub use offload::{offload, Answer, Offloaded, Question};
 pub use options::Options;
 pub use plan::Plan;
+pub use pool::{split, Asker};
 pub use sys::{
     confine, default_action, duplicate, look_up, pidfd_open, pidfd_send_signal, prepare,
     set_socket_option, unacknowledged, Branch, LastStep, LastSteps,

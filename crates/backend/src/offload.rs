@@ -1,41 +1,47 @@
-//! Work that may wait, done off the loop.
+//! Questions whose answers may take seconds, asked off the loop.
 //!
-//! A name look-up or a question to Docker can take seconds. Such work goes to a small pool of
-//! threads, one pool for the process; the loop gets an [`Offloaded`], whose source becomes readable
-//! when the answer is there. The source is a pipe's read end and the work holds the write end, so it
-//! becomes readable however the work ends, even if it panics.
+//! A name look-up or a question to Docker can wait long. A [`Question`] is put to the pool of threads
+//! (`pool.rs`); whoever asks gets an [`Offloaded`], whose source becomes readable when the answer is
+//! there. It is asked once at a time: whoever asks while it is under way gets the same answer. So a
+//! name whose server is dead keeps one thread busy, however many links want it.
 //!
-//! Threads are started on demand, at most [`MAX_WORKERS`], and end when they have had nothing to do
-//! for [`IDLE`]. Dropping an [`Offloaded`] abandons its work: what has not begun never will, what has
-//! begun finishes for nobody.
-//!
-//! A process that splits ([`split()`]) takes its memory along, but not its threads: in the child new
-//! threads begin anew what the old ones were doing. So work is something that can be done twice.
+//! The source is a pipe's read end; the question holds the write end while somebody waits. Dropping
+//! an [`Offloaded`] is waiting no more: a question that nobody waits for when its turn comes is not
+//! asked, one that is being asked finishes for whoever joins meanwhile, or for nobody.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, Weak};
 
 use nix::fcntl::OFlag;
 use nix::unistd::{pipe2, write};
 
-use crate::sys::Branch;
+use crate::pool::{lock, Asker, Job, POOL};
 
-/// Answers of slow servers are waited for side by side, up to this many.
-const MAX_WORKERS: usize = 8;
+/// Something that can be asked any number of times, at most once at a time.
+pub struct Question<T>(Arc<Inquiry<T>>);
 
-/// How long a thread waits for more work. Long enough for a burst of links to reuse it.
-const IDLE: Duration = Duration::from_secs(3);
+/// What a question is to the pool.
+struct Inquiry<T> {
+    asker: Asker,
+    work: Box<dyn Fn() -> T + Send + Sync>,
+    waiting: Mutex<Vec<Waiter<T>>>,
+}
 
-/// Work that is under way on another thread.
+struct Waiter<T> {
+    slot: Slot<T>,
+    bell: Bell,
+}
+
+type Slot<T> = Arc<Mutex<Option<T>>>;
+
+/// A question that has been asked.
 pub struct Offloaded<T> {
     source: OwnedFd,
-    slot: Arc<Mutex<Option<T>>>,
+    slot: Slot<T>,
+    inquiry: Weak<Inquiry<T>>,
 }
 
 /// How far offloaded work has come.
@@ -49,41 +55,63 @@ pub enum Answer<T> {
     Lost,
 }
 
-/// Gives `work` to the pool.
-///
-/// # Errors
-/// When there are no descriptors for the pipe or not a single thread can be had.
-pub fn offload<T: Send + 'static>(
-    work: impl Fn() -> T + Send + Sync + 'static,
-) -> io::Result<Offloaded<T>> {
-    let (source, end) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
-    let slot = Arc::new(Mutex::new(None));
-    let wanted = Arc::downgrade(&slot);
-    let work = Box::new(move || {
-        if let Some(slot) = wanted.upgrade() {
-            let answer = work();
-            // While the pool is locked the process does not split: the child would find the slot
-            // locked for ever.
-            let _pool = lock(&POOL.state);
-            *lock(&slot) = Some(answer);
-        }
-    });
-    POOL.submit(Arc::new(Job { work, bell: Bell(end) }))?;
-    Ok(Offloaded { source, slot })
+impl<T: Clone + Send + 'static> Question<T> {
+    /// A question that `work` answers, asked on behalf of `asker`. What it brings is the answer of
+    /// all who wait, so it depends on nothing that only one of them knows.
+    pub fn new(asker: &Asker, work: impl Fn() -> T + Send + Sync + 'static) -> Self {
+        let waiting = Mutex::new(Vec::new());
+        Self(Arc::new(Inquiry { asker: asker.clone(), work: Box::new(work), waiting }))
+    }
+
+    /// Asks it, or joins those who wait for its answer.
+    ///
+    /// # Errors
+    /// When there are no descriptors for the pipe or not a single thread can be had.
+    pub fn ask(&self) -> io::Result<Offloaded<T>> {
+        let (source, end) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+        let slot = Slot::default();
+        let asked = Offloaded { source, slot, inquiry: Arc::downgrade(&self.0) };
+        let mut pool = POOL.lock();
+        lock(&self.0.waiting).push(Waiter { slot: Arc::clone(&asked.slot), bell: Bell(end) });
+        let job: Arc<dyn Job> = Arc::<Inquiry<T>>::clone(&self.0);
+        POOL.submit(&mut pool, &job)?;
+        Ok(asked)
+    }
 }
 
-/// Splits this process in two, by fork(2); the child goes on with the work that
-/// is under way, too.
+/// Asks `work` once, on nobody else's behalf.
 ///
 /// # Errors
-/// EAGAIN or ENOMEM, when the system allows no more processes.
-pub fn split() -> io::Result<Branch> {
-    let mut state = lock(&POOL.state);
-    let branch = crate::sys::split()?;
-    if branch == Branch::Child {
-        POOL.begin_anew(&mut state);
+/// Those of [`Question::ask`].
+pub fn offload<T: Clone + Send + 'static>(
+    work: impl Fn() -> T + Send + Sync + 'static,
+) -> io::Result<Offloaded<T>> {
+    Question::new(&Asker::default(), work).ask()
+}
+
+impl<T: Clone + Send + 'static> Job for Inquiry<T> {
+    fn asker(&self) -> &Asker {
+        &self.asker
     }
-    Ok(branch)
+
+    fn is_wanted(&self) -> bool {
+        !lock(&self.waiting).is_empty()
+    }
+
+    fn run(&self) -> Box<dyn FnOnce() + '_> {
+        // A panic has been reported by its hook; those who wait learn of it by their pipes.
+        let answer = catch_unwind(AssertUnwindSafe(&self.work)).ok();
+        Box::new(move || {
+            for Waiter { slot, bell } in lock(&self.waiting).drain(..) {
+                lock(&slot).clone_from(&answer);
+                bell.ring();
+            }
+        })
+    }
+
+    fn give_up(&self) {
+        lock(&self.waiting).drain(..).for_each(|waiter| waiter.bell.ring());
+    }
 }
 
 impl<T> Offloaded<T> {
@@ -104,6 +132,20 @@ impl<T> Offloaded<T> {
     }
 }
 
+impl<T> Drop for Offloaded<T> {
+    fn drop(&mut self) {
+        if let Some(inquiry) = self.inquiry.upgrade() {
+            lock(&inquiry.waiting).retain(|waiter| !Arc::ptr_eq(&waiter.slot, &self.slot));
+        }
+    }
+}
+
+impl<T> fmt::Debug for Question<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Question").field("waiting", &lock(&self.0.waiting).len()).finish()
+    }
+}
+
 impl<T> fmt::Debug for Offloaded<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Offloaded").field("source", &self.source).finish_non_exhaustive()
@@ -121,131 +163,57 @@ impl Bell {
     }
 }
 
-struct Job {
-    work: Box<dyn Fn() + Send + Sync>,
-    /// Rung when the work has ended.
-    bell: Bell,
-}
-
-impl Job {
-    fn run(&self) {
-        // A panic has been reported by its hook; the asker learns of it by the pipe.
-        let _ = catch_unwind(AssertUnwindSafe(&self.work));
-        self.bell.ring();
-    }
-}
-
-/// One for the process: the bound on threads is worth something only if all loops share it.
-static POOL: Pool = Pool {
-    state: Mutex::new(State { queue: VecDeque::new(), running: Vec::new(), workers: 0, idle: 0 }),
-    work: Condvar::new(),
-};
-
-struct Pool {
-    state: Mutex<State>,
-    work: Condvar,
-}
-
-struct State {
-    queue: VecDeque<Arc<Job>>,
-    /// What the workers are doing.
-    running: Vec<Arc<Job>>,
-    workers: usize,
-    idle: usize,
-}
-
-impl Pool {
-    fn submit(&'static self, job: Arc<Job>) -> io::Result<()> {
-        let mut state = lock(&self.state);
-        state.queue.push_back(job);
-        if state.queue.len() > state.idle && state.workers < MAX_WORKERS {
-            match self.start_worker() {
-                Ok(()) => state.workers += 1,
-                // Others will come to it; without any, nobody would.
-                Err(_) if state.workers > 0 => {}
-                Err(error) => {
-                    state.queue.pop_back();
-                    return Err(error);
-                }
-            }
-        }
-        self.work.notify_one();
-        Ok(())
-    }
-
-    fn start_worker(&'static self) -> io::Result<()> {
-        thread::Builder::new()
-            .name("nsplice-offload".to_owned())
-            .spawn(move || self.serve())
-            .map(drop)
-    }
-
-    /// Replaces the workers, who are in another process, and has them do again what is not done.
-    fn begin_anew(&'static self, state: &mut State) {
-        (state.workers, state.idle) = (0, 0);
-        state.queue.extend(state.running.drain(..));
-        let wanted = state.queue.len().min(MAX_WORKERS);
-        while state.workers < wanted && self.start_worker().is_ok() {
-            state.workers += 1;
-        }
-        if state.workers == 0 {
-            state.queue.drain(..).for_each(|job| job.bell.ring());
-        }
-    }
-
-    /// The life of a worker.
-    fn serve(&self) {
-        let mut state = lock(&self.state);
-        loop {
-            if let Some(job) = state.queue.pop_front() {
-                state.running.push(Arc::clone(&job));
-                drop(state);
-                job.run();
-                state = lock(&self.state);
-                state.running.retain(|each| !Arc::ptr_eq(each, &job));
-                continue;
-            }
-            state.idle += 1;
-            let (woken, wait) = self
-                .work
-                .wait_timeout_while(state, IDLE, |state| state.queue.is_empty())
-                .unwrap_or_else(PoisonError::into_inner);
-            state = woken;
-            state.idle -= 1;
-            if wait.timed_out() && state.queue.is_empty() {
-                state.workers -= 1;
-                return;
-            }
-        }
-    }
-}
-
-/// A lock that does not care whether a holder panicked: what it guards is whole at every moment.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::process::wait_readable;
     use nix::poll::PollTimeout;
-    use std::sync::mpsc::channel;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::{channel, Sender};
 
     fn wait<T>(offloaded: &Offloaded<T>) -> Answer<T> {
-        assert!(wait_readable(offloaded.source(), PollTimeout::try_from(5000).unwrap()));
+        assert!(wait_readable(offloaded.source(), PollTimeout::try_from(20_000).unwrap()));
         offloaded.take()
+    }
+
+    /// A question that says when it is being asked, waits for a word, and counts.
+    fn gated(asker: &Asker) -> (Question<usize>, Sender<()>, std::sync::mpsc::Receiver<()>) {
+        let (go, gate) = channel::<()>();
+        let (begin, begun) = channel::<()>();
+        let (gate, begin) = (Mutex::new(gate), Mutex::new(begin));
+        let times = AtomicUsize::new(0);
+        let question = Question::new(asker, move || {
+            let _ = lock(&begin).send(());
+            let _ = lock(&gate).recv();
+            times.fetch_add(1, Ordering::SeqCst) + 1
+        });
+        (question, go, begun)
     }
 
     #[test]
     fn the_source_becomes_readable_when_the_answer_is_there() {
-        let (go, gate) = channel::<()>();
-        let gate = Mutex::new(gate);
-        let offloaded = offload(move || lock(&gate).recv().map(|()| 42)).unwrap();
+        let (question, go, _begun) = gated(&Asker::default());
+        let offloaded = question.ask().unwrap();
         assert_eq!(offloaded.take(), Answer::NotYet);
         go.send(()).unwrap();
-        assert_eq!(wait(&offloaded), Answer::Here(Ok(42)));
+        assert_eq!(wait(&offloaded), Answer::Here(1));
         assert_eq!(offloaded.take(), Answer::Lost, "an answer is taken once");
+    }
+
+    #[test]
+    fn all_who_wait_get_the_one_answer() {
+        let (question, go, begun) = gated(&Asker::default());
+        let mut waiting: Vec<_> = (0..20).map(|_| question.ask().unwrap()).collect();
+        begun.recv().unwrap();
+        waiting.extend((0..20).map(|_| question.ask().unwrap()));
+        waiting.truncate(30);
+        go.send(()).unwrap();
+        assert!(waiting.iter().all(|asked| wait(asked) == Answer::Here(1)));
+        // An answer is that of those who waited; whoever comes later asks anew.
+        let later = question.ask().unwrap();
+        assert_eq!(later.take(), Answer::NotYet);
+        go.send(()).unwrap();
+        assert_eq!(wait(&later), Answer::Here(2));
     }
 
     #[test]
@@ -256,45 +224,31 @@ mod tests {
     }
 
     #[test]
-    fn abandoned_work_that_has_not_begun_never_begins() {
-        let gates: Vec<_> = (0..MAX_WORKERS)
-            .map(|_| {
-                let (go, gate) = channel::<()>();
-                let gate = Mutex::new(gate);
-                (offload(move || lock(&gate).recv()).unwrap(), go)
-            })
-            .collect();
-        let (told, heard) = channel();
-        drop(offload(move || told.send(())).unwrap());
-        for (offloaded, go) in gates {
-            go.send(()).unwrap();
-            assert_eq!(wait(&offloaded), Answer::Here(Ok(())));
-        }
-        assert!(heard.recv().is_err(), "its end of the channel was dropped without a word");
+    fn whoever_waits_no_more_is_forgotten_at_once() {
+        let (question, go, begun) = gated(&Asker::default());
+        let first = question.ask().unwrap();
+        begun.recv().unwrap();
+        drop((question.ask().unwrap(), first));
+        assert!(lock(&question.0.waiting).is_empty(), "no descriptor is kept for them");
+        let last = question.ask().unwrap();
+        go.send(()).unwrap();
+        assert_eq!(wait(&last), Answer::Here(1), "what they asked for is good for others");
     }
 
-    /// What a child of fork(2) finds: work in the hands of threads that are not there.
+    /// One asker's questions wait for each other, beyond its share; nobody else waits for them, and
+    /// those that were abandoned meanwhile are never asked.
     #[test]
-    fn work_of_lost_workers_is_begun_anew() {
-        let state = State { queue: VecDeque::new(), running: Vec::new(), workers: 1, idle: 1 };
-        let pool: &'static Pool =
-            Box::leak(Box::new(Pool { state: Mutex::new(state), work: Condvar::new() }));
-        let (told, heard) = channel();
-        let (source, end) = pipe2(OFlag::O_CLOEXEC).unwrap();
-        let work = Box::new(move || told.send(()).unwrap());
-        let mut state = lock(&pool.state);
-        state.running.push(Arc::new(Job { work, bell: Bell(end) }));
-        pool.begin_anew(&mut state);
-        drop(state);
-        assert!(wait_readable(source.as_fd(), PollTimeout::try_from(5000).unwrap()));
-        assert_eq!(heard.try_recv(), Ok(()));
-        wait_until_idle(pool);
-        assert!(lock(&pool.state).running.is_empty());
-    }
-
-    fn wait_until_idle(pool: &Pool) {
-        while lock(&pool.state).idle == 0 {
-            thread::yield_now();
-        }
+    fn slow_questions_of_one_asker_hold_up_nobody_else() {
+        let asker = Asker::default();
+        let all: Vec<_> = (0..8).map(|_| gated(&asker)).collect();
+        let mut waiting: Vec<_> =
+            all.iter().map(|(question, ..)| question.ask().unwrap()).collect();
+        all.iter().take(4).for_each(|(_, _, begun)| begun.recv().unwrap());
+        assert_eq!(wait(&offload(|| 1).unwrap()), Answer::Here(1));
+        assert!(all.iter().skip(4).all(|(_, _, begun)| begun.try_recv().is_err()));
+        drop(waiting.drain(4..6));
+        all.iter().for_each(|(_, go, _)| go.send(()).unwrap());
+        assert!(waiting.iter().all(|asked| wait(asked) == Answer::Here(1)));
+        assert!(all[4].2.try_recv().is_err() && all[5].2.try_recv().is_err());
     }
 }

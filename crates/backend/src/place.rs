@@ -4,10 +4,11 @@
 //! target is gone. A path is followed to wherever it leads at the moment, but one that leads through a
 //! process is that process's alone (`trail.rs`). A container is held by the
 //! pidfd of its first process; when that ends, the next opening asks Docker again, off the loop, so
-//! a restarted container is followed.
+//! a restarted container is followed. A container is one question to Docker, for all links of all
+//! forwards that lead there.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use nix::errno::Errno;
 use nsplice_relay::open::describe;
@@ -17,9 +18,11 @@ use crate::docker::Docker;
 use crate::error::BackendError;
 use crate::home::Home;
 use crate::namespace::{is_namespace, Identity};
-use crate::offload::{offload, Offloaded};
+use crate::offload::{Offloaded, Question};
 use crate::options::Options;
+use crate::pool::{lock, Asker};
 use crate::process::Process;
+use crate::shared::Shared;
 use crate::target::Target;
 use crate::trail::Trail;
 
@@ -66,8 +69,13 @@ pub(crate) enum Whereabouts {
 }
 
 impl Place {
-    /// Finds `target`, or says why not. Blocks for a container.
-    pub(crate) fn find(target: &Target, options: &Options) -> Result<Self, BackendError> {
+    /// Finds `target`, or says why not. Blocks for a container, about which Docker is asked on behalf of
+    /// `asker` later on.
+    pub(crate) fn find(
+        target: &Target,
+        options: &Options,
+        asker: &Asker,
+    ) -> Result<Self, BackendError> {
         match target {
             Target::Tcp(_) => Ok(Self::Fixed(Located::Home)),
             Target::Pid(pid) => match Process::find(*pid) {
@@ -84,8 +92,8 @@ impl Place {
             },
             Target::Docker(name) => {
                 let docker = Docker::of(options.docker_host.as_deref())?;
-                let process = Mutex::new(Arc::new(docker.process(name)?));
-                Ok(Self::Container(Arc::new(Container { docker, name: name.clone(), process })))
+                let process = Arc::new(docker.process(name)?);
+                Ok(Self::Container(Container::found(docker, name, process, asker)))
             }
         }
     }
@@ -103,12 +111,12 @@ impl Place {
     pub(crate) fn locate(&self, target: &Target) -> Whereabouts {
         let container = match self {
             Self::Fixed(located) => return Whereabouts::Known(located.clone()),
-            Self::Container(container) => Arc::clone(container),
+            Self::Container(container) => container,
         };
         if let Some(located) = container.known() {
             return Whereabouts::Known(located);
         }
-        match offload(move || container.find_again()) {
+        match container.question.ask() {
             Ok(asked) => Whereabouts::Asked(asked),
             Err(error) => Whereabouts::Lost(OpenError::from_io(
                 format_args!("cannot ask Docker about {target}"),
@@ -121,38 +129,65 @@ impl Place {
     pub(crate) fn identity(&self, home: &Home) -> Option<Identity> {
         match self {
             Self::Fixed(located) => located.identity(home),
-            Self::Container(container) => container.current().identity_now(),
+            Self::Container(container) => container.last.current().identity_now(),
         }
     }
 }
 
-/// A container and the process it was last found with.
+/// A container of Docker.
 #[derive(Debug)]
 pub(crate) struct Container {
+    last: Arc<Last>,
+    /// Where it runs now.
+    question: Question<Result<Arc<Process>, BackendError>>,
+}
+
+/// A container and the process it was last found with.
+#[derive(Debug)]
+struct Last {
     docker: Docker,
     name: String,
     process: Mutex<Arc<Process>>,
 }
 
+/// Containers, by who is asked about them and how.
+static CONTAINERS: Shared<(Docker, String), Container> = Shared::new();
+
 impl Container {
-    fn current(&self) -> Arc<Process> {
-        Arc::clone(&self.process.lock().unwrap_or_else(PoisonError::into_inner))
+    /// The container `name`, which has just been found as `process`.
+    fn found(docker: Docker, name: &str, process: Arc<Process>, asker: &Asker) -> Arc<Self> {
+        let key = (docker.clone(), name.to_owned());
+        let container = CONTAINERS.of(key, || {
+            let process = Mutex::new(Arc::clone(&process));
+            let last = Arc::new(Last { docker, name: name.to_owned(), process });
+            let asked = Arc::clone(&last);
+            let question = Question::new(asker, move || asked.find_again());
+            Self { last, question }
+        });
+        *lock(&container.last.process) = process;
+        container
     }
 
     fn known(&self) -> Option<Located> {
-        let process = self.current();
+        let process = self.last.current();
         process.is_alive().then_some(Located::Process(process))
+    }
+}
+
+impl Last {
+    fn current(&self) -> Arc<Process> {
+        Arc::clone(&lock(&self.process))
     }
 
     /// Asks Docker where the container runs now. Blocks.
     fn find_again(&self) -> Result<Arc<Process>, BackendError> {
-        // Another opening may have asked while this one waited for its turn.
+        // It may have been found anew since this was asked.
         let current = self.current();
         if current.is_alive() {
             return Ok(current);
         }
         let found = Arc::new(self.docker.process(&self.name)?);
-        *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&found);
+        *lock(&self.process) = Arc::clone(&found);
         Ok(found)
     }
 }

@@ -22,6 +22,7 @@ use crate::home::Home;
 use crate::namespace::Identity;
 use crate::options::Options;
 use crate::place::{entry_failed, Located, Place, Whereabouts};
+use crate::pool::Asker;
 use crate::route::Route;
 use crate::target::Target;
 use crate::template::Placeholder;
@@ -53,22 +54,23 @@ impl Plan {
             let what = "cannot open our own network namespace, /proc/thread-self/ns/net";
             BackendError::from(OpenError::from_io(what, &error))
         })?;
-        let place = Place::find(&destination.target, options)?;
+        let asker = Asker::default();
+        let place = Place::find(&destination.target, options, &asker)?;
         let identity = match place {
             Place::Fixed(Located::Home) => None,
             _ => place.identity(&home),
         };
         let way = match choice {
-            Choice::Dial => direct("dial", destination, place, home),
+            Choice::Dial => direct("dial", destination, place, home, &asker),
             Choice::Setns => {
                 enter(destination, &place, &home)?;
-                direct("setns", destination, place, home)
+                direct("setns", destination, place, home, &asker)
             }
             Choice::External => {
                 let carrier = carrier(destination, options)?;
                 external(destination, place, carrier)
             }
-            Choice::Auto => auto(destination, place, home, options)?,
+            Choice::Auto => auto(destination, place, home, options, &asker)?,
         };
         Ok(Self { way, identity })
     }
@@ -142,8 +144,14 @@ fn settle(
     }
 }
 
-fn direct(backend: &'static str, destination: &Destination, place: Place, home: Home) -> Way {
-    Way::Direct(Arc::new(Route::new(backend, destination.clone(), place, home)))
+fn direct(
+    backend: &'static str,
+    destination: &Destination,
+    place: Place,
+    home: Home,
+    asker: &Asker,
+) -> Way {
+    Way::Direct(Arc::new(Route::new(backend, destination.clone(), place, home, asker)))
 }
 
 fn external(destination: &Destination, place: Place, carrier: Carrier) -> Way {
@@ -156,9 +164,10 @@ fn auto(
     place: Place,
     home: Home,
     options: &Options,
+    asker: &Asker,
 ) -> Result<Way, BackendError> {
     let refused = match enter(destination, &place, &home) {
-        Ok(()) => return Ok(direct("setns", destination, place, home)),
+        Ok(()) => return Ok(direct("setns", destination, place, home, asker)),
         Err(error) if error.class == OpenClass::TargetGone => return Err(error.into()),
         Err(error) => error,
     };

@@ -9,6 +9,8 @@ use socket2::{Domain, Socket};
 use crate::destination::{Destination, Host};
 use crate::home::Home;
 use crate::place::{Located, Place};
+use crate::pool::Asker;
+use crate::resolver::Name;
 
 /// From where to what sockets are connected.
 #[derive(Debug)]
@@ -32,16 +34,18 @@ pub(crate) enum Ends {
     /// These addresses, in turn.
     Known(Arc<[SocketAddr]>),
     /// The addresses of this name.
-    Named(String),
+    Named(Name),
 }
 
 impl Route {
-    /// A route to `destination` that begins at `place`, for threads that live in `home`.
+    /// A route to `destination` that begins at `place`, for threads that live in `home`. Names are looked
+    /// up on behalf of `asker`.
     pub(crate) fn new(
         backend: &'static str,
         destination: Destination,
         place: Place,
         home: Home,
+        asker: &Asker,
     ) -> Self {
         let port = destination.port;
         let ends = match destination.reached() {
@@ -50,7 +54,7 @@ impl Route {
                 Ends::Known(local.map(|address| SocketAddr::new(address, port)).into())
             }
             Host::Address(address) => Ends::Known([SocketAddr::new(address, port)].into()),
-            Host::Name(name) => Ends::Named(name),
+            Host::Name(name) => Ends::Named(Name::new(name, asker)),
         };
         Self { backend, destination, place, home, ends, pacing: OnceLock::new() }
     }

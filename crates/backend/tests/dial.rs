@@ -65,7 +65,7 @@ fn a_name_is_looked_up_off_the_loop() {
 }
 
 #[test]
-fn many_look_ups_share_few_threads() {
+fn many_look_ups_of_a_name_take_one_thread() {
     counted(|| {
         let server = Server::start(listen("127.0.0.1:0"), common::echo);
         let mut opener = opener(&to("tcp/127.1", server.port()), Choice::Auto);
@@ -78,7 +78,8 @@ fn many_look_ups_share_few_threads() {
             .filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok())
             .filter(|name| name.starts_with("nsplice-offload"))
             .count();
-        assert!((1..=8).contains(&workers), "{workers} threads");
+        // Another test may have left one, for a moment.
+        assert!((1..=2).contains(&workers), "{workers} threads");
         for attempt in &mut attempts {
             assert!(common::finish(attempt.as_mut()).is_ok());
         }

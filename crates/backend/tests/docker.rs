@@ -6,19 +6,22 @@ use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use common::{counted, expect_echo, failure, stream, to, Piped};
 use nsplice_backend::{BackendError, Choice, Destination, ErrorKind, Options, Plan};
-use nsplice_relay::{OpenClass, Progress, Wake};
+use nsplice_relay::{OpenClass, Progress, Upstream, Wake};
 use nsplice_testkit::skip::require_tool;
-use nsplice_testkit::{Namespace, Server};
+use nsplice_testkit::{listen, wait_until, Namespace, Server};
 
 /// A dockerd with one container, `web`, whose process a test can exchange.
 struct Dockerd {
     directory: tempfile::TempDir,
     pid: Arc<AtomicU32>,
+    /// Held by a test for as long as nothing is to be answered.
+    stuck: Arc<Mutex<()>>,
+    asked: Arc<AtomicU32>,
     stopped: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -30,13 +33,17 @@ impl Dockerd {
         let listener = UnixListener::bind(directory.path().join("docker.sock")).expect("a socket");
         let pid = Arc::new(AtomicU32::new(pid));
         let stopped = Arc::new(AtomicBool::new(false));
+        let (stuck, asked) = (Arc::new(Mutex::new(())), Arc::new(AtomicU32::new(0)));
         let (told, ended) = (Arc::clone(&pid), Arc::clone(&stopped));
+        let (gate, count) = (Arc::clone(&stuck), Arc::clone(&asked));
         let thread = thread::spawn(move || {
             while let (Ok((stream, _)), false) = (listener.accept(), ended.load(Ordering::SeqCst)) {
+                count.fetch_add(1, Ordering::SeqCst);
+                drop(gate.lock());
                 answer(stream, told.load(Ordering::SeqCst));
             }
         });
-        Self { directory, pid, stopped, thread: Some(thread) }
+        Self { directory, pid, stuck, asked, stopped, thread: Some(thread) }
     }
 
     fn socket(&self) -> PathBuf {
@@ -119,6 +126,44 @@ fn a_container_is_followed_through_a_restart() {
         both_work(setns.as_mut(), external.as_mut());
         let known = setns.open(None).advance(Wake::START);
         assert!(matches!(known, Progress::Open(_)), "nobody is asked any more: {known:?}");
+    });
+}
+
+/// A Docker that says nothing is asked once, for all links of all forwards, and nobody else waits.
+#[test]
+fn a_stuck_docker_holds_up_nobody_who_does_not_ask_it() {
+    counted(|| {
+        let Some(mut namespace) = Namespace::for_test("a_stuck_docker_holds_up") else { return };
+        let dockerd = Dockerd::start(namespace.pid());
+        let server = Server::in_namespace(&namespace, "127.0.0.1:0", common::echo);
+        let port = server.port();
+        let mut openers = [(); 2].map(|()| {
+            dockerd.plan(&to("docker/web", port), Choice::Auto).unwrap().opener().unwrap()
+        });
+        drop(server);
+        namespace.restart().unwrap();
+        let _server = Server::in_namespace(&namespace, &format!("127.0.0.1:{port}"), common::echo);
+        let silence = dockerd.stuck.lock().unwrap();
+        let before = dockerd.asked.load(Ordering::SeqCst);
+        let asked = || dockerd.asked.load(Ordering::SeqCst) - before;
+        let mut waiting: Vec<_> = (0..20).map(|index| openers[index % 2].open(None)).collect();
+        for attempt in &mut waiting {
+            assert!(matches!(attempt.advance(Wake::START), Progress::Waiting));
+        }
+        wait_until("the question", || asked() == 1);
+        let other = Server::start(listen("127.0.0.1:0"), common::echo);
+        let mut named = common::opener(&to("tcp/127.1", other.port()), Choice::Dial);
+        expect_echo(&stream(named.as_mut()));
+        let wake = Wake { readable: true, ..Wake::START };
+        assert!(waiting.iter_mut().all(|each| matches!(each.advance(wake), Progress::Pending)));
+        dockerd.pid.store(namespace.pid(), Ordering::SeqCst);
+        drop(silence);
+        for attempt in &mut waiting {
+            let opened = common::finish(attempt.as_mut());
+            assert!(matches!(opened, Ok(Upstream::Stream(_))), "{opened:?}");
+        }
+        // Where it runs, and whether it still does.
+        assert_eq!(asked(), 2);
     });
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
+use nsplice_backend::{Asker, Offloaded, Question};
 use nsplice_relay::{OpenClass, OpenError};
 use socket2::{Protocol, SockAddr, Type};
 
@@ -31,12 +32,19 @@ pub(crate) struct Connection {
 
 #[derive(Debug)]
 enum Ends {
-    Inet {
-        remote: Name,
-        local: Option<LocalName>,
-    },
+    /// Addresses.
+    Inet(Names),
+    /// Names: looked up once at a time, for all links that wait.
+    Asked(Question<Result<Vec<Candidate>, OpenError>>),
     /// What needs no look-up.
     Fixed(Vec<Candidate>),
+}
+
+/// A remote name, and the local one if there is one.
+#[derive(Debug)]
+struct Names {
+    remote: Name,
+    local: Option<LocalName>,
 }
 
 /// How socat tells about it.
@@ -61,8 +69,8 @@ pub(crate) struct Candidate {
 /// The candidates, if they are known.
 pub(crate) enum Found {
     Known(Vec<Candidate>),
-    /// [`Connection::ask`] will find them, and may wait for that.
-    Unknown,
+    /// They are being looked up.
+    Asked(Offloaded<Result<Vec<Candidate>, OpenError>>),
     Failed(OpenError),
 }
 
@@ -96,32 +104,17 @@ impl Connection {
         })
     }
 
-    /// The candidates, if nobody has to be asked.
+    /// The candidates, or the look-up that will bring them.
     pub(crate) fn find(&self) -> Found {
-        let (remote, local) = match &self.ends {
-            Ends::Fixed(candidates) => return Found::Known(candidates.clone()),
-            Ends::Inet { remote, local } => (remote, local),
-        };
-        let needs_asking = [Some(remote), local.as_ref().and_then(LocalName::name)]
-            .into_iter()
-            .flatten()
-            .any(|name| matches!(name.known(), Ok(Addresses::Unknown)));
-        if needs_asking {
-            return Found::Unknown;
-        }
-        match self.ask() {
-            Ok(candidates) => Found::Known(candidates),
-            Err(error) => Found::Failed(error),
-        }
-    }
-
-    /// The candidates. Blocks if names have to be looked up.
-    pub(crate) fn ask(&self) -> Result<Vec<Candidate>, OpenError> {
-        match &self.ends {
+        let found = match &self.ends {
             Ends::Fixed(candidates) => Ok(candidates.clone()),
-            Ends::Inet { remote, local } => candidates(remote, local.as_ref())
-                .map_err(|told| OpenError::new(OpenClass::NameUnknown, told)),
-        }
+            Ends::Inet(names) => names.candidates(),
+            Ends::Asked(question) => match question.ask() {
+                Ok(asked) => return Found::Asked(asked),
+                Err(error) => Err(OpenError::from_io("getaddrinfo()", &error)),
+            },
+        };
+        found.map_or_else(Found::Failed, Found::Known)
     }
 
     /// Whether there is a notice before it is opened.
@@ -187,7 +180,26 @@ fn inet(address: &Address, context: &Context) -> Result<Ends, Fault> {
     };
     let port = Port::read(port, &host.to_string_lossy(), version, &context.journal)?;
     let remote = Name { host: Host::read(host), port, version };
-    Ok(Ends::Inet { remote, local: LocalName::of(address, version, &context.journal)? })
+    let local = LocalName::of(address, version, &context.journal)?;
+    let names = Names { remote, local };
+    if names.are_known() {
+        return Ok(Ends::Inet(names));
+    }
+    Ok(Ends::Asked(Question::new(&Asker::default(), move || names.candidates())))
+}
+
+impl Names {
+    /// Whether nobody has to be asked.
+    fn are_known(&self) -> bool {
+        let names = [Some(&self.remote), self.local.as_ref().and_then(LocalName::name)];
+        !names.into_iter().flatten().any(|name| matches!(name.known(), Ok(Addresses::Unknown)))
+    }
+
+    /// The candidates. Blocks if names have to be looked up.
+    fn candidates(&self) -> Result<Vec<Candidate>, OpenError> {
+        candidates(&self.remote, self.local.as_ref())
+            .map_err(|told| OpenError::new(OpenClass::NameUnknown, told))
+    }
 }
 
 fn candidates(remote: &Name, local: Option<&LocalName>) -> Result<Vec<Candidate>, String> {

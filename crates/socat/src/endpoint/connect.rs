@@ -18,7 +18,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::epoll::EpollFlags;
-use nsplice_backend::{offload, Answer, Offloaded};
+use nsplice_backend::{Answer, Offloaded};
 use nsplice_relay::open::describe;
 use nsplice_relay::{Attempt, OpenClass, OpenError, Progress, Wake};
 use socket2::{SockRef, Socket};
@@ -93,15 +93,9 @@ impl Connecting {
                 self.go_on()
             }
             Found::Failed(error) => Progress::Failed(error),
-            Found::Unknown => {
-                let connection = Arc::clone(&self.connection);
-                match offload(move || connection.ask()) {
-                    Ok(asked) => {
-                        self.stage = Stage::Resolving(asked);
-                        Progress::Waiting
-                    }
-                    Err(error) => Progress::Failed(OpenError::from_io("getaddrinfo()", &error)),
-                }
+            Found::Asked(asked) => {
+                self.stage = Stage::Resolving(asked);
+                Progress::Waiting
             }
         }
     }
