@@ -6,6 +6,8 @@
 //!
 //! Only Unix sockets are spoken to. A Docker on another machine would name PIDs of that machine.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,16 +31,17 @@ impl Docker {
     /// The Docker that `host` names (`unix:///PATH`), else the environment's `DOCKER_HOST`, else the
     /// one every installation has.
     pub(crate) fn of(host: Option<&str>) -> Result<Self, BackendError> {
-        let environment = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
-        let socket = match host.map(str::to_owned).or(environment) {
+        let environment = std::env::var_os("DOCKER_HOST").filter(|host| !host.is_empty());
+        let socket = match host.map(OsString::from).or(environment) {
             None => PathBuf::from(DEFAULT_SOCKET),
-            Some(host) => match host.strip_prefix("unix://") {
-                Some(path) if path.starts_with('/') => PathBuf::from(path),
+            Some(host) => match host.as_bytes().strip_prefix(b"unix://") {
+                Some(path) if path.starts_with(b"/") => PathBuf::from(OsStr::from_bytes(path)),
                 _ => {
                     return Err(BackendError::Usage(format!(
-                        "cannot reach Docker at `{host}`: only unix:///PATH is supported, for a \
-                         container of another machine has no namespace here"
-                    )))
+                    "cannot reach Docker at `{}`: only unix:///PATH is supported, for a container \
+                         of another machine has no namespace here",
+                    host.display()
+                )))
                 }
             },
         };

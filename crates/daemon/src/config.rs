@@ -93,12 +93,23 @@ struct Refusal {
 
 /// Reads and checks the configuration at `path`.
 pub(crate) fn load(path: &Path) -> Result<Config, ConfigError> {
-    let text = fs::read_to_string(path)
+    let bytes = fs::read(path)
         .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-    parse(path, &text).map_err(|Refusal { line, message }| ConfigError::Refused {
-        path: path.to_owned(),
-        line,
-        message,
+    decoded(&bytes).and_then(|text| parse(path, text)).map_err(|Refusal { line, message }| {
+        ConfigError::Refused { path: path.to_owned(), line, message }
+    })
+}
+
+/// The text of a file, which TOML has to be.
+fn decoded(bytes: &[u8]) -> Result<&str, Refusal> {
+    str::from_utf8(bytes).map_err(|error| {
+        let (before, after) = bytes.split_at(error.valid_up_to());
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let byte = after.first().copied().unwrap_or_default();
+        Refusal {
+            line,
+            message: format!("the byte 0x{byte:02x} is no part of UTF-8, which TOML is"),
+        }
     })
 }
 

@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::path::PathBuf;
 
 /// Where variables are looked up.
 #[derive(Clone, Copy)]
@@ -29,15 +30,22 @@ impl Environment<'_> {
         if typed.is_some() {
             return Ok(typed);
         }
-        let variable = format!("NSPLICE_{}", option.to_ascii_uppercase().replace('-', "_"));
-        let Some(value) = (self.0)(&variable).filter(|value| !value.is_empty()) else {
-            return Ok(None);
-        };
+        let variable = variable_of(option);
+        let Some(value) = self.value(&variable) else { return Ok(None) };
         let parsed = match value.to_str() {
             Some(text) => parse(text).map_err(|error| error.to_string()),
             None => Err("it is not UTF-8".to_owned()),
         };
         parsed.map(Some).map_err(|reason| EnvironmentError { variable, reason })
+    }
+
+    /// The path that was `typed` for `option`, or else the one in its twin. It may be any bytes.
+    pub(crate) fn path(self, typed: Option<PathBuf>, option: &str) -> Option<PathBuf> {
+        typed.or_else(|| self.value(&variable_of(option)).map(PathBuf::from))
+    }
+
+    fn value(self, variable: &str) -> Option<OsString> {
+        (self.0)(variable).filter(|value| !value.is_empty())
     }
 
     /// Whether the flag `option` was `typed`, or its twin says so: `1` or `true`.
@@ -49,6 +57,10 @@ impl Environment<'_> {
         };
         Ok(self.twin(typed.then_some(true), option, parse)?.unwrap_or(false))
     }
+}
+
+fn variable_of(option: &str) -> String {
+    format!("NSPLICE_{}", option.to_ascii_uppercase().replace('-', "_"))
 }
 
 impl fmt::Debug for Environment<'_> {

@@ -28,6 +28,7 @@ use crate::request::{
 };
 use crate::values::{LinkCount, LoopCount, RoundCount, Seconds, Time, TimeLimit};
 
+mod bytes;
 mod text;
 
 /// What the command line comes to, if not to a request.
@@ -59,7 +60,8 @@ pub(crate) fn parse(
     words: impl IntoIterator<Item = OsString>,
     environment: Environment<'_>,
 ) -> Result<Request, Answer> {
-    match Command::from_iter_safe(words)? {
+    let matches = bytes::matches(Command::clap, words.into_iter().collect())?;
+    match Command::from_clap(&matches) {
         Command::Forward(typed) => typed.into_request(environment).map(Request::Forward),
         Command::Connect(typed) => typed.into_request(environment).map(Request::Connect),
         Command::Run(typed) => typed.into_request(environment).map(Request::Run),
@@ -171,7 +173,7 @@ struct Connect {
 
 #[derive(Debug, StructOpt)]
 struct Run {
-    #[structopt(long, value_name = "FILE", help = text::CONFIG)]
+    #[structopt(long, value_name = "FILE", parse(from_os_str), help = text::CONFIG)]
     config: Option<PathBuf>,
     #[structopt(long, value_name = "N", help = text::LOOPS)]
     loops: Option<LoopCount>,
@@ -267,9 +269,9 @@ struct Tools {
 
 #[derive(Debug, StructOpt)]
 struct Programs {
-    #[structopt(long, value_name = "PATH", help = text::NSENTER)]
+    #[structopt(long, value_name = "PATH", parse(from_os_str), help = text::NSENTER)]
     nsenter: Option<PathBuf>,
-    #[structopt(long, value_name = "PATH", help = text::SOCAT)]
+    #[structopt(long, value_name = "PATH", parse(from_os_str), help = text::SOCAT)]
     socat: Option<PathBuf>,
 }
 
@@ -311,7 +313,7 @@ impl Connect {
 
 impl Run {
     fn into_request(self, environment: Environment<'_>) -> Result<RunRequest, Answer> {
-        let Some(config) = environment.twin(self.config, "config", str::parse)? else {
+        let Some(config) = environment.path(self.config, "config") else {
             return Err(Answer::Usage(text::CONFIG_MISSING.to_owned()));
         };
         Ok(RunRequest {
@@ -426,8 +428,8 @@ impl Tools {
 impl Programs {
     fn into_options(self, environment: Environment<'_>) -> Result<Options, Answer> {
         Ok(Options {
-            nsenter: environment.twin(self.nsenter, "nsenter", str::parse)?,
-            socat: environment.twin(self.socat, "socat", str::parse)?,
+            nsenter: environment.path(self.nsenter, "nsenter"),
+            socat: environment.path(self.socat, "socat"),
             command: None,
             // The backend reads DOCKER_HOST as docker(1) does.
             docker_host: None,

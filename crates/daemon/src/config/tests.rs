@@ -185,3 +185,10 @@ fn names_are_plain() {
         "name: `a b` is not a name: letters, digits and `-_.:/` are allowed"
     );
 }
+
+#[test]
+fn what_is_no_text_is_refused_with_its_line() {
+    assert_eq!(decoded("loops = 1\n# \u{fc}".as_bytes()), Ok("loops = 1\n# \u{fc}"));
+    let message = "the byte 0xff is no part of UTF-8, which TOML is".to_owned();
+    assert_eq!(decoded(b"loops = 1\n\n# \xff\n"), Err(Refusal { line: 3, message }));
+}
