@@ -46,7 +46,7 @@ pub(crate) fn run(request: ConnectRequest) -> Result<Exit, Failure> {
     };
     let settings = Settings { splice: opening.splice, ..Settings::default() };
     let mut interruption = None;
-    Loops::start(&settings, vec![work])?.supervise(&signals, |signal, _| {
+    Loops::start(&settings, vec![work], || {})?.supervise(&signals, |signal, _| {
         interruption.get_or_insert(signal);
         Action::Stop
     })?;

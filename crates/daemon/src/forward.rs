@@ -1,7 +1,7 @@
 //! `nsplice forward`: ports of this machine to ports of a target, as kubectl port-forward does it.
 //!
 //! Everything that can be refused is refused before anything is printed: first the target, then
-//! the addresses. What is printed keeps kubectl's words, which scripts wait for. Each local port
+//! the addresses, then what it takes to serve them. What is printed keeps kubectl's words, which scripts wait for. Each local port
 //! is one forward, named LOCAL:REMOTE, so a failed link is told with its ports.
 //!
 //! SIGINT and SIGTERM end all links at once, by RST: as with kubectl, whoever presses Ctrl-C is
@@ -49,7 +49,6 @@ fn serve(request: &ForwardRequest, signals: &Signals, journal: &Log) -> Result<(
     let Ready { services, lines } = ready(request, log)?;
     let (printer, printing) =
         Printer::start(Waiting(Stdout), log.clone()).map_err(Failure::system("start a thread"))?;
-    lines.into_iter().for_each(|line| printer.line(line));
 
     let targets = targets(&services);
     let works = divide(services, request.loops.0, || {
@@ -60,10 +59,12 @@ fn serve(request: &ForwardRequest, signals: &Signals, journal: &Log) -> Result<(
             target: request.target.to_string(),
         })
     })?;
-    drop(printer);
     let settings = Settings { splice: request.opening.splice, ..Settings::default() };
     let mut dump = Dump::new(journal.answers().clone(), targets);
-    let result = Loops::start(&settings, works)?.supervise(signals, |signal, loops| {
+    let announce = || lines.into_iter().for_each(|line| printer.line(line));
+    let loops = Loops::start(&settings, works, announce)?;
+    drop(printer);
+    let result = loops.supervise(signals, |signal, loops| {
         let action = reaction(signal);
         match action {
             Action::Tell => dump.begin(&loops.handles(), log),

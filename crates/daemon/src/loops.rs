@@ -10,6 +10,7 @@
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::mpsc::{channel, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -66,8 +67,13 @@ struct Running {
 }
 
 impl Loops {
-    /// Starts a loop for each piece of work. If one cannot be started, none goes on.
-    pub(crate) fn start(settings: &Settings, works: Vec<Work>) -> Result<Self, Failure> {
+    /// Starts a loop for each piece of work. If one cannot be started, none begins. When all can, and
+    /// before any does, `announce` says so.
+    pub(crate) fn start(
+        settings: &Settings,
+        works: Vec<Work>,
+        announce: impl FnOnce(),
+    ) -> Result<Self, Failure> {
         let mut prepared = Vec::with_capacity(works.len());
         for work in works {
             let (mut relay, handle) = Relay::new(settings.clone(), work.observer)?;
@@ -80,15 +86,17 @@ impl Loops {
             prepared.push((relay, handle));
         }
         let mut loops = Self { running: Vec::with_capacity(prepared.len()) };
+        // A loop whose sender is gone ends without having begun.
+        let mut begins = Vec::with_capacity(prepared.len());
         for (index, (relay, handle)) in prepared.into_iter().enumerate() {
-            match start_thread(index, relay, handle) {
-                Ok(running) => loops.running.push(running),
-                Err(failure) => {
-                    loops.apply(Action::Stop)?;
-                    loops.running.into_iter().for_each(|running| drop(running.thread.join()));
-                    return Err(failure);
-                }
-            }
+            let (begin, beginning) = channel();
+            loops.running.push(start_thread(index, relay, handle, beginning)?);
+            begins.push(begin);
+        }
+        announce();
+        for begin in begins {
+            // Whoever waits for it has nothing else to do.
+            let _ = begin.send(());
         }
         Ok(loops)
     }
@@ -162,11 +170,16 @@ impl Loops {
     }
 }
 
-fn start_thread(index: usize, mut relay: Relay, handle: Handle) -> Result<Running, Failure> {
+fn start_thread(
+    index: usize,
+    mut relay: Relay,
+    handle: Handle,
+    beginning: Receiver<()>,
+) -> Result<Running, Failure> {
     let (end, held) =
         pipe2(OFlag::O_CLOEXEC).map_err(|errno| Failure::system("create a pipe")(errno.into()))?;
     let work = move || {
-        let result = relay.run();
+        let result = beginning.recv().map_or(Ok(()), |()| relay.run());
         // Its sockets are closed and its observer has spoken before the end is told.
         drop(relay);
         drop(held);

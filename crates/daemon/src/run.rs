@@ -9,6 +9,7 @@
 //! - SIGUSR1 tells the counters and the links that are alive, in the log and whatever its level.
 //! - Any other signal changes nothing; a configuration is read at start only, so neither does SIGHUP.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use nsplice_backend::Plan;
 use nsplice_relay::Settings;
 use slog::{info, warn, Logger};
 
-use crate::bind::bind;
+use crate::bind::{bind, Bound};
 use crate::config::{self, Config};
 use crate::dump::Dump;
 use crate::failure::Failure;
@@ -52,11 +53,12 @@ fn serve(config: Config, signals: &Signals, journal: &Log) -> Result<(), Failure
     let loops = config.loops.0;
     let drain_time = config.drain_timeout;
     let settings = Settings { splice: config.splice, ..Settings::default() };
-    let services = services(config, log)?;
+    let services = services(config)?;
+    let listeners = listeners(&services);
     let targets = targets(&services);
     let works =
         divide(services, loops, || Box::new(Journal::new(log.clone(), Arc::clone(&targets))))?;
-    let running = Loops::start(&settings, works)?;
+    let running = Loops::start(&settings, works, || tell_listeners(&listeners, log))?;
     let mut dump = Dump::new(journal.answers().clone(), targets);
     let mut draining = false;
     let result = running.supervise(signals, |signal, loops| {
@@ -91,7 +93,7 @@ fn reaction(signal: Signal, draining: bool, time: Option<Duration>) -> Action {
 }
 
 /// Finds every target, then listens on every address.
-fn services(config: Config, log: &Logger) -> Result<Vec<Service>, Failure> {
+fn services(config: Config) -> Result<Vec<Service>, Failure> {
     let mut planned = Vec::with_capacity(config.forwards.len());
     for forward in config.forwards {
         let plan = Plan::prepare(&forward.destination, forward.backend, &forward.options)
@@ -115,13 +117,34 @@ fn services(config: Config, log: &Logger) -> Result<Vec<Service>, Failure> {
             bound,
         });
     }
-    for service in &services {
-        for bound in &service.bound {
-            info!(log, "listening"; "forward" => &*service.name, "address" => %bound.local,
-                "target" => &service.target, "backend" => service.plan.backend());
-        }
-    }
     Ok(services)
+}
+
+/// What is listened on.
+#[derive(Debug)]
+struct Listening {
+    forward: Arc<str>,
+    address: SocketAddr,
+    target: String,
+    backend: &'static str,
+}
+
+fn listeners(services: &[Service]) -> Vec<Listening> {
+    let of = |service: &Service, bound: &Bound| Listening {
+        forward: Arc::clone(&service.name),
+        address: bound.local,
+        target: service.target.clone(),
+        backend: service.plan.backend(),
+    };
+    let all = services.iter().flat_map(|each| each.bound.iter().map(move |bound| of(each, bound)));
+    all.collect()
+}
+
+fn tell_listeners(listeners: &[Listening], log: &Logger) {
+    for Listening { forward, address, target, backend } in listeners {
+        info!(log, "listening"; "forward" => &**forward, "address" => %address,
+            "target" => target, "backend" => backend);
+    }
 }
 
 #[cfg(test)]

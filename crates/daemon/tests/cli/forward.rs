@@ -180,3 +180,45 @@ fn a_standard_error_that_nobody_reads_stops_no_link() {
     assert_eq!(child.0.wait().unwrap().code(), Some(0), "not even at its end");
     assert_eq!(reading.join().unwrap(), LINKS);
 }
+
+/// Whatever it lacks to serve, it lacks before it says that it forwards.
+#[test]
+fn nothing_is_forwarded_from_where_nothing_can_be_served() {
+    const NAME: &str = "nothing_is_forwarded_from_where_nothing_can_be_served";
+    if nsplice_testkit::skip::require_tool(NAME, "prlimit").is_none() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("nsplice.toml");
+    let text =
+        "[[forward]]\nname = 'x'\nlisten = '127.0.0.1:0'\ntarget = 'tcp/127.0.0.1'\nport = 9\n";
+    std::fs::write(&config, text).unwrap();
+    let run = format!("run --config {}", config.display());
+    let mut refused = 0;
+    for line in ["forward tcp/127.0.0.1 :9 :10 --address 127.0.0.1 --loops 4", run.as_str()] {
+        for descriptors in 8..40 {
+            let mut command = std::process::Command::new("prlimit");
+            command.arg(format!("--nofile={descriptors}")).arg(nsplice("").get_program());
+            let mut program = Program::spawn(command.args(line.split(' ')));
+            // It either says that it serves, and does, or ends with a sentence.
+            let announcement =
+                |line: &String| line.contains("Forwarding from") || line.contains("listening");
+            let has_announced = |program: &Program| {
+                program.stdout().iter().chain(&program.stderr()).any(announcement)
+            };
+            nsplice_testkit::wait_until("an announcement or the end", || {
+                program.ended().is_some() || has_announced(&program)
+            });
+            if has_announced(&program) {
+                program.signal(Signal::SIGTERM);
+                assert_eq!(program.wait().code(), Some(0), "{descriptors}: {program}");
+            } else {
+                let code = program.wait().code();
+                assert!(matches!(code, Some(1 | 4)), "{descriptors}: {program}");
+                assert!(!has_announced(&program), "{program}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 0, "all limits were enough");
+}
