@@ -31,7 +31,7 @@ use crate::tools;
 pub struct Survey {
     /// The running kernel's release, e.g. `6.12.48`.
     pub kernel: String,
-    /// The capabilities that matter.
+    /// The capabilities that matter; none if we cannot know.
     pub capabilities: Vec<Capability>,
     /// The programs of the external backend.
     pub tools: Vec<ToolReport>,
@@ -148,7 +148,8 @@ fn effective() -> String {
 }
 
 fn capabilities(effective: &str) -> Vec<Capability> {
-    let set = u64::from_str_radix(effective, 16).unwrap_or(0);
+    // Without /proc nothing is known of them.
+    let Ok(set) = u64::from_str_radix(effective, 16) else { return Vec::new() };
     CAPABILITIES
         .iter()
         .map(|&(name, bit, purpose)| Capability { name, effective: set >> bit & 1 == 1, purpose })
@@ -193,17 +194,16 @@ fn target_report(target: &Target, options: &Options) -> TargetReport {
 
 /// What can be said of a backend without a target.
 fn general(choice: Choice, options: &Options) -> BackendReport {
-    let reason = match choice {
-        Choice::Setns => match Home::here().map(|home| try_leaving(&home)) {
-            Ok(Ok(())) => None,
-            Ok(Err(errno)) => Some(format!(
-                "setns(2) into our own network namespace: {}; CAP_SYS_ADMIN is needed",
-                describe(&errno.into())
-            )),
-            Err(error) => Some(describe(&error)),
-        },
-        Choice::External => tool_reports(options).into_iter().find_map(|tool| tool.problem),
-        Choice::Dial | Choice::Auto => None,
+    let reason = match (choice, Home::here()) {
+        (_, Err(error)) => Some(describe(&error)),
+        (Choice::Setns, Ok(home)) => try_leaving(&home).err().map(|errno| {
+            let words = describe(&errno.into());
+            format!("setns(2) into our own network namespace: {words}; CAP_SYS_ADMIN is needed")
+        }),
+        (Choice::External, Ok(_)) => {
+            tool_reports(options).into_iter().find_map(|tool| tool.problem)
+        }
+        (Choice::Dial | Choice::Auto, Ok(_)) => None,
     };
     BackendReport { backend: choice.as_str(), usable: reason.is_none(), reason, connect: None }
 }

@@ -8,6 +8,7 @@ use nix::fcntl::open;
 use nix::sys::stat::Mode;
 
 use crate::namespace::{Identity, OPENING};
+use crate::procfs::of_proc;
 
 /// Home, by a descriptor that leads back to it.
 #[derive(Debug)]
@@ -19,7 +20,8 @@ pub(crate) struct Home {
 impl Home {
     /// The namespace of the calling thread, which is every thread's outside of an excursion.
     pub(crate) fn here() -> io::Result<Self> {
-        let namespace = open(Path::new(OF_THIS_THREAD), OPENING, Mode::empty())?;
+        let namespace = open(Path::new(OF_THIS_THREAD), OPENING, Mode::empty())
+            .map_err(|errno| of_proc(errno.into()))?;
         let identity = Identity::of_fd(&namespace)?;
         Ok(Self { namespace, identity })
     }

@@ -38,6 +38,7 @@ mod plan;
 mod pool;
 mod probe;
 mod process;
+mod procfs;
 mod resolver;
 mod route;
 mod shared;
@@ -63,6 +64,7 @@ pub use offload::{offload, Answer, Offloaded, Question};
 pub use options::Options;
 pub use plan::Plan;
 pub use pool::{split, Asker};
+pub use procfs::of_proc;
 pub use sys::{
     confine, default_action, duplicate, look_up, pidfd_open, pidfd_send_signal, prepare,
     set_socket_option, unacknowledged, Branch, LastStep, LastSteps,

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use nix::errno::Errno;
-use nsplice_backend::{BackendError, Birthplace, Options, Target};
+use nsplice_backend::{of_proc, BackendError, Birthplace, Options, Target};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::holder;
@@ -296,7 +296,8 @@ impl Holder {
         // Ctrl-C is for the one who holds the stage, not for the stage.
         command.arg(holder::ARGUMENT).process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut holder = Self(command.spawn().map_err(failed)?);
+        let spawned = command.spawn().map_err(of_proc).map_err(failed);
+        let mut holder = Self(spawned?);
         let mut line = String::new();
         if let Some(stdout) = holder.0.stdout.take() {
             BufReader::new(stdout.take(READY_LIMIT)).read_line(&mut line).map_err(failed)?;

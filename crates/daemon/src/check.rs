@@ -39,7 +39,7 @@ fn in_words(survey: &Survey, destination: Option<&Destination>) -> String {
         backends(survey, destination).to_string(),
         tools(survey).to_string(),
         names(survey).to_string(),
-        capabilities(survey).to_string(),
+        capabilities(survey),
         system(survey).to_string(),
         advice(survey, destination) + "\n",
     ];
@@ -104,13 +104,16 @@ fn names(survey: &Survey) -> Table<3> {
     table
 }
 
-fn capabilities(survey: &Survey) -> Table<3> {
+fn capabilities(survey: &Survey) -> String {
+    if survey.capabilities.is_empty() {
+        return String::new();
+    }
     let mut table = Table::new(["CAPABILITY", "HELD", "FOR"]);
     for capability in &survey.capabilities {
         let held = yes_or_no(capability.effective);
         table.row([capability.name.to_owned(), held, capability.purpose.to_owned()]);
     }
-    table
+    table.to_string()
 }
 
 fn system(survey: &Survey) -> Table<3> {
@@ -145,6 +148,9 @@ fn advice(survey: &Survey, destination: Option<&Destination>) -> String {
         survey.backends.iter().filter(|backend| backend.usable).collect();
     let enters = |name| usable.iter().any(|backend| backend.backend == name);
     let privileged = survey.capabilities.iter().any(|each| each.name == ENTERING && each.effective);
+    if survey.capabilities.is_empty() {
+        return "Nothing works without /proc: `mount -t proc proc /proc` first.".to_owned();
+    }
     let Some(destination) = destination else {
         return match (enters("setns"), enters("external")) {
             (true, _) => "All is well: the backend auto takes setns here.".to_owned(),

@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{symlink, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use nsplice_backend::of_proc;
 use nsplice_relay::open::describe;
 
 use crate::applet::Applet;
@@ -93,8 +94,9 @@ struct Binary {
 impl Binary {
     fn find() -> io::Result<Self> {
         // If it was removed, or replaced by another version, this leads nowhere or elsewhere.
+        let running = fs::metadata("/proc/self/exe").map_err(of_proc)?;
         let path = env::current_exe()?;
-        let (running, there) = (fs::metadata("/proc/self/exe")?, fs::metadata(&path)?);
+        let there = fs::metadata(&path)?;
         let identity = (running.dev(), running.ino());
         if identity != (there.dev(), there.ino()) {
             return Err(io::ErrorKind::NotFound.into());

@@ -10,6 +10,7 @@ use std::io;
 use nix::errno::Errno;
 use nix::sched::{unshare, CloneFlags};
 use nix::unistd::{getegid, geteuid};
+use nsplice_backend::of_proc;
 
 use super::{loopback, tuning, StageError};
 
@@ -39,7 +40,9 @@ fn become_root() -> Result<(), StageError> {
             Ok(()) => {}
             // Kernels before 3.19 have none, and need none.
             Err(error) if file == "setgroups" && error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(StageError::system(format!("write {file}"), error)),
+            Err(error) => {
+                return Err(StageError::system(format!("write {file}"), of_proc(error)));
+            }
         }
     }
     Ok(())

@@ -3,6 +3,7 @@
 mod applets;
 #[path = "../binary/mod.rs"]
 mod binary;
+mod bytes;
 mod connect;
 mod forward;
 mod install;
@@ -157,4 +158,33 @@ fn check_answers_people_and_programs() {
         "Nothing listens at tcp/127.0.0.1:{port}: is the server running, and on this address?"
     );
     assert_eq!((end.code, end.stdout.lines().last()), (1, Some(advice.as_str())));
+}
+
+/// Where /proc is not mounted, what is said is not that something below it does not exist.
+#[test]
+fn without_proc_the_reason_is_told() {
+    const NAME: &str = "without_proc_the_reason_is_told";
+    if !nsplice_testkit::skip::require_root_or_userns(NAME) {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    for line in [
+        "forward pid/1 :80".to_owned(),
+        "connect netns//proc/1/ns/net 80".to_owned(),
+        "forward --backend external pid/1 :80".to_owned(),
+        "forward tcp/127.0.0.1 :80".to_owned(),
+        format!("install {}", directory.path().display()),
+        "compare --quick".to_owned(),
+        "check".to_owned(),
+        "check pid/1 80".to_owned(),
+    ] {
+        let mut command = Command::new("unshare");
+        let script = "umount -l /proc && exec \"$@\"";
+        command.args(["--mount", "sh", "-c", script, "sh"]).arg(nsplice("").get_program());
+        let end = end_of(command.args(line.split(' ')).stdin(std::process::Stdio::null()));
+        assert_eq!(end.code, 1, "{line}: {end:?}");
+        let told = end.stdout + &end.stderr;
+        assert!(told.contains("/proc is not mounted; "), "{line}: {told}");
+        assert!(!told.contains("CAP_SYS_ADMIN"), "{line}: {told}");
+    }
 }
