@@ -34,6 +34,7 @@ mod settings;
 mod step;
 mod table;
 mod toolbox;
+mod turns;
 mod watch;
 mod watched;
 
@@ -46,7 +47,7 @@ pub use filter::{Filter, Pass};
 pub use forward::{Forward, Limits, Places, DEFAULT_CONNECT_TIMEOUT};
 pub use glimpse::{Glimpse, GlimpseStage};
 pub use listen::{listen, Keepalive, ListenOptions, Listener, BACKLOG};
-pub use manners::{Answers, Endings, Ends, Filters, Finish, Lanes, Manners, WhenFull};
+pub use manners::{Answers, Endings, Ends, Filters, Finish, Lanes, Manners, Owner, WhenFull};
 pub use observer::{Accepted, Joined, Observer, Record, Silent, Traffic, Trouble, Work};
 pub use open::{
     Attempt, Child, Hold, OpenClass, OpenError, Opener, Progress, Upstream, Verdict, Wake,

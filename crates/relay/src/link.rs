@@ -24,7 +24,7 @@ use crate::forward::Forward;
 use crate::glimpse::{Glimpse, GlimpseStage};
 use crate::haul::{Mark, HEAP};
 use crate::lane::{Lane, Phase};
-use crate::manners::{Endings, Manners};
+use crate::manners::{Endings, Manners, Owner};
 use crate::observer::{Joined, Traffic, Work};
 use crate::open::{Attempt, Hold, Wake};
 use crate::outcome::{Outcome, Side};
@@ -210,6 +210,15 @@ impl Link {
         match next {
             Next::Wait if busy => Next::Again,
             next => next,
+        }
+    }
+
+    /// Nobody else is writing any more to what the links of the forward share.
+    pub(crate) fn take_turn(&mut self) {
+        for (half, owner) in self.halves.iter_mut().zip(self.manners.owners) {
+            if owner == Owner::Forward {
+                half.ready.set_writable(true);
+            }
         }
     }
 

@@ -23,6 +23,8 @@ pub struct Manners {
     pub finishes: [Finish; 2],
     /// Whether the end of what each side sends is believed, indexed by [`Side`].
     pub ends: [Ends; 2],
+    /// Who has each side besides the link, indexed by [`Side`].
+    pub owners: [Owner; 2],
     /// What is done to the bytes.
     pub filters: Option<Box<dyn Filters>>,
 }
@@ -135,6 +137,18 @@ pub enum Ends {
     Believed,
     /// There may be more later: it is asked again every second, as `tail -f` does.
     Ignored,
+}
+
+/// Who has a side.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Owner {
+    /// The link alone.
+    #[default]
+    Link,
+    /// All links of the forward: each has duplicates of the same descriptors. What one of them has
+    /// begun to write it finishes before another one writes, and what the others may want to read is
+    /// not taken away when one ends.
+    Forward,
 }
 
 /// Makes the filters of each link.

@@ -36,6 +36,7 @@ use crate::reserve::Reserve;
 use crate::settings::Settings;
 use crate::table::{Key, Table};
 use crate::toolbox::Toolbox;
+use crate::turns::Turns;
 
 use self::accepting::Burst;
 use self::attending::ATTENDANTS;
@@ -81,6 +82,8 @@ pub struct Relay {
     observer: Box<dyn Observer>,
     counters: Arc<Counters>,
     forwards: Vec<Forward>,
+    /// Of each forward.
+    turns: Vec<Turns>,
     acceptors: Vec<Acceptor>,
     /// Those that are on, at most one for each forward.
     bursts: Vec<Burst>,
@@ -119,6 +122,7 @@ impl Relay {
             observer,
             counters,
             forwards: Vec::new(),
+            turns: Vec::new(),
             acceptors: Vec::new(),
             bursts: Vec::new(),
             attendants: Vec::new(),
@@ -150,6 +154,7 @@ impl Relay {
         self.reserve.establish().map_err(RelayError::when("reserve descriptors"))?;
         let index = self.forwards.len();
         self.forwards.push(forward);
+        self.turns.push(Turns::default());
         for listener in listeners {
             let acceptor = Acceptor::new(listener.into(), index)
                 .map_err(RelayError::when("use the listener"))?;
@@ -175,6 +180,7 @@ impl Relay {
         let channel = downstream.into_channel().map_err(unusable)?;
         let index = self.forwards.len();
         self.forwards.push(forward);
+        self.turns.push(Turns::default());
         self.now = Instant::now();
         self.admit(index, channel, None, None);
         Ok(())
@@ -298,6 +304,7 @@ impl Relay {
     ) {
         let Some(link) = self.links.get_mut(key) else { return };
         let Some(forward) = self.forwards.get_mut(link.forward) else { return };
+        let Some(turns) = self.turns.get_mut(link.forward) else { return };
         let mut tools = Toolbox {
             now: self.now,
             registry: self.poll.registry(),
@@ -305,21 +312,34 @@ impl Relay {
             pool: &mut self.pool,
             splice: self.splice,
             observer: &mut *self.observer,
+            turns,
             refusal: &mut self.refusal,
         };
         let next = call(link, forward, &mut tools);
-        if let Next::End(outcome) = next {
-            if link.is_closing() || link.close(outcome, &mut tools) {
-                self.bury(key, outcome);
-                return;
+        let is_over = match next {
+            Next::End(outcome) => link.is_closing() || link.close(outcome, &mut tools),
+            Next::Again | Next::Wait => false,
+        };
+        let waiting = turns.next();
+        if !is_over {
+            if next == Next::Again && !link.queued {
+                link.queued = true;
+                self.ready.push_back(key);
+            }
+            let wanted = link.wanted_deadline(&forward.limits);
+            self.deadlines.arrange(key, &mut link.deadline, wanted);
+        }
+        for key in waiting {
+            let Some(link) = self.links.get_mut(key) else { continue };
+            link.take_turn();
+            if !link.queued {
+                link.queued = true;
+                self.ready.push_back(key);
             }
         }
-        if next == Next::Again && !link.queued {
-            link.queued = true;
-            self.ready.push_back(key);
+        if let (true, Next::End(outcome)) = (is_over, next) {
+            self.bury(key, outcome);
         }
-        let wanted = link.wanted_deadline(&forward.limits);
-        self.deadlines.arrange(key, &mut link.deadline, wanted);
     }
 
     /// Takes a link out of the books and tells of its life.

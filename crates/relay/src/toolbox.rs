@@ -7,6 +7,7 @@ use nix::errno::Errno;
 
 use crate::observer::Observer;
 use crate::pipe::PipePool;
+use crate::turns::Turns;
 
 /// The shared things that moving bytes needs.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct Toolbox<'a> {
     pub(crate) splice: bool,
     /// Who is told what happens.
     pub(crate) observer: &'a mut dyn Observer,
+    /// Of the descriptors that the links of the forward share, if they do.
+    pub(crate) turns: &'a mut Turns,
     /// Set when splice(2) was refused.
     pub(crate) refusal: &'a mut Option<Errno>,
 }

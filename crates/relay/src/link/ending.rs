@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::forward::Limits;
 use crate::haul::Mark;
 use crate::lane::{Lane, Phase};
-use crate::manners::Ends;
+use crate::manners::{Ends, Owner};
 use crate::outcome::{Limit, Outcome, Side};
 use crate::toolbox::Toolbox;
 use crate::watch::{FAREWELL, GRACE};
@@ -171,6 +171,7 @@ impl Link {
     /// Closes both sides in the way that `outcome` calls for. False if the link must stay until
     /// its child has been collected.
     pub(crate) fn close(&mut self, outcome: Outcome, tools: &mut Toolbox<'_>) -> bool {
+        tools.turns.note(self.key, 0);
         let handed_over = self.is_handed_over();
         for side in [Side::Downstream, Side::Upstream] {
             // A side to which everything has been delivered, FIN included, must not lose it again
@@ -194,6 +195,7 @@ impl Link {
                 let _ = channel.finish(self.manners.finishes[side as usize]);
             }
             match outcome {
+                _ if self.manners.owners[side as usize] == Owner::Forward => drop(channel),
                 _ if gentle => channel.leave(tools.buffer),
                 // With its end read, closing is all there is to do.
                 Outcome::Clean if ended => drop(channel),

@@ -10,7 +10,7 @@ use crate::channel::{is_reset, Channel};
 use crate::conduit::LaneMover;
 use crate::haul::Mark;
 use crate::lane::{Budget, Lane, Phase, Stop};
-use crate::manners::{Ends, Lanes};
+use crate::manners::{Ends, Lanes, Owner};
 use crate::observer::Work;
 use crate::open::{describe, OpenError, Verdict};
 use crate::outcome::{Outcome, Side};
@@ -106,7 +106,10 @@ impl Link {
         unacknowledged: fn(BorrowedFd<'_>) -> usize,
         now: Instant,
     ) -> Next {
-        let sink = self.halves[to as usize].channel.sink().filter(|sink| sink.kind.is_socket());
+        // Of what other links have, too, only a duplicate is closed.
+        let is_closed = self.manners.owners[to as usize] == Owner::Link;
+        let sink = self.halves[to as usize].channel.sink();
+        let sink = sink.filter(|sink| is_closed && sink.kind.is_socket());
         if sink.is_none_or(|sink| unacknowledged(sink.fd) == 0) {
             return Next::End(Outcome::Clean);
         }
@@ -142,6 +145,12 @@ impl Link {
         else {
             return Stop::Waiting;
         };
+        let takes_turns = self.manners.owners[from.other() as usize] == Owner::Forward;
+        if takes_turns && !tools.turns.admits(self.key) {
+            // As if there were no room; the turn tells when there is.
+            sink.ready.set_writable(false);
+            return Stop::Waiting;
+        }
         let mut mover = LaneMover {
             source: source_end,
             sink: sink_end,
@@ -154,6 +163,10 @@ impl Link {
         };
         let before = lane.traffic().read;
         let stop = lane.run(&mut mover, &mut source.ready, &mut sink.ready, budget);
+        if takes_turns {
+            let left = if lane.phase() == Phase::Dead { 0 } else { lane.pending() };
+            tools.turns.note(self.key, left);
+        }
         let mark = lane.note_haul(lane.traffic().read - before, tools.now);
         source.apply(mark, tools.now);
         // With the mark lowered there may be bytes that nothing has told of.
@@ -301,7 +314,9 @@ impl Link {
             _ => Pace::CopyOnly,
         };
         let filter = self.manners.filters.as_ref().and_then(|filters| filters.lane(from));
-        let pace = if filter.is_some() { Pace::CopyOnly } else { pace };
+        // A splice straight into a shared pipe may stop anywhere in a block.
+        let is_shared = self.manners.owners[from.other() as usize] == Owner::Forward;
+        let pace = if filter.is_some() || is_shared { Pace::CopyOnly } else { pace };
         let handed_over = from == Side::Downstream && self.is_handed_over();
         let half = &mut self.halves[from as usize];
         let mut lane = Lane::new(pace);

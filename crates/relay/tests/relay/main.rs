@@ -28,6 +28,7 @@ mod manners;
 mod pacing;
 mod pressure;
 mod resets;
+mod sharing;
 mod shortage;
 mod timers;
 mod vanishing;
