@@ -29,6 +29,7 @@ mod range;
 mod route;
 mod settings;
 mod setup;
+mod shared;
 mod socket_file;
 mod split;
 mod station;
@@ -40,6 +41,7 @@ pub(crate) use accept::ACCEPT_TIMED_OUT;
 pub(crate) use admission::Admission;
 pub(crate) use listen::{failure_status, post, Post};
 pub(crate) use local::{children, identity, program, terminal, without_process, Way};
+pub(crate) use shared::Shared;
 
 use accept::Reception;
 use candidate::Connection;

@@ -2,7 +2,7 @@
 //!
 //! There are three ways to run one:
 //!
-//! - the first address listens with `fork`: one loop serves all clients, and goes on until a signal
+//! - one of the addresses listens with `fork`: one loop serves all clients, and goes on until a signal
 //!   ends it (`serving.rs`);
 //! - the first address connects with `fork`: it is opened again and again (`serving.rs`);
 //! - otherwise the first address is opened, then the second one, and the one link decides the
@@ -165,7 +165,7 @@ impl Job {
         let (downstream, holds) = match opened {
             Opened::Open(upstream) => split(upstream),
             Opened::Failed(error) if error.detail == ACCEPT_TIMED_OUT => return Ok(0),
-            Opened::Failed(error) => return Err(self.unopened(error)),
+            Opened::Failed(error) => return Err(self.unopened(&self.line.first, error)),
             Opened::Interrupted(signal) => return Ok(signals::status(signal)),
         };
         self.assume_identity()?;
@@ -198,9 +198,14 @@ impl Job {
         })
     }
 
-    /// The first address could not be opened.
-    fn unopened(&self, error: OpenError) -> Fault {
-        Fault { status: self.unopened_status(&self.line.first), ..Fault::new(error) }
+    /// `spec` could not be opened.
+    fn unopened(&self, spec: &Spec, error: OpenError) -> Fault {
+        Fault { status: self.unopened_status(spec), ..Fault::new(error) }
+    }
+
+    /// Whether the second address is opened once for all links: it is the command line's first.
+    fn shares_second(&self) -> bool {
+        self.first_side == Side::Upstream
     }
 
     /// The exit status when `spec` cannot be opened.

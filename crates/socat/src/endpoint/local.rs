@@ -100,7 +100,7 @@ pub(crate) fn without_process(address: &Address) -> Result<(), Fault> {
 }
 
 /// An attempt that has come to its end.
-fn answered(result: Result<Upstream, OpenError>) -> Box<dyn Attempt> {
+pub(super) fn answered(result: Result<Upstream, OpenError>) -> Box<dyn Attempt> {
     Box::new(Answered(Some(result)))
 }
 
@@ -148,7 +148,11 @@ fn held(upstream: Upstream, hold: Option<Box<dyn Hold>>) -> Upstream {
 }
 
 /// What `source` and `sink` are in the directions that are used.
-fn pair(source: BorrowedFd<'_>, sink: BorrowedFd<'_>, way: Way) -> Result<Upstream, OpenError> {
+pub(super) fn pair(
+    source: BorrowedFd<'_>,
+    sink: BorrowedFd<'_>,
+    way: Way,
+) -> Result<Upstream, OpenError> {
     let (source, sink) = match way {
         Way::Both => (copy(source)?, copy(sink)?),
         Way::Read => (copy(source)?, nothing()?),

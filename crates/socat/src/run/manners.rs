@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nsplice_backend::unacknowledged;
 use nsplice_relay::{
-    Answers, Endings, Ends, Filter, Finish, Lanes, Limits, Manners, Side, WhenFull,
+    Answers, Endings, Ends, Filter, Finish, Lanes, Limits, Manners, Owner, Side, WhenFull,
 };
 use socket2::{Domain, SockRef};
 
@@ -61,6 +61,7 @@ fn seconds(text: &OsStr) -> Option<Duration> {
 /// The manners of the links of a command line.
 pub(super) fn manners(line: &CommandLine, filters: Filters, first_side: Side) -> Manners {
     let CommandLine { flags, first, second } = line;
+    let owner = owner_of_second(line, first_side);
     let lanes = match flags.directions {
         Directions::Both => Lanes::Both,
         Directions::FirstToSecond => Lanes::From { side: Side::Downstream, unacknowledged: left },
@@ -70,7 +71,8 @@ pub(super) fn manners(line: &CommandLine, filters: Filters, first_side: Side) ->
         endings: Endings::Gentle(answers(line)),
         lanes,
         when_full: WhenFull::Wait,
-        finishes: [finish(written(first)), finish(written(second))],
+        finishes: [finish(written(first), Owner::Link), finish(written(second), owner)],
+        owners: [Owner::Link, owner],
         ends: [ends(read(first)), ends(read(second))],
         filters: Some(Box::new(Sided { filters, first: first_side })),
     }
@@ -186,18 +188,32 @@ pub(super) fn numbers(spec: &Spec) -> Numbers {
     [of(read(spec))[0], of(written(spec))[1]]
 }
 
-fn finish(address: &Address) -> Finish {
-    let set = |option| address.has(option);
-    if set(Opt::ShutDown) {
-        Finish::Shut
-    } else if set(Opt::ShutNone) || set(Opt::ShutNull) || set(Opt::EndClose) {
+/// Who has what the second address of a listener's command line is opened as: all links, if it is
+/// opened once for them or was there before.
+fn owner_of_second(line: &CommandLine, first_side: Side) -> Owner {
+    let is_inherited = is_standard(read(&line.second)) || is_standard(written(&line.second));
+    match first_side {
+        Side::Upstream => Owner::Forward,
+        Side::Downstream if serves_many(&line.first) && is_inherited => Owner::Forward,
+        Side::Downstream => Owner::Link,
+    }
+}
+
+/// Whether `address` is a standard stream, which others hold as well.
+fn is_standard(address: &Address) -> bool {
+    use Keyword::{Stderr, Stdin, Stdio, Stdout};
+    matches!(address.keyword, Stdio | Stdin | Stdout | Stderr)
+}
+
+fn finish(address: &Address, owner: Owner) -> Finish {
+    let is_kept =
+        [Opt::ShutNone, Opt::ShutNull, Opt::EndClose].into_iter().any(|option| address.has(option));
+    // Others did not ask for their end.
+    let is_others = owner == Owner::Forward || is_standard(address);
+    if !address.has(Opt::ShutDown) && (is_kept || is_others) {
         Finish::Nothing
     } else {
-        match address.keyword {
-            // Others hold these as well, and did not ask for their end.
-            Keyword::Stdio | Keyword::Stdin | Keyword::Stdout | Keyword::Stderr => Finish::Nothing,
-            _ => Finish::Shut,
-        }
+        Finish::Shut
     }
 }
 

@@ -1,7 +1,8 @@
 //! Many links on one loop: `fork` without forking.
 //!
-//! A listening address accepts for ever; a connecting one is opened again and again. What ends
-//! either is a signal. socat has a process for each connection, and they live on when the listening
+//! A listening address accepts for ever; a connecting one is opened again and again. The other address
+//! is opened for each link, unless it comes first on the command line: then it is opened once, before
+//! anybody listens, and all links share it. What ends either is a signal. socat has a process for each connection, and they live on when the listening
 //! one is ended; here the listener is closed, the process splits, the parent exits with the
 //! signal's status at once, and the child carries the links that are left to their ends.
 
@@ -15,7 +16,7 @@ use nix::sys::signal::Signal;
 use nsplice_backend::Branch;
 use nsplice_relay::{Attendant, Downstream, Hold, Opener, Order, Places};
 
-use crate::endpoint::{children, terminal, Post};
+use crate::endpoint::{children, terminal, Post, Shared, ACCEPT_TIMED_OUT};
 use crate::fault::Fault;
 use crate::journal::{Journal, Level};
 use crate::language::Opt;
@@ -120,12 +121,23 @@ fn exit_without_closing(status: u8) -> ! {
 
 impl Job {
     /// Serves all clients of a listening address.
-    pub(super) fn serve(self, post: Post, second: Box<dyn Opener>) -> Result<u8, Fault> {
+    pub(super) fn serve(self, post: Post, mut second: Box<dyn Opener>) -> Result<u8, Fault> {
         let Post { mut opener, max_children, admission, limit } = post;
         let signals = Some((&self.signals, &self.context.journal));
-        let (socket, holds) = match driver::open(opener.as_mut(), signals) {
+        let mut shared = Vec::new();
+        if self.shares_second() {
+            let opened = match driver::open(second.as_mut(), signals) {
+                Opened::Open(upstream) => split(upstream),
+                Opened::Failed(error) if error.detail == ACCEPT_TIMED_OUT => return Ok(0),
+                Opened::Failed(error) => return Err(self.unopened(&self.line.second, error)),
+                Opened::Interrupted(signal) => return Ok(signals::status(signal)),
+            };
+            second = Box::new(Shared::of(second.backend(), opened.0).map_err(Fault::new)?);
+            shared = opened.1;
+        }
+        let (socket, mut holds) = match driver::open(opener.as_mut(), signals) {
             Opened::Open(upstream) => split(upstream),
-            Opened::Failed(error) => return Err(self.unopened(error)),
+            Opened::Failed(error) => return Err(self.unopened(&self.line.first, error)),
             Opened::Interrupted(signal) => return Ok(signals::status(signal)),
         };
         let Downstream::Socket(socket) = socket else {
@@ -140,6 +152,10 @@ impl Job {
         if let Some(mut limit) = limit {
             limit.start(signals::release);
             relay.attend(Box::new(limit)).map_err(Fault::new)?;
+        }
+        // A program lives until the last link has ended, in whatever process; a name goes at once.
+        if !manners::starts_programs(&self.line.second) {
+            holds.append(&mut shared);
         }
         self.run_loop(relay, holds)
     }
