@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::destination::{Host, HostError};
+use crate::nearest::nearest;
 
 /// What is to be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +40,7 @@ pub enum TargetError {
     #[error("targets of the kind `{0}` are not supported by this version; {SUPPORTED}")]
     Unsupported(String),
     /// A kind that does not exist.
-    #[error("there is no kind of target called `{0}`; {SUPPORTED}")]
+    #[error("there is no kind of target called `{0}`{question}; {SUPPORTED}", question = meant(.0))]
     UnknownKind(String),
     /// No process can have this PID.
     #[error("`{0}` is not a PID: a whole number from 1 to {max} is needed", max = i32::MAX)]
@@ -134,6 +135,14 @@ fn tcp(name: &str) -> Result<Target, TargetError> {
 /// Where `ip netns` and the container runtimes keep named namespaces.
 const RUN_DIRECTORY: &str = "/run/netns";
 
+/// A question whether another kind was meant, if one resembles `kind`.
+fn meant(kind: &str) -> String {
+    nearest(kind, KINDS).map_or_else(String::new, |meant| format!(" (did you mean `{meant}`?)"))
+}
+
+/// The kinds that are supported.
+const KINDS: [&str; 4] = ["pid", "netns", "docker", "tcp"];
+
 const SUPPORTED: &str =
     "write pid/PID, netns/NAME or netns/ABSOLUTE-PATH, docker/NAME-OR-ID, or tcp/HOST";
 
@@ -182,6 +191,28 @@ mod tests {
         assert_eq!(parse("web"), Err(TargetError::Bare("web".into())));
         assert_eq!(parse("pod/web"), Err(TargetError::Unsupported("pod".into())));
         assert_eq!(parse("container/x"), Err(TargetError::Unsupported("container".into())));
+    }
+
+    #[test]
+    fn a_misspelt_kind_is_told_with_the_one_that_was_meant() {
+        for (words, meant) in [
+            ("dokcer/web", "docker"),
+            ("Docker/web", "docker"),
+            ("netn/b", "netns"),
+            ("pdi/7", "pid"),
+        ] {
+            let error = parse(words).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!(" (did you mean `{meant}`?); write pid/PID")),
+                "{error}"
+            );
+        }
+        let error = parse("service/web").unwrap_err().to_string();
+        assert!(!error.contains("did you mean"), "{error}");
+        for kind in KINDS {
+            let refused = parse(&format!("{kind}/7.0")).err();
+            assert!(!matches!(refused, Some(TargetError::UnknownKind(_))), "{kind} is not known");
+        }
     }
 
     #[test]
