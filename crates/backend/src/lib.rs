@@ -68,7 +68,7 @@ pub use plan::Plan;
 pub use pool::{split, Asker};
 pub use procfs::of_proc;
 pub use sys::{
-    confine, default_action, duplicate, look_up, pidfd_open, pidfd_send_signal, prepare,
+    columns, confine, default_action, duplicate, look_up, pidfd_open, pidfd_send_signal, prepare,
     set_socket_option, unacknowledged, Branch, LastStep, LastSteps,
 };
 pub use target::{Target, TargetError};

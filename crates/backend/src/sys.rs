@@ -127,6 +127,14 @@ pub(crate) fn split() -> io::Result<Branch> {
     })
 }
 
+/// How many columns the terminal `of` has; `None` if it is none, or does not say.
+pub fn columns(of: BorrowedFd<'_>) -> Option<u16> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: TIOCGWINSZ writes one winsize where the pointer leads (ioctl_tty(2)).
+    let answer = unsafe { libc::ioctl(of.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
+    (answer == 0 && size.ws_col > 0).then_some(size.ws_col)
+}
+
 /// Bytes that `socket` was given and its peer has not acknowledged yet (SIOCOUTQ, tcp(7)); 0 where
 /// that is not known, and of a TCP connection that is over: after a reset the queue stays as it was
 /// for as long as the socket lives (`tcp_ioctl`), but nobody will acknowledge it any more.

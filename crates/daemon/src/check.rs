@@ -11,13 +11,14 @@ use crate::failure::Failure;
 use crate::output::print;
 use crate::request::{CheckRequest, OutputFormat};
 use crate::table::Table;
+use crate::terminal::{self, broken};
 
 /// Looks, answers, and says by the exit code whether anything works.
 pub(crate) fn run(request: &CheckRequest) -> Result<Exit, Failure> {
     let destination = request.destination.as_ref();
     let survey = survey(&request.options, destination);
     let text = match request.format {
-        OutputFormat::Table => in_words(&survey, destination),
+        OutputFormat::Table => in_words(&survey, destination, terminal::width()),
         OutputFormat::Json => serde_json::to_string_pretty(&survey)
             .map(|json| json + "\n")
             .map_err(|error| Failure::system("write JSON")(error.into()))?,
@@ -33,21 +34,21 @@ fn works(backend: &BackendReport, destination: Option<&Destination>) -> bool {
     backend.usable && (destination.is_none() || connected)
 }
 
-fn in_words(survey: &Survey, destination: Option<&Destination>) -> String {
+fn in_words(survey: &Survey, destination: Option<&Destination>, width: Option<usize>) -> String {
     let parts = [
-        target(survey),
-        backends(survey, destination).to_string(),
-        tools(survey).to_string(),
-        names(survey).to_string(),
-        capabilities(survey),
-        system(survey).to_string(),
-        advice(survey, destination) + "\n",
+        target(survey, width),
+        backends(survey, destination).fitted(width),
+        tools(survey).fitted(width),
+        names(survey).fitted(width),
+        capabilities(survey, width),
+        system(survey).fitted(width),
+        broken(&advice(survey, destination), 0, width.unwrap_or(usize::MAX)).concat(),
     ];
     let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     parts.join("\n")
 }
 
-fn target(survey: &Survey) -> String {
+fn target(survey: &Survey, width: Option<usize>) -> String {
     let Some(report) = &survey.target else { return String::new() };
     let mut table = Table::new(["TARGET", "NAMESPACE", "DETAIL"]);
     let namespace = report.namespace.map_or_else(none, |identity| identity.to_string());
@@ -58,7 +59,7 @@ fn target(survey: &Survey) -> String {
         (None, None) => String::new(),
     };
     table.row([report.target.clone(), namespace, detail]);
-    table.to_string()
+    table.fitted(width)
 }
 
 fn backends(survey: &Survey, destination: Option<&Destination>) -> Table<4> {
@@ -104,7 +105,7 @@ fn names(survey: &Survey) -> Table<3> {
     table
 }
 
-fn capabilities(survey: &Survey) -> String {
+fn capabilities(survey: &Survey, width: Option<usize>) -> String {
     if survey.capabilities.is_empty() {
         return String::new();
     }
@@ -113,7 +114,7 @@ fn capabilities(survey: &Survey) -> String {
         let held = yes_or_no(capability.effective);
         table.row([capability.name.to_owned(), held, capability.purpose.to_owned()]);
     }
-    table.to_string()
+    table.fitted(width)
 }
 
 fn system(survey: &Survey) -> Table<3> {
@@ -264,12 +265,24 @@ mod tests {
     #[test]
     fn the_table_has_a_row_for_each_fact() {
         let facts = survey_with(true, vec![report("setns", true, None)]);
-        let text = in_words(&facts, None);
+        let text = in_words(&facts, None, None);
         for tool in &facts.tools {
             assert!(text.contains(&tool.name), "{text}");
         }
         assert!(text.contains("setns     yes      in 70 us"), "{text}");
         assert!(text.contains(&facts.kernel) && text.contains("CAP_SYS_ADMIN"), "{text}");
         assert!(!text.contains("TARGET"), "{text}");
+    }
+
+    #[test]
+    fn a_terminal_is_no_narrower_than_the_table() {
+        let mut facts = survey_with(false, vec![report("setns", false, None)]);
+        let reason =
+            "cannot enter the network namespace of pid/4947: Operation not permitted; ".repeat(3);
+        facts.backends[0].reason = Some(reason);
+        let text = in_words(&facts, None, Some(60));
+        // Below are paths of this machine, which are not broken.
+        let mut backends = text.lines().take_while(|line| !line.is_empty());
+        assert!(backends.all(|line| line.chars().count() <= 60), "{text}");
     }
 }

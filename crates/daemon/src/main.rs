@@ -36,6 +36,7 @@ mod service;
 mod signals;
 mod stdio;
 mod table;
+mod terminal;
 mod values;
 
 use std::ffi::OsString;
@@ -69,7 +70,7 @@ fn main() -> ExitCode {
             failure.exit()
         }),
         Err(Answer::Help(text)) => {
-            tell(Stdout, &text);
+            tell(Stdout, &terminal::fit_help(&text));
             Exit::Done
         }
         Err(Answer::Usage(message)) => {
