@@ -38,19 +38,42 @@ pub(crate) struct BoundPort {
 pub(crate) struct ListenError {
     address: SocketAddr,
     source: io::Error,
+    asker: Asker,
+}
+
+/// Where an address was asked for, in whose words a hint has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// The command line of `forward`.
+    Forward,
+    /// A configuration.
+    Configuration,
+}
+
+impl Asker {
+    /// What to write for a port that is free.
+    fn free_port(self, ip: IpAddr) -> String {
+        match self {
+            Self::Forward => ":PORT".to_owned(),
+            Self::Configuration => format!("listen = \"{}\"", SocketAddr::new(ip, 0)),
+        }
+    }
 }
 
 impl fmt::Display for ListenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, source } = self;
+        let Self { address, source, asker } = self;
         write!(f, "cannot listen on {address}: {}", describe(source))?;
         match self.errno() {
             Some(Errno::EACCES) if address.port() < FIRST_UNPRIVILEGED => {
                 write!(f, "; ports below {FIRST_UNPRIVILEGED} need root or CAP_NET_BIND_SERVICE")
             }
             Some(Errno::EADDRINUSE) => {
-                let port = address.port();
-                write!(f, "; `ss -Hltnp 'sport = {port}'` shows who has it, :PORT takes a free one")
+                let (port, free) = (address.port(), asker.free_port(address.ip()));
+                write!(
+                    f,
+                    "; `ss -Hltnp 'sport = {port}'` shows who has it, {free} takes a free one"
+                )
             }
             Some(Errno::EADDRNOTAVAIL) => f.write_str("; this machine has no such address"),
             Some(Errno::EAFNOSUPPORT) => f.write_str("; IPv6 is switched off on this machine"),
@@ -74,8 +97,8 @@ const FIRST_UNPRIVILEGED: u16 = 1024;
 const ROUNDS: usize = 16;
 
 /// Listens on `address` for `loops` loops; port 0 lets the kernel choose.
-pub(crate) fn bind(address: SocketAddr, loops: usize) -> Result<Bound, ListenError> {
-    let fail = |source| ListenError { address, source };
+pub(crate) fn bind(address: SocketAddr, loops: usize, asker: Asker) -> Result<Bound, ListenError> {
+    let fail = |source| ListenError { address, source, asker };
     let alone = listen(address, ListenOptions::default()).map_err(fail)?;
     let local = alone.local_addr().map_err(fail)?;
     if loops == 1 {
@@ -88,7 +111,7 @@ pub(crate) fn bind(address: SocketAddr, loops: usize) -> Result<Bound, ListenErr
     Ok(Bound { local, listeners: listeners? })
 }
 
-/// Listens on `port` of all `addresses`, with kubectl's tolerance for `localhost`. Without a port
+/// Listens on `port` of all `addresses` for `forward`, with kubectl's tolerance for `localhost`. Without a port
 /// a free one is found that is the same on all addresses, if there is one.
 pub(crate) fn bind_port(
     addresses: &[Address],
@@ -128,7 +151,7 @@ fn bind_each(
             NextPort::Same(port) => port,
             NextPort::Any => 0,
         };
-        match bind(SocketAddr::new(ip, port), loops) {
+        match bind(SocketAddr::new(ip, port), loops, Asker::Forward) {
             Ok(bound) => {
                 if matches!(next, NextPort::Same(0)) {
                     next = NextPort::Same(bound.local.port());
@@ -183,18 +206,20 @@ mod tests {
 
     #[test]
     fn loops_share_an_address_with_each_other_only() {
-        let bound = bind("127.0.0.1:0".parse().unwrap(), 3).unwrap();
+        let bound = bind("127.0.0.1:0".parse().unwrap(), 3, Asker::Forward).unwrap();
         assert_eq!(bound.listeners.len(), 3);
         for listener in &bound.listeners {
             assert_eq!(listener.local_addr().unwrap(), bound.local);
         }
-        let error = bind(bound.local, 2).unwrap_err();
+        let error = bind(bound.local, 2, Asker::Configuration).unwrap_err();
         assert_eq!(error.errno(), Some(Errno::EADDRINUSE));
+        let hint = "shows who has it, listen = \"127.0.0.1:0\" takes a free one";
+        assert!(error.to_string().ends_with(hint), "{error}");
     }
 
     #[test]
     fn half_of_localhost_is_enough() {
-        let taken = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        let taken = bind("127.0.0.1:0".parse().unwrap(), 1, Asker::Forward).unwrap();
         let port = taken.local.port();
         let found = bind_port(&addresses(&["127.0.0.1", "127.0.0.2"], true), Some(port), 1);
         let found = found.unwrap();
@@ -211,7 +236,7 @@ mod tests {
 
     #[test]
     fn nothing_of_localhost_is_not_enough() {
-        let taken = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        let taken = bind("127.0.0.1:0".parse().unwrap(), 1, Asker::Forward).unwrap();
         let mut wanted = addresses(&["127.0.0.1"], true);
         wanted.extend(addresses(&["127.0.0.2"], false));
         assert!(bind_port(&wanted, Some(taken.local.port()), 1).is_err());

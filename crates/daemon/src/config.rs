@@ -6,6 +6,7 @@
 //! itself. Every refusal reads `FILE:LINE: message`, as editors expect it.
 
 mod file;
+mod value;
 
 use std::fs;
 use std::io;

@@ -19,7 +19,7 @@ use nsplice_backend::Plan;
 use nsplice_relay::Settings;
 use slog::{info, warn, Logger};
 
-use crate::bind::{bind, Bound};
+use crate::bind::{bind, Asker, Bound};
 use crate::config::{self, Config};
 use crate::dump::Dump;
 use crate::failure::Failure;
@@ -104,7 +104,7 @@ fn services(config: Config) -> Result<Vec<Service>, Failure> {
     for (forward, plan) in planned {
         let mut bound = Vec::with_capacity(forward.listen.len());
         for address in &forward.listen {
-            let listening = bind(*address, config.loops.0)
+            let listening = bind(*address, config.loops.0, Asker::Configuration)
                 .map_err(|error| forward.failure(&config.path, error.into()))?;
             bound.push(listening);
         }

@@ -52,11 +52,11 @@ fn an_unknown_key_is_refused_with_those_that_exist() {
         .assert_refused(
             "nsplice.toml:6: unknown field `conect_timeout`, expected one of `name`, `listen`, \
              `target`, `to`, `port`, `backend`, `command`, `connect_timeout`, `idle_timeout`, \
-             `linger`, `max_links`",
+             `linger`, `max_links`; did you mean `connect_timeout`?",
         );
     Configured::new("drain = '1s'").assert_refused(
         "nsplice.toml:1: unknown field `drain`, expected one of `drain_timeout`, `log_format`, \
-         `log`, `loops`, `splice`, `forward`",
+         `log`, `loops`, `splice`, `forward`; did you mean `drain_timeout`?",
     );
 }
 
@@ -76,7 +76,7 @@ fn a_bad_value_is_refused_with_those_that_are_allowed() {
             "nsplice.toml:7: connect_timeout: `0s` is not a time: write for example 500ms, 10s \
              or 5m, at most 365days",
         ),
-        ("linger = 5", "nsplice.toml:6: linger: invalid type: integer `5`, expected a string"),
+        ("linger = 5", "nsplice.toml:6: linger: `5` is not in quotes: write \"5s\""),
     ] {
         Configured::new(&forward("127.0.0.1:0", "tcp/127.0.0.1", extra)).assert_refused(line);
     }
@@ -140,6 +140,8 @@ fn what_stands_in_the_way_of_a_forward_is_told_with_its_line() {
         "nsplice.toml:7: forward `web`: cannot listen on {address}: Address already in use; "
     );
     assert!(end.stderr.starts_with(&start), "{}", end.stderr);
+    let hint = "shows who has it, listen = \"127.0.0.1:0\" takes a free one\n";
+    assert!(end.stderr.ends_with(hint), "{}", end.stderr);
     assert_eq!(end.code, 4);
 
     // The largest PID there can be (PID_MAX_LIMIT is 2^22) and then some.

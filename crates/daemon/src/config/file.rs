@@ -1,8 +1,8 @@
 //! The shape of the configuration file, as serde reads it.
 //!
-//! Each value is read by the parser that the command line uses for it, from a string or, for
-//! counts, from a number. What such a parser refuses becomes an error of toml, which then knows the
-//! place; the key is named in front.
+//! What the parser of a value refuses ([`mod@super::value`]) becomes an error of toml, which then
+//! knows the place; the key is named in front. A key that does not exist is told with the one that
+//! it resembles.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,13 +10,16 @@ use std::ops::Range;
 use std::path::Path;
 use std::str::FromStr;
 
-use nsplice_backend::{Choice, Destination, Host, Options, Target, Template, TemplateError};
+use nsplice_backend::{
+    nearest, Choice, Destination, Host, Options, Target, Template, TemplateError,
+};
 use nsplice_relay::Limits;
-use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
 use slog::Level;
 use toml::Spanned;
 
+use super::value::{Count, Switch, Word};
 use super::{Config, ForwardConfig, Refusal};
 use crate::log::{LogFormat, LogLevel};
 use crate::ports::{port, PortError};
@@ -35,8 +38,8 @@ pub(super) fn read(path: &Path, text: &str) -> Result<Config, Refusal> {
         log_format: file.log_format.map_or_else(LogFormat::default, |format| format.0),
         log_level: file.log.map_or(LogLevel(Level::Info), |level| level.0),
         loops: file.loops.map_or_else(LoopCount::default, |loops| loops.0),
-        splice: file.splice.unwrap_or(true),
-        forwards: file.forward.into_iter().map(forward).collect(),
+        splice: file.splice.is_none_or(|switch| switch.0),
+        forwards: file.forward.0.into_iter().map(forward).collect(),
     })
 }
 
@@ -47,9 +50,9 @@ struct File {
     log_format: Option<Word<LogFormat>>,
     log: Option<Word<LogLevel>>,
     loops: Option<Count<LoopCount>>,
-    splice: Option<bool>,
+    splice: Option<Switch>,
     #[serde(default)]
-    forward: Vec<Spanned<ForwardTable>>,
+    forward: Forwards,
 }
 
 #[derive(Debug, Deserialize)]
@@ -100,32 +103,6 @@ impl ForwardTable {
     }
 }
 
-/// A value that is written as a string.
-#[derive(Debug)]
-struct Word<T>(T);
-
-impl<'de, T> Deserialize<'de> for Word<T>
-where
-    T: FromStr<Err: fmt::Display>,
-{
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map(Self).map_err(de::Error::custom)
-    }
-}
-
-/// A value that is written as a whole number.
-#[derive(Debug)]
-struct Count<T>(T);
-
-impl<'de, T> Deserialize<'de> for Count<T>
-where
-    T: FromStr<Err: fmt::Display>,
-{
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        i64::deserialize(deserializer)?.to_string().parse().map(Self).map_err(de::Error::custom)
-    }
-}
-
 /// The name of a forward: a word that needs no quotes in logs.
 #[derive(Debug)]
 struct Name(String);
@@ -165,6 +142,38 @@ impl FromStr for Command {
     }
 }
 
+/// The tables of the forwards, one for each `[[forward]]`.
+#[derive(Debug, Default)]
+struct Forwards(Vec<Spanned<ForwardTable>>);
+
+impl<'de> Deserialize<'de> for Forwards {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ForwardsVisitor)
+    }
+}
+
+struct ForwardsVisitor;
+
+impl<'de> Visitor<'de> for ForwardsVisitor {
+    type Value = Forwards;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table for each forward, which begins with [[forward]]")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Forwards, A::Error> {
+        let mut tables = Vec::new();
+        while let Some(table) = list.next_element()? {
+            tables.push(table);
+        }
+        Ok(Forwards(tables))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Forwards, A::Error> {
+        Err(de::Error::custom("there may be several: write [[forward]], with two brackets"))
+    }
+}
+
 /// One address with its port, or a list of them.
 #[derive(Debug)]
 struct Listen(Vec<SocketAddr>);
@@ -182,6 +191,10 @@ impl<'de> Visitor<'de> for ListenVisitor {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an address such as \"127.0.0.1:8080\", or a list of them")
+    }
+
+    fn visit_i64<E: de::Error>(self, port: i64) -> Result<Listen, E> {
+        Err(E::custom(format!("a port alone is no address: write \"127.0.0.1:{port}\"")))
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Listen, E> {
@@ -222,11 +235,20 @@ fn refusal(text: &str, mut error: toml::de::Error) -> Refusal {
     let path = whole.trim_end().rsplit_once("\nin `").and_then(|(_, path)| path.strip_suffix('`'));
     let key = path.and_then(|path| path.rsplit('.').next());
     let message = error.message().replace('\n', " ");
-    let message = match key {
-        Some(key) if !message.contains("field `") => format!("{key}: {message}"),
-        _ => message,
+    let message = match (unknown_key(&message), key) {
+        (Some(question), _) => format!("{message}{question}"),
+        (None, Some(key)) if !message.contains("field `") => format!("{key}: {message}"),
+        (None, _) => message,
     };
     Refusal { line, message }
+}
+
+/// If serde's `message` is of a key that does not exist: a question whether another was meant.
+fn unknown_key(message: &str) -> Option<String> {
+    let names = message.strip_prefix("unknown field `")?;
+    let (unknown, known) = names.split_once('`')?;
+    let known = known.split('`').skip(1).step_by(2);
+    Some(nearest(unknown, known).map_or_else(String::new, |key| format!("; did you mean `{key}`?")))
 }
 
 /// The line, from 1, on which `span` begins.

@@ -36,6 +36,7 @@ fn the_example_is_understood_whole() {
 #[test]
 fn the_example_shows_every_key() {
     let keys = read("x = 1").unwrap_err().message + &refusal("x = 1").1;
+    assert!(!keys.contains("did you mean"), "{keys}");
     for key in keys.split('`').skip(1).step_by(2).filter(|key| *key != "x" && *key != "forward") {
         assert!(EXAMPLE.contains(&format!("\n{key} = ")), "{key} is not shown");
     }
@@ -66,13 +67,26 @@ fn bad_values_are_told_with_line_key_and_what_is_allowed() {
              at most 365days, or none for no limit",
         ),
         ("max_links = 0", 6, "max_links: `0` is not a number of links: 1 to 4294967295"),
-        ("max_links = '5'", 6, "max_links: invalid type: string \"5\", expected i64"),
-        ("linger = 5", 6, "linger: invalid type: integer `5`, expected a string"),
+        ("max_links = '5'", 6, "max_links: \"5\" is in quotes: write 5"),
+        ("max_links = 'many'", 6, "max_links: `many` is not a number of links: 1 to 4294967295"),
+        ("max_links = 2.5", 6, "max_links: `2.5` is not a number of links: 1 to 4294967295"),
+        ("linger = 5", 6, "linger: `5` is not in quotes: write \"5s\""),
+        ("connect_timeout = 0.5", 6, "connect_timeout: `0.5` is not in quotes: write \"0.5s\""),
+        (
+            "linger = false",
+            6,
+            "linger: `false` is not a time limit: write for example 30s, 5m or 1h, at most \
+             365days, or none for no limit, in quotes",
+        ),
+        ("to = 10", 6, "to: `10` is not in quotes: write \"10\""),
+        ("max_links = [5]", 6, "max_links: invalid type: sequence, expected a whole number"),
+        ("linger = ['5s']", 6, "linger: invalid type: sequence, expected a value in quotes"),
         (
             "linger = '5s'\nlnger = '5s'",
             7,
             "unknown field `lnger`, expected one of `name`, `listen`, `target`, `to`, `port`, \
-             `backend`, `command`, `connect_timeout`, `idle_timeout`, `linger`, `max_links`",
+             `backend`, `command`, `connect_timeout`, `idle_timeout`, `linger`, `max_links`; \
+             did you mean `linger`?",
         ),
         (
             "command = 'nc {host}'",
@@ -101,8 +115,13 @@ fn top_level_values_and_broken_toml() {
         ("\n\ndrain_timeout = 'soon'", 3, "drain_timeout: `soon` is not a time"),
         ("log = 'loud'", 1, "log: `loud` is not a log level: write error, warn, info or debug"),
         ("log_format = 'xml'", 1, "log_format: `xml` is not a log format: write text or json"),
-        ("splice = 'yes'", 1, "splice: invalid type"),
+        ("splice = 'yes'", 1, "splice: \"yes\" is text: write true or false, without quotes"),
+        ("splice = 1", 1, "splice: invalid type: integer `1`, expected true or false"),
         ("loop = 1", 1, "unknown field `loop`, expected one of `drain_timeout`, `log_format`"),
+        ("loops = '2'", 1, "loops: \"2\" is in quotes: write 2"),
+        ("drain_timeout = 30", 1, "drain_timeout: `30` is not in quotes: write \"30s\""),
+        ("\n[forward]\nname = 'a'", 2, "forward: there may be several: write [[forward]], with"),
+        ("forward = 1", 1, "forward: invalid type: integer `1`, expected a table for each"),
         ("\nloops = = 1", 2, ""),
     ] {
         let refusal = read(text).unwrap_err();
@@ -130,7 +149,11 @@ fn listen_takes_an_address_or_a_list() {
         listen("[]").unwrap_err(),
         "listen: the list is empty: at least one address is needed"
     );
-    assert!(listen("80").unwrap_err().contains("an address such as"));
+    assert_eq!(
+        listen("80").unwrap_err(),
+        "listen: a port alone is no address: write \"127.0.0.1:80\""
+    );
+    assert!(listen("true").unwrap_err().contains("an address such as"));
 }
 
 #[test]
