@@ -4,6 +4,9 @@
 //! rename(2), so that at no moment nobody has it: the node may be running it right now. What another
 //! program leaves behind is kept beside it as NAME.nsplice-saved, a second name for the same file,
 //! and never written over.
+//!
+//! A link leads to the file that this program was started from. Where that is in a directory that
+//! anyone may empty at any time, such as cargo's, a warning says so.
 
 use std::env;
 use std::fs;
@@ -32,7 +35,19 @@ pub(crate) fn run(request: &InstallRequest) -> Result<(), Failure> {
     let binary = Binary::find().map_err(Failure::system("find the file of this program"))?;
     let directory = &request.directory;
     match &request.change {
-        LinkChange::Make { applets, others } => make(&binary, directory, applets, *others)?,
+        LinkChange::Make { applets, others } => {
+            make(&binary, directory, applets, *others)?;
+            if let Some(cache) = binary.cache() {
+                let path = binary.path.display();
+                let _: io::Result<()> = writeln!(
+                    io::stderr(),
+                    "warning: {path} is in the build directory {}, and the link breaks when that \
+                     is cleaned: better copy nsplice first (`cp {path} /usr/local/bin/`), and \
+                     install from there",
+                    cache.display()
+                );
+            }
+        }
         LinkChange::Remove => {
             let names = [Applet::Socat, Applet::Nsenter].map(|each| Name::new(directory, each));
             let [socat, nsenter] = names.each_ref().map(|name| name.holder(&binary));
@@ -102,6 +117,13 @@ impl Binary {
             return Err(io::ErrorKind::NotFound.into());
         }
         Ok(Self { path, identity })
+    }
+
+    /// The directory above it that is marked as one whose content can be made again, as cargo
+    /// marks its own: <https://bford.info/cachedir/>.
+    fn cache(&self) -> Option<&Path> {
+        let is_cache = |directory: &&Path| directory.join("CACHEDIR.TAG").is_file();
+        self.path.ancestors().skip(1).find(is_cache)
     }
 
     /// Whether `path` leads to it, now or if it were in its place.

@@ -50,27 +50,51 @@ fn binary() -> String {
     path.expect("nsplice is there").display().to_string()
 }
 
+/// What removing has to say.
 fn done(lines: &[String]) -> End {
     End { code: 0, stdout: lines.concat(), stderr: String::new() }
+}
+
+/// What making links has to say. The program of the tests is in a build directory.
+fn made(lines: &[String]) -> End {
+    let binary = binary();
+    let cache = Path::new(&binary).ancestors().find(|each| each.join("CACHEDIR.TAG").exists());
+    let warning = format!(
+        "warning: {binary} is in the build directory {}, and the link breaks when that is cleaned: \
+         better copy nsplice first (`cp {binary} /usr/local/bin/`), and install from there\n",
+        cache.expect("cargo marks its directory").display()
+    );
+    End { stderr: warning, ..done(lines) }
 }
 
 #[test]
 fn links_are_made_once_and_removed_once() {
     let bin = Bin::new();
     let (path, binary) = (bin.path(), binary());
-    let made = |name| format!("{path}/{name} -> {binary}\n");
+    let link = |name| format!("{path}/{name} -> {binary}\n");
     let there = |name| format!("{path}/{name} is a link to {binary} already\n");
-    assert_eq!(bin.install(""), done(&[made("socat")]));
+    assert_eq!(bin.install(""), made(&[link("socat")]));
     assert_eq!(bin.names(), ["socat"]);
     assert_eq!(bin.leads_to("socat"), binary);
-    assert_eq!(bin.install("--force"), done(&[there("socat")]));
-    assert_eq!(bin.install("--nsenter"), done(&[there("socat"), made("nsenter")]));
+    assert_eq!(bin.install("--force"), made(&[there("socat")]));
+    assert_eq!(bin.install("--nsenter"), made(&[there("socat"), link("nsenter")]));
     assert_eq!(bin.names(), ["nsenter", "socat"]);
 
     let gone = |name, how| format!("{path}/{name} is {how}\n");
     let both = |how| done(&[gone("socat", how), gone("nsenter", how)]);
     assert_eq!(bin.install("--uninstall"), both("removed"));
     assert_eq!(bin.install("--uninstall"), both("not there"));
+    assert_eq!(bin.names(), [""; 0]);
+}
+
+#[test]
+fn the_environment_says_what_an_option_would() {
+    let bin = Bin::new();
+    let install = |variable: &str| end_of(nsplice("install").arg(bin.0.path()).env(variable, "1"));
+    assert_eq!(install("NSPLICE_NSENTER").code, 0);
+    assert_eq!(bin.names(), ["nsenter", "socat"]);
+    let gone = ["socat", "nsenter"].map(|name| format!("{}/{name} is removed\n", bin.path()));
+    assert_eq!(install("NSPLICE_UNINSTALL"), done(&gone));
     assert_eq!(bin.names(), [""; 0]);
 }
 
@@ -98,7 +122,7 @@ fn another_program_stays_unless_force_keeps_it_aside() {
         format!("{path}/nsenter is kept as {path}/nsenter.nsplice-saved\n"),
         format!("{path}/nsenter -> {binary}\n"),
     ];
-    assert_eq!(end, done(&expected));
+    assert_eq!(end, made(&expected));
     assert_eq!(bin.names(), ["nsenter", "nsenter.nsplice-saved", "socat", "socat.nsplice-saved"]);
     assert_eq!(bin.install("--nsenter --force").code, 0, "once more changes nothing");
 
