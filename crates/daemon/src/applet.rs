@@ -1,10 +1,12 @@
 //! The programs that nsplice is when it is called by their names.
 //!
 //! `socat ...` through a link or a copy of that name, and `nsplice socat ...`, are the same. The
-//! words after the name are the applet's own, `--help` included. This is asked before anything
+//! words after the name are the applet's own, `--help` included; `nsplice help socat` asks for the
+//! same. This is asked before anything
 //! else: applets are started once per connection, and must not wait for a start-up that is not
 //! theirs.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
@@ -43,18 +45,25 @@ impl Applet {
 /// calls nsplice itself.
 pub(crate) fn run(words: &[OsString]) -> Option<u8> {
     let (applet, words) = called(words)?;
-    Some(applet.run(words))
+    Some(applet.run(&words))
 }
 
 /// The applet, and its words from its name on.
-fn called(words: &[OsString]) -> Option<(Applet, &[OsString])> {
+fn called(words: &[OsString]) -> Option<(Applet, Cow<'_, [OsString]>)> {
     let by_name = words.first().and_then(|word| Applet::named(Path::new(word).file_name()?));
     if let Some(applet) = by_name {
-        return Some((applet, words));
+        return Some((applet, words.into()));
     }
-    let applet = Applet::named(words.get(1)?)?;
-    Some((applet, words.get(1..)?))
+    let words = words.get(1..)?;
+    if words.first()? == "help" {
+        let applet = Applet::named(words.get(1)?)?;
+        return Some((applet, vec![applet.name().into(), HELP.into()].into()));
+    }
+    Some((Applet::named(words.first()?)?, words.into()))
 }
+
+/// What both of them print their help for.
+const HELP: &str = "-h";
 
 #[cfg(test)]
 mod tests {
@@ -71,10 +80,18 @@ mod tests {
         assert_eq!(told("/a/b/nsenter -V"), found(Applet::Nsenter, "/a/b/nsenter -V"));
         assert_eq!(told("nsplice socat nsenter"), found(Applet::Socat, "socat nsenter"));
         assert_eq!(told("/x/nsplice nsenter -h"), found(Applet::Nsenter, "nsenter -h"));
+        assert_eq!(told("nsplice help socat"), found(Applet::Socat, "socat -h"));
+        assert_eq!(told("nsplice help nsenter -V"), found(Applet::Nsenter, "nsenter -h"));
+        assert_eq!(told("socat help nsenter"), found(Applet::Socat, "socat help nsenter"));
         assert_eq!(told("socat nsenter"), found(Applet::Socat, "socat nsenter"));
-        for other in
-            ["nsplice", "nsplice check socat", "nsplice socat1", "socat.old x", "nsplice -h socat"]
-        {
+        for other in [
+            "nsplice",
+            "nsplice check socat",
+            "nsplice help",
+            "nsplice help check",
+            "socat.old x",
+            "nsplice -h socat",
+        ] {
             assert_eq!(told(other), None, "{other}");
         }
     }

@@ -53,7 +53,7 @@ fn serve(request: &ForwardRequest, signals: &Signals, journal: &Log) -> Result<(
     let targets = targets(&services);
     let works = divide(services, request.loops.0, || {
         Box::new(Teller {
-            printer: printer.clone(),
+            printer: (!request.quiet).then(|| printer.clone()),
             journal: Journal::new(log.clone(), Arc::clone(&targets)),
             log: log.clone(),
             target: request.target.to_string(),
@@ -61,6 +61,7 @@ fn serve(request: &ForwardRequest, signals: &Signals, journal: &Log) -> Result<(
     })?;
     let settings = Settings { splice: request.opening.splice, ..Settings::default() };
     let mut dump = Dump::new(journal.answers().clone(), targets);
+    let lines = if request.quiet { Vec::new() } else { lines };
     let announce = || lines.into_iter().for_each(|line| printer.line(line));
     let loops = Loops::start(&settings, works, announce)?;
     drop(printer);
@@ -150,7 +151,8 @@ fn ready(request: &ForwardRequest, log: &Logger) -> Result<Ready, Failure> {
 /// Tells the person at the terminal in kubectl's words, and the journal in ours.
 #[derive(Debug)]
 struct Teller {
-    printer: Printer,
+    /// `None` if it is only to say what goes wrong.
+    printer: Option<Printer>,
     journal: Journal,
     log: Logger,
     target: String,
@@ -158,8 +160,8 @@ struct Teller {
 
 impl Observer for Teller {
     fn accepted(&mut self, link: &Accepted<'_>) {
-        if let Some(local) = link.local {
-            self.printer.line(format!("Handling connection for {}", local.port()));
+        if let (Some(local), Some(printer)) = (link.local, &self.printer) {
+            printer.line(format!("Handling connection for {}", local.port()));
         }
         self.journal.accepted(link);
     }

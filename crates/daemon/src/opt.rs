@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use nsplice_backend::{Choice, Destination, Host, Options, Target, Template};
 use nsplice_compare::conformance::Extent;
@@ -17,11 +18,11 @@ use slog::Level;
 use structopt::clap::{AppSettings, Error, ErrorKind};
 use structopt::StructOpt;
 
-use crate::address::{merge, AddressError, AddressList};
+use crate::address::{merge, AddressList};
 use crate::applet::Applet;
 use crate::environment::{Environment, EnvironmentError};
 use crate::log::{LogFormat, LogLevel};
-use crate::ports::{port, PortPair};
+use crate::ports::PortPair;
 use crate::request::{
     CheckRequest, CompareRequest, ConnectRequest, ForwardRequest, InstallRequest, LinkChange,
     Opening, Others, OutputFormat, Request, RunRequest,
@@ -29,6 +30,7 @@ use crate::request::{
 use crate::values::{LinkCount, LoopCount, RoundCount, Seconds, Time, TimeLimit};
 
 mod bytes;
+mod help;
 mod text;
 
 /// What the command line comes to, if not to a request.
@@ -40,11 +42,12 @@ pub(crate) enum Answer {
     Usage(String),
 }
 
-impl From<Error> for Answer {
-    fn from(error: Error) -> Self {
+impl Answer {
+    /// What `error` about `words` comes to.
+    fn of(error: Error, words: &[OsString]) -> Self {
         match error.kind {
             ErrorKind::HelpDisplayed | ErrorKind::VersionDisplayed => Self::Help(error.message),
-            _ => Self::Usage(error.message),
+            _ => Self::Usage(help::explained(&error, words)),
         }
     }
 }
@@ -60,13 +63,13 @@ pub(crate) fn parse(
     words: impl IntoIterator<Item = OsString>,
     environment: Environment<'_>,
 ) -> Result<Request, Answer> {
-    let matches = bytes::matches(Command::clap, words.into_iter().collect())?;
+    let matches = bytes::matches(Command::clap, help::spelled_out(words))?;
     match Command::from_clap(&matches) {
         Command::Forward(typed) => typed.into_request(environment).map(Request::Forward),
         Command::Connect(typed) => typed.into_request(environment).map(Request::Connect),
         Command::Run(typed) => typed.into_request(environment).map(Request::Run),
         Command::Check(typed) => typed.into_request(environment).map(Request::Check),
-        Command::Install(typed) => Ok(Request::Install(typed.into_request())),
+        Command::Install(typed) => typed.into_request(environment).map(Request::Install),
         Command::Compare(typed) => typed.into_request(environment).map(Request::Compare),
     }
 }
@@ -85,6 +88,7 @@ pub(crate) fn parse(
         AppSettings::UnifiedHelpMessage,
         AppSettings::VersionlessSubcommands,
         AppSettings::ColorNever,
+        AppSettings::AllowNegativeNumbers,
     ],
     setting = AppSettings::SubcommandRequiredElseHelp,
     setting = AppSettings::DisableHelpSubcommand,
@@ -94,7 +98,7 @@ enum Command {
         visible_alias = "port-forward",
         about = text::FORWARD_ABOUT,
         usage = text::FORWARD_USAGE,
-        template = text::COMMAND_TEMPLATE,
+        template = text::FORWARD_TEMPLATE,
         after_help = text::FORWARD_EXAMPLES,
         help_message = text::HELP,
     )]
@@ -102,7 +106,7 @@ enum Command {
     #[structopt(
         about = text::CONNECT_ABOUT,
         usage = text::CONNECT_USAGE,
-        template = text::COMMAND_TEMPLATE,
+        template = text::CONNECT_TEMPLATE,
         after_help = text::CONNECT_EXAMPLES,
         help_message = text::HELP,
     )]
@@ -110,7 +114,7 @@ enum Command {
     #[structopt(
         about = text::RUN_ABOUT,
         usage = text::RUN_USAGE,
-        template = text::PLAIN_TEMPLATE,
+        template = text::RUN_TEMPLATE,
         after_help = text::RUN_EXAMPLES,
         help_message = text::HELP,
     )]
@@ -118,7 +122,7 @@ enum Command {
     #[structopt(
         about = text::CHECK_ABOUT,
         usage = text::CHECK_USAGE,
-        template = text::COMMAND_TEMPLATE,
+        template = text::CHECK_TEMPLATE,
         after_help = text::CHECK_EXAMPLES,
         help_message = text::HELP,
     )]
@@ -126,7 +130,7 @@ enum Command {
     #[structopt(
         about = text::INSTALL_ABOUT,
         usage = text::INSTALL_USAGE,
-        template = text::BARE_TEMPLATE,
+        template = text::INSTALL_TEMPLATE,
         after_help = text::INSTALL_EXAMPLES,
         help_message = text::HELP,
     )]
@@ -134,7 +138,7 @@ enum Command {
     #[structopt(
         about = text::COMPARE_ABOUT,
         usage = text::COMPARE_USAGE,
-        template = text::COMMAND_TEMPLATE,
+        template = text::COMPARE_TEMPLATE,
         after_help = text::COMPARE_EXAMPLES,
         help_message = text::HELP,
     )]
@@ -143,9 +147,9 @@ enum Command {
 
 #[derive(Debug, StructOpt)]
 struct Forward {
-    #[structopt(value_name = "TARGET", help = text::TARGET)]
+    #[structopt(value_name = "TARGET", parse(try_from_str = help::target), help = text::TARGET)]
     target: Target,
-    #[structopt(value_name = "[LOCAL:]REMOTE", required = true, help = text::PORTS)]
+    #[structopt(value_name = "[LOCAL:]REMOTE", required = true, parse(try_from_str = help::pair), help = text::PORTS)]
     ports: Vec<PortPair>,
     #[structopt(long, value_name = "ADDR,...", number_of_values = 1, help = text::ADDRESS)]
     address: Vec<AddressList>,
@@ -159,13 +163,17 @@ struct Forward {
     log_format: Option<LogFormat>,
     #[structopt(long, value_name = "LEVEL", help = text::FORWARD_LOG)]
     log: Option<LogLevel>,
+    #[structopt(short, long, conflicts_with = "verbose", help = text::QUIET)]
+    quiet: bool,
+    #[structopt(short, long, parse(from_occurrences), conflicts_with = "log", help = text::VERBOSE)]
+    verbose: u8,
 }
 
 #[derive(Debug, StructOpt)]
 struct Connect {
-    #[structopt(value_name = "TARGET", help = text::TARGET)]
+    #[structopt(value_name = "TARGET", parse(try_from_str = help::target), help = text::TARGET)]
     target: Target,
-    #[structopt(value_name = "PORT", parse(try_from_str = port), help = text::PORT)]
+    #[structopt(value_name = "PORT", parse(try_from_str = help::port), help = text::PORT)]
     port: u16,
     #[structopt(flatten)]
     opening: Opened,
@@ -187,9 +195,9 @@ struct Run {
 
 #[derive(Debug, StructOpt)]
 struct Check {
-    #[structopt(value_name = "TARGET", requires = "port", help = text::TARGET)]
+    #[structopt(value_name = "TARGET", requires = "port", parse(try_from_str = help::target), help = text::TARGET)]
     target: Option<Target>,
-    #[structopt(value_name = "PORT", parse(try_from_str = port), help = text::PORT)]
+    #[structopt(value_name = "PORT", parse(try_from_str = help::port), help = text::PORT)]
     port: Option<u16>,
     #[structopt(long, value_name = "ADDR", help = text::TO)]
     to: Option<Host>,
@@ -213,9 +221,9 @@ struct Install {
 
 #[derive(Debug, StructOpt)]
 struct Compare {
-    #[structopt(value_name = "TARGET", help = text::COMPARE_TARGET)]
+    #[structopt(value_name = "TARGET", parse(try_from_str = help::target), help = text::COMPARE_TARGET)]
     target: Option<Target>,
-    #[structopt(value_name = "PORT", parse(try_from_str = port), help = text::COMPARE_PORT)]
+    #[structopt(value_name = "PORT", parse(try_from_str = help::port), help = text::COMPARE_PORT)]
     port: Option<u16>,
     #[structopt(long, value_name = "NAME,...", help = text::BACKENDS)]
     backends: Option<Backends>,
@@ -251,11 +259,11 @@ struct Opened {
     tools: Tools,
     #[structopt(long, help = text::NO_SPLICE)]
     no_splice: bool,
-    #[structopt(long, value_name = "TIME", help = text::CONNECT_TIMEOUT)]
+    #[structopt(long, value_name = "TIME", allow_hyphen_values = true, help = text::CONNECT_TIMEOUT)]
     connect_timeout: Option<Time>,
-    #[structopt(long, value_name = "TIME", help = text::IDLE_TIMEOUT)]
+    #[structopt(long, value_name = "TIME", allow_hyphen_values = true, help = text::IDLE_TIMEOUT)]
     idle_timeout: Option<TimeLimit>,
-    #[structopt(long, value_name = "TIME", help = text::LINGER)]
+    #[structopt(long, value_name = "TIME", allow_hyphen_values = true, help = text::LINGER)]
     linger: Option<TimeLimit>,
 }
 
@@ -284,11 +292,17 @@ impl Forward {
                 return Err(Answer::Usage(message));
             }
         }
-        let typed = Some(self.address).filter(|lists| !lists.is_empty());
-        let addresses = environment
-            .twin(typed, "address", |text| Ok::<_, AddressError>(vec![text.parse()?]))?;
+        let addresses = environment.twin(given(self.address), "address", one)?;
         let max_links = environment.twin(self.max_links, "max-links", str::parse)?;
-        let log_level = environment.twin(self.log, "log", str::parse)?;
+        let quiet = environment.flag(self.quiet, "quiet")?;
+        let typed = self.log.or_else(|| verbosity(self.verbose, self.quiet));
+        let log_level = match environment.twin(typed, "log", str::parse)? {
+            None => {
+                let verbose = environment.twin(None, "verbose", str::parse)?.unwrap_or(0);
+                verbosity(verbose, quiet)
+            }
+            level => level,
+        };
         Ok(ForwardRequest {
             target: self.target,
             ports: self.ports,
@@ -300,7 +314,17 @@ impl Forward {
                 .twin(self.log_format, "log-format", str::parse)?
                 .unwrap_or_default(),
             log_level: log_level.unwrap_or(LogLevel(Level::Warning)),
+            quiet,
         })
+    }
+}
+
+/// The level that so many `-v`, or else `-q`, stand for.
+fn verbosity(verbose: u8, quiet: bool) -> Option<LogLevel> {
+    match verbose {
+        0 => quiet.then_some(LogLevel(Level::Error)),
+        1 => Some(LogLevel(Level::Info)),
+        _ => Some(LogLevel(Level::Debug)),
     }
 }
 
@@ -339,16 +363,25 @@ impl Check {
 }
 
 impl Install {
-    fn into_request(self) -> InstallRequest {
-        let change = if self.uninstall {
+    fn into_request(self, environment: Environment<'_>) -> Result<InstallRequest, Answer> {
+        let is_made = self.nsenter || self.force;
+        let uninstall = environment.flag(self.uninstall, "uninstall")?;
+        if uninstall && is_made {
+            return Err(Answer::Usage(text::BOTH_WAYS.to_owned()));
+        }
+        let force = environment.flag(self.force, "force")?;
+        // To the other commands this variable says where nsenter is, which is no answer here.
+        let twin = environment.path(None, "nsenter");
+        let nsenter = self.nsenter || twin.is_some_and(|word| word.as_os_str() == "1" || word.as_os_str() == "true");
+        let change = if uninstall {
             LinkChange::Remove
         } else {
             let mut applets = vec![Applet::Socat];
-            applets.extend(self.nsenter.then_some(Applet::Nsenter));
-            let others = if self.force { Others::KeptAside } else { Others::Stay };
+            applets.extend(nsenter.then_some(Applet::Nsenter));
+            let others = if force { Others::KeptAside } else { Others::Stay };
             LinkChange::Make { applets, others }
         };
-        InstallRequest { directory: self.directory, change }
+        Ok(InstallRequest { directory: self.directory, change })
     }
 }
 
@@ -356,8 +389,13 @@ impl Compare {
     fn into_request(self, environment: Environment<'_>) -> Result<CompareRequest, Answer> {
         let Backends(mut subjects) =
             environment.twin(self.backends, "backends", str::parse)?.unwrap_or_default();
-        subjects.extend(self.command.into_iter().map(|NamedCommand(subject)| subject));
-        subjects.extend(self.peer.into_iter().map(|NamedPeer(subject)| subject));
+        // To the other commands it is a template without a name, which does here as well.
+        let commands = environment.twin(given(self.command), "command", |text| {
+            one(text).or_else(|error| one(&format!("command={text}")).map_err(|_| error))
+        })?;
+        let peers = environment.twin(given(self.peer), "peer", one)?;
+        subjects.extend(commands.into_iter().flatten().map(|NamedCommand(subject)| subject));
+        subjects.extend(peers.into_iter().flatten().map(|NamedPeer(subject)| subject));
         let quick = environment.flag(self.quick, "quick")?;
         let workloads =
             environment.twin(self.workloads, "workloads", str::parse)?.unwrap_or_default();
@@ -383,10 +421,20 @@ impl Compare {
         Ok(CompareRequest {
             comparison,
             format: environment.twin(self.output, "output", str::parse)?.unwrap_or_default(),
-            page: self.report,
-            older: self.compare,
+            page: environment.path(self.report, "report"),
+            older: environment.path(self.compare, "compare"),
         })
     }
+}
+
+/// What was typed of an option that may be typed several times, if it was at all.
+fn given<T>(values: Vec<T>) -> Option<Vec<T>> {
+    Some(values).filter(|values| !values.is_empty())
+}
+
+/// The one value that the environment has for such an option.
+fn one<T: FromStr>(text: &str) -> Result<Vec<T>, T::Err> {
+    text.parse().map(|value| vec![value])
 }
 
 /// This program, whatever name it was called by and wherever that name leads by now.

@@ -48,6 +48,8 @@ pub(crate) struct ForwardRequest {
     pub(crate) log_format: LogFormat,
     /// What is logged.
     pub(crate) log_level: LogLevel,
+    /// Whether nothing is said of what goes as it should.
+    pub(crate) quiet: bool,
 }
 
 /// `nsplice connect`.

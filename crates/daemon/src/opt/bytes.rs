@@ -20,13 +20,17 @@ pub(super) fn matches(
     words: Vec<OsString>,
 ) -> Result<ArgMatches<'static>, Answer> {
     if words.iter().all(|word| word.to_str().is_some()) {
-        return Ok(app().get_matches_from_safe(words)?);
+        return read(app(), &words);
     }
     let shown = words.iter().map(|word| OsString::from(word.to_string_lossy().into_owned()));
-    app().get_matches_from_safe(shown)?;
-    let matches = app().get_matches_from_safe(words)?;
+    read(app(), &shown.collect::<Vec<_>>())?;
+    let matches = read(app(), &words)?;
     refuse(&matches)?;
     Ok(matches)
+}
+
+fn read(app: App<'static, 'static>, words: &[OsString]) -> Result<ArgMatches<'static>, Answer> {
+    app.get_matches_from_safe(words).map_err(|error| Answer::of(error, words))
 }
 
 /// Refuses the first value that is no UTF-8 and no path.

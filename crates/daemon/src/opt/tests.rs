@@ -1,4 +1,5 @@
 use super::*;
+use std::cell::RefCell;
 use std::time::Duration;
 
 fn read(words: &str) -> Result<Request, Answer> {
@@ -85,6 +86,106 @@ fn every_option_has_a_twin_in_the_environment() {
     assert_eq!(refused, Answer::Usage(words.to_owned()));
 }
 
+/// The least that each command takes.
+const LEAST: [&str; 6] =
+    ["forward pid/7 80", "connect pid/7 80", "run --config /c", "check", "install /d", "compare"];
+
+#[test]
+fn the_environment_is_asked_for_each_option_that_the_help_shows() {
+    for line in LEAST {
+        let command = line.split(' ').next();
+        let options = help::listed(command, "OPTIONS:");
+        let asked = RefCell::new(Vec::new());
+        let lookup = |name: &str| {
+            asked.borrow_mut().push(name.to_owned());
+            None
+        };
+        let words = std::iter::once("nsplice").chain(line.split(' ')).map(OsString::from);
+        parse(words, Environment(&lookup)).unwrap();
+        let twin = |option: &str| {
+            format!("NSPLICE_{}", option.trim_start_matches('-').to_uppercase().replace('-', "_"))
+        };
+        for option in options.iter().filter(|option| *option != "--help") {
+            // What is typed needs no twin.
+            let known = asked.borrow().contains(&twin(option)) || line.contains(option.as_str());
+            assert!(known, "{line}: nobody asks for the twin of {option}");
+        }
+        // The example is one of them.
+        let Err(Answer::Help(text)) = read(&format!("{} --help", command.unwrap_or_default()))
+        else {
+            panic!("{line}: no help")
+        };
+        let (_, example) = text.split_once("may also be set in the environment: ").unwrap();
+        let (variable, example) = example.split_once(" for ").unwrap();
+        let option = options.iter().find(|option| example.starts_with(option.as_str())).unwrap();
+        assert_eq!(variable.split('=').next(), Some(twin(option).as_str()), "{line}");
+    }
+}
+
+#[test]
+fn install_heeds_the_environment() {
+    let change = |words: &str, variables: &[(&str, &str)]| match read_with(words, variables) {
+        Ok(Request::Install(request)) => Ok(request.change),
+        Err(Answer::Usage(message)) => Err(message),
+        other => panic!("{words}: {other:?}"),
+    };
+    let make =
+        |applets: &[Applet], others| Ok(LinkChange::Make { applets: applets.into(), others });
+    let uninstall = ("NSPLICE_UNINSTALL", "1");
+    assert_eq!(change("install /d", &[uninstall]), Ok(LinkChange::Remove));
+    assert_eq!(
+        change("install /d", &[("NSPLICE_FORCE", "1"), ("NSPLICE_NSENTER", "1")]),
+        make(&[Applet::Socat, Applet::Nsenter], Others::KeptAside)
+    );
+    let path = ("NSPLICE_NSENTER", "/usr/bin/nsenter");
+    assert_eq!(change("install /d", &[path]), make(&[Applet::Socat], Others::Stay));
+    assert_eq!(
+        change("install --uninstall /d", &[("NSPLICE_FORCE", "1")]),
+        Ok(LinkChange::Remove),
+        "what is typed wins"
+    );
+    assert!(change("install --force /d", &[uninstall]).unwrap_err().contains("NSPLICE_UNINSTALL"));
+    assert!(change("install /d", &[("NSPLICE_FORCE", "yes")]).unwrap_err().contains("1 nor 0"));
+}
+
+#[test]
+fn what_is_given_several_times_is_given_once_by_the_environment() {
+    let named = |request: CompareRequest| -> Vec<String> {
+        request.comparison.subjects.into_iter().map(|subject| subject.name).collect()
+    };
+    let variables = [
+        ("NSPLICE_BACKENDS", "dial"),
+        ("NSPLICE_COMMAND", "nc=nc {address} {port}"),
+        ("NSPLICE_PEER", "h=127.0.0.1:9"),
+    ];
+    assert_eq!(named(compare("compare pid/7 80", &variables)), ["dial", "nc", "h"]);
+    // As the other commands have it.
+    let nameless = [("NSPLICE_BACKENDS", "dial"), ("NSPLICE_COMMAND", "nc -s a=b {address}")];
+    assert_eq!(named(compare("compare pid/7 80", &nameless)), ["dial", "command"]);
+    let typed = "compare pid/7 80 --command x=true";
+    assert_eq!(named(compare(typed, &variables)), ["dial", "x", "h"], "what is typed wins");
+}
+
+#[test]
+fn less_and_more_can_be_said() {
+    let level = |words: &str, variables: &[(&str, &str)]| match read_with(words, variables) {
+        Ok(Request::Forward(request)) => (request.log_level.0, request.quiet),
+        other => panic!("{words}: {other:?}"),
+    };
+    let loud = [("NSPLICE_LOG", "debug")];
+    assert_eq!(level("forward pid/7 80", &[]), (Level::Warning, false));
+    assert_eq!(level("forward pid/7 80 -q", &[]), (Level::Error, true));
+    assert_eq!(level("forward pid/7 80 -q", &loud), (Level::Error, true), "what is typed wins");
+    assert_eq!(level("forward pid/7 80 --quiet --log info", &[]), (Level::Info, true));
+    assert_eq!(level("forward -v pid/7 80", &[]), (Level::Info, false));
+    assert_eq!(level("forward pid/7 80 -vv", &[("NSPLICE_LOG", "error")]), (Level::Debug, false));
+    assert_eq!(level("forward pid/7 80", &[("NSPLICE_VERBOSE", "1")]), (Level::Info, false));
+    assert_eq!(level("forward pid/7 80", &[("NSPLICE_QUIET", "1")]), (Level::Error, true));
+    for words in ["forward pid/7 80 -q -v", "forward pid/7 80 -v --log debug"] {
+        assert!(refusal(words).contains("cannot be used with"), "{words}: {}", refusal(words));
+    }
+}
+
 #[test]
 fn an_address_does_not_swallow_what_follows() {
     let request = forward("forward --address ::1 netns/blue 80");
@@ -136,7 +237,7 @@ fn refusals_say_what_would_be_right() {
         ("connect pid/7 0", "1 to 65535"),
         ("check --output xml", "table or json"),
         ("run", "--config"),
-        ("frwd", "frwd"),
+        ("frwd", "did you mean `forward`"),
     ] {
         let message = refusal(words);
         assert!(message.contains(hint), "{words}: {message}");
@@ -201,9 +302,12 @@ fn help_fits_a_terminal() {
         let command = format!("{command} --help");
         let Err(Answer::Help(text)) = read(command.trim_start()) else { panic!("{command}") };
         assert!(text.contains("EXAMPLES:"), "{command}");
-        for line in text.lines() {
-            assert!(line.chars().count() <= 100, "{command}: {line}");
+        for line in crate::terminal::fit_help(&text).lines() {
+            assert!(line.chars().count() <= 80, "{command}: {line}");
         }
+        // An example is to be copied, so it has its breaks already.
+        let (_, examples) = text.split_once("EXAMPLES:").unwrap();
+        assert!(examples.lines().all(|line| line.chars().count() <= 80), "{examples}");
     }
 }
 

@@ -11,57 +11,40 @@ COMMANDS:
 {subcommands}
     socat      Run a socat command line: nsplice socat ...
     nsenter    Run an nsenter command line: nsplice nsenter ...
+    help       Print this help, or that of a command: nsplice help COMMAND
 
 OPTIONS:
 {unified}
 
 {after-help}";
 
-/// The same for a command.
-pub(super) const COMMAND_TEMPLATE: &str = "\
-{about}
+/// The same for a command, which takes what `$arguments` shows. Of what the environment may say
+/// there is an example that the command has.
+macro_rules! command_template {
+    ($arguments:literal, $variable:literal, $option:literal) => {
+        concat!(
+            "{about}\n\nUSAGE:\n    {usage}\n\n",
+            $arguments,
+            "OPTIONS:\n{unified}\n\n",
+            "Options may also be set in the environment: ",
+            $variable,
+            " for ",
+            $option,
+            ", and so on.\n\n{after-help}"
+        )
+    };
+    ($variable:literal, $option:literal) => {
+        command_template!("ARGS:\n{positionals}\n\n", $variable, $option)
+    };
+}
 
-USAGE:
-    {usage}
-
-ARGS:
-{positionals}
-
-OPTIONS:
-{unified}
-
-Options may also be set in the environment: NSPLICE_LOG for --log, and so on.
-
-{after-help}";
-
-/// [`COMMAND_TEMPLATE`] for a command without arguments.
-pub(super) const PLAIN_TEMPLATE: &str = "\
-{about}
-
-USAGE:
-    {usage}
-
-OPTIONS:
-{unified}
-
-Options may also be set in the environment: NSPLICE_LOG for --log, and so on.
-
-{after-help}";
-
-/// [`COMMAND_TEMPLATE`] for a command that the environment says nothing to.
-pub(super) const BARE_TEMPLATE: &str = "\
-{about}
-
-USAGE:
-    {usage}
-
-ARGS:
-{positionals}
-
-OPTIONS:
-{unified}
-
-{after-help}";
+pub(super) const FORWARD_TEMPLATE: &str = command_template!("NSPLICE_LOG=info", "--log info");
+pub(super) const CONNECT_TEMPLATE: &str =
+    command_template!("NSPLICE_BACKEND=setns", "--backend setns");
+pub(super) const RUN_TEMPLATE: &str = command_template!("", "NSPLICE_LOG=warn", "--log warn");
+pub(super) const CHECK_TEMPLATE: &str = command_template!("NSPLICE_OUTPUT=json", "--output json");
+pub(super) const INSTALL_TEMPLATE: &str = command_template!("NSPLICE_FORCE=1", "--force");
+pub(super) const COMPARE_TEMPLATE: &str = command_template!("NSPLICE_QUICK=1", "--quick");
 
 pub(super) const HELP: &str = "Print this help";
 pub(super) const VERSION: &str = "Print the version";
@@ -116,7 +99,8 @@ pub(super) const CONNECT_ABOUT: &str = "Connect standard input and output to a p
 pub(super) const CONNECT_USAGE: &str = "nsplice connect [OPTIONS] TARGET PORT";
 
 pub(super) const CONNECT_EXAMPLES: &str = "\
-The end of standard input is passed on; what the target still sends is read to its end.
+The end of standard input is passed on; what the target still sends is read to
+its end.
 
 EXAMPLES:
     # What `nsenter -t 4947 -n socat - TCP4:localhost:8080` does
@@ -133,9 +117,10 @@ pub(super) const RUN_ABOUT: &str = "Run the forwards of a configuration file unt
 pub(super) const RUN_USAGE: &str = "nsplice run [OPTIONS] --config FILE";
 
 pub(super) const RUN_EXAMPLES: &str = "\
-SIGTERM, SIGINT and SIGQUIT stop listening and give open connections their drain_timeout;
-a second SIGTERM or SIGINT ends them at once. SIGUSR1 tells the counters and the open
-connections in the log; other signals change nothing. What is typed here wins over the file.
+SIGTERM, SIGINT and SIGQUIT stop listening and give open connections their
+drain_timeout; a second SIGTERM or SIGINT ends them at once. SIGUSR1 tells the
+counters and the open connections in the log; other signals change nothing.
+What is typed here wins over the file.
 
 EXAMPLES:
     nsplice run --config /etc/nsplice.toml
@@ -152,8 +137,9 @@ pub(super) const CHECK_ABOUT: &str = "Tell what works here and what does not, an
 pub(super) const CHECK_USAGE: &str = "nsplice check [OPTIONS] [TARGET PORT]";
 
 pub(super) const CHECK_EXAMPLES: &str = "\
-With a target and a port the target is looked up, and connected to through each backend.
-Exits with 0 if any of them can be used and, with a target, did connect, else with 1.
+With a target and a port the target is looked up, and connected to through each
+backend. Exits with 0 if any of them can be used and, with a target, did
+connect, else with 1.
 
 EXAMPLES:
     # Tools, privileges and limits of this machine
@@ -169,8 +155,9 @@ nsplice install [--nsenter] [--force] DIR
     nsplice install --uninstall DIR";
 
 pub(super) const INSTALL_EXAMPLES: &str = "\
-Makes the symbolic link DIR/socat, and with --nsenter DIR/nsenter. What it cannot do by that name it
-leaves to another socat: the program that NSPLICE_SOCAT_FALLBACK names, or `socat1` in PATH.
+Makes the symbolic link DIR/socat, and with --nsenter DIR/nsenter. What nsplice
+cannot do by that name it leaves to another socat: the program that
+NSPLICE_SOCAT_FALLBACK names, or `socat1` in PATH.
 
 EXAMPLES:
     # Before /usr/bin in most PATHs, and in nobody's way
@@ -188,26 +175,29 @@ pub(super) const COMPARE_ABOUT: &str =
 pub(super) const COMPARE_USAGE: &str = "nsplice compare [OPTIONS] [TARGET [PORT]]";
 
 pub(super) const COMPARE_EXAMPLES: &str = "\
-Brings servers and clients of its own. With a TARGET its servers listen inside that, on PORT or on a
-free one; without, it makes two namespaces and is gone without a trace. Takes three minutes, and
-says how much of them is left; Ctrl-C ends it with what has been found so far, a second one at
-once. A command knows {pid} {netns} {address} {port}; a relay that runs must forward to PORT.
+Brings servers and clients of its own. With a TARGET its servers listen inside
+that, on PORT or on a free one; without, it makes two namespaces and is gone
+without a trace. Takes three minutes, and says how much of them is left; Ctrl-C
+ends it with what has been found so far, a second one at once. A command knows
+{pid} {netns} {address} {port}; a relay that runs must forward to PORT.
 
 EXAMPLES:
     # On any machine, as root or where user namespaces are allowed
     nsplice compare --quick
 
     # The same for a container, to be kept and to be shown
-    nsplice compare docker/web --output json --report compare.html > compare.json
+    nsplice compare docker/web --output json --report new.html > new.json
 
     # What has changed since
-    nsplice compare docker/web --compare compare.json
+    nsplice compare docker/web --compare old.json
 
     # Beside a relay that forwards 127.0.0.1:9000 to port 8080 of this machine
-    nsplice compare tcp/127.0.0.1 8080 --backends dial --peer haproxy=127.0.0.1:9000,pid=4947
+    nsplice compare tcp/127.0.0.1 8080 --backends dial \\
+        --peer haproxy=127.0.0.1:9000,pid=4947
 
     # Another program in the place of nsenter and socat
-    nsplice compare --command 'nc=nsenter -t {pid} -n nc 127.0.0.1 {port}' --workloads conformance";
+    nsplice compare --workloads conformance \\
+        --command 'nc=nsenter -t {pid} -n nc 127.0.0.1 {port}'";
 
 pub(super) const COMPARE_TARGET: &str =
     "Inside what to measure [default: a namespace made for this]";
@@ -226,6 +216,9 @@ pub(super) const OLDER: &str = "Tell what has changed since this one of --output
 pub(super) const LINK_DIRECTORY: &str = "The directory of the links";
 pub(super) const LINK_NSENTER: &str = "Make the link nsenter as well";
 pub(super) const FORCE: &str = "Keep another program of that name aside instead of failing";
+pub(super) const BOTH_WAYS: &str = "\
+error: to uninstall does not go together with --nsenter and --force; if it is not typed, \
+NSPLICE_UNINSTALL=1 is in the environment";
 pub(super) const UNINSTALL: &str = "Remove the links, and bring back what was kept aside";
 
 pub(super) const TARGET: &str =
@@ -248,6 +241,8 @@ pub(super) const LOG_FORMAT: &str = "How log lines look: text or json [default: 
 pub(super) const FORWARD_LOG: &str =
     "Log error, warn, info (each connection) or debug [default: warn]";
 pub(super) const RUN_LOG: &str = "Log error, warn, info (each connection) or debug [default: info]";
+pub(super) const QUIET: &str = "Print errors only";
+pub(super) const VERBOSE: &str = "Log each connection, -vv its beginning, too";
 pub(super) const CONFIG: &str = "The configuration, in TOML";
 pub(super) const CONFIG_MISSING: &str = "\
 error: The following required arguments were not provided:

@@ -8,7 +8,7 @@ use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nix::sys::signal::Signal;
 use nsplice_testkit::peer::patient;
 use nsplice_testkit::talk::{echo, expect_eof, expect_reset};
-use nsplice_testkit::{connect, listen, Program, Server};
+use nsplice_testkit::{connect, listen, wait_until, Program, Server};
 
 use crate::binary::{end_of, nsplice, quiet};
 use crate::{closed_port, send, Killed};
@@ -82,6 +82,29 @@ fn forward_prints_what_kubectl_prints_and_ends_with_0() {
         assert_eq!(program.stdout(), printed);
         assert_eq!(program.stderr(), [""; 0]);
     }
+}
+
+#[test]
+fn a_quiet_forward_says_only_what_goes_wrong() {
+    let server = Server::start(listen("127.0.0.1:0"), echo);
+    // It does not print where it listens: on the number of the server, at an address of its own.
+    let local = SocketAddr::from(([127, 0, 0, 83], server.port()));
+    let line = format!("forward tcp/127.0.0.1 {} --address {} -q", server.port(), local.ip());
+    let mut program = Program::spawn(&mut nsplice(&line));
+    wait_until("it listens", || TcpStream::connect(local).is_ok());
+    let client = connect(local);
+    client.shutdown(Shutdown::Write).unwrap();
+    expect_eof(&client);
+    program.signal(Signal::SIGTERM);
+    assert_eq!(program.wait().code(), Some(0));
+    assert_eq!((program.stdout(), program.stderr()), (Vec::new(), Vec::new()));
+
+    let line = format!("forward tcp/127.0.0.1 :{} --address 127.0.0.1 -v", server.port());
+    let program = Program::spawn(&mut nsplice(&line));
+    let client = connect(program.forwarded_address());
+    client.shutdown(Shutdown::Write).unwrap();
+    expect_eof(&client);
+    program.expect_stderr("link ended, forward: ");
 }
 
 #[test]

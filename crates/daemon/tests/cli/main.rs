@@ -60,10 +60,21 @@ fn help_and_version_go_to_standard_output() {
         "run -h",
         "check -h",
         "install -h",
+        "compare -h",
+        "help",
+        "help run",
+        "help help",
     ] {
         let end = end_of(&mut nsplice(line));
         assert_eq!((end.code, end.stderr.as_str()), (0, ""), "{line}");
         assert!(end.stdout.contains("USAGE:\n    nsplice "), "{line}: {}", end.stdout);
+        assert!(end.stdout.lines().all(|line| line.chars().count() <= 80), "{}", end.stdout);
+    }
+    for applet in ["socat", "nsenter"] {
+        let (asked, own) = (format!("help {applet}"), format!("{applet} -h"));
+        let end = end_of(&mut nsplice(&asked));
+        assert_eq!((end.code, &end), (0, &end_of(&mut nsplice(&own))), "{applet}");
+        assert!(!end.stdout.is_empty(), "{applet}");
     }
     let version = concat!("nsplice ", env!("CARGO_PKG_VERSION"), "\n");
     assert_eq!(end_of(&mut nsplice("--version")).stdout, version);
@@ -87,6 +98,10 @@ fn usage_errors_exit_with_2_and_go_to_standard_error() {
         "connect pid/1 http",
         "run",
         "check pid/1",
+        "help frwd",
+        "forward 80 pid/1",
+        "forward pid/1 80 --max-links -1",
+        "install --force --uninstall /nonexistent",
     ] {
         let end = end_of(&mut nsplice(line));
         assert_eq!((end.code, end.stdout.as_str()), (2, ""), "{line}");

@@ -1,0 +1,221 @@
+//! Help where somebody looks for it: `nsplice help COMMAND`, and what a refused line probably meant.
+//!
+//! The commands and options that a misspelt word is compared with are read from the help itself, so
+//! nothing is suggested that the help does not show.
+
+use std::ffi::OsString;
+
+use nsplice_backend::{nearest, Target};
+use structopt::clap::{Error, ErrorKind};
+use structopt::StructOpt;
+
+use super::Command;
+use crate::ports::{self, PortPair};
+
+/// The command that prints help on another one.
+const HELP: &str = "help";
+
+/// What clap prints between its parts.
+const PARAGRAPH: &str = "\n\n";
+
+/// `words` with `help COMMAND` written as `COMMAND --help`.
+pub(super) fn spelled_out(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let words: Vec<OsString> = words.into_iter().collect();
+    match words.as_slice() {
+        [program, help, rest @ ..] if help == HELP => {
+            let command = rest.first().filter(|command| *command != HELP).cloned();
+            let asked = std::iter::once(program.clone()).chain(command);
+            asked.chain([OsString::from("--help")]).collect()
+        }
+        _ => words,
+    }
+}
+
+/// The message of `error`, and what `words` were probably meant to be.
+pub(super) fn explained(error: &Error, words: &[OsString]) -> String {
+    let (told, rest) = error.message.split_once(PARAGRAPH).unwrap_or((&error.message, ""));
+    let told = match error.kind {
+        ErrorKind::UnknownArgument => error
+            .info
+            .as_ref()
+            .and_then(|info| info.first())
+            .map_or_else(|| told.to_owned(), |word| unexpected(word, words)),
+        ErrorKind::MissingRequiredArgument => match joined(words) {
+            Some(apart) => format!("{told}\nThe target and the port are two words: {apart}"),
+            None => told.to_owned(),
+        },
+        _ => told.to_owned(),
+    };
+    if rest.is_empty() {
+        told
+    } else {
+        told + PARAGRAPH + rest
+    }
+}
+
+/// What is said of a `word` that has no place among `words`.
+fn unexpected(word: &str, words: &[OsString]) -> String {
+    let command = words.get(1).and_then(|first| first.to_str()).filter(|first| *first != word);
+    let option = word.split('=').next().unwrap_or(word);
+    let (told, known, name) = match command {
+        _ if option.starts_with('-') => {
+            let of = command.map_or_else(String::new, |command| format!(" of {command}"));
+            let known = listed(command, "OPTIONS:");
+            (format!("there is no option `{option}`{of}"), known, option)
+        }
+        None => (format!("there is no command `{word}`"), listed(None, "COMMANDS:"), word),
+        Some("run") => {
+            return format!("error: `{word}` stands alone: did you mean `--config {word}`?");
+        }
+        Some(command) => (format!("`{word}` is one word too many for {command}"), Vec::new(), word),
+    };
+    match nearest(name, known.iter().map(String::as_str)) {
+        Some(meant) => format!("error: {told}: did you mean `{meant}`?"),
+        None => format!("error: {told}"),
+    }
+}
+
+/// The commands or the long options that the help of `command` (or of the program) lists under
+/// `heading`.
+pub(super) fn listed(command: Option<&str>, heading: &str) -> Vec<String> {
+    let asked = ["nsplice"].into_iter().chain(command).chain(["--help"]);
+    let Err(Error { message: help, .. }) = Command::from_iter_safe(asked) else {
+        return Vec::new();
+    };
+    let lines = help.lines().skip_while(|line| *line != heading).skip(1);
+    let names = lines.take_while(|line| !line.is_empty()).filter_map(|line| {
+        let options = line.split_whitespace().take_while(|word| word.starts_with('-'));
+        options.last().or_else(|| line.split_whitespace().next())
+    });
+    names.map(str::to_owned).collect()
+}
+
+/// The words for a target and a port that were written as one, as images and hosts have it.
+fn joined(words: &[OsString]) -> Option<String> {
+    words.iter().skip(2).filter_map(|word| word.to_str()).find_map(|word| {
+        let (target, port) = word.rsplit_once(':')?;
+        let target = target.parse::<Target>().ok()?;
+        ports::port(port).ok().map(|port| format!("{target} {port}"))
+    })
+}
+
+/// Reads a target. Ports in its place have probably changed it with the target.
+pub(super) fn target(text: &str) -> Result<Target, String> {
+    match text.parse::<PortPair>() {
+        Ok(_) => Err(format!(
+            "`{text}` is a port, and the target comes before it, as in `docker/web {text}`"
+        )),
+        Err(_) => text.parse::<Target>().map_err(|error| error.to_string()),
+    }
+}
+
+/// Reads a port.
+pub(super) fn port(text: &str) -> Result<u16, String> {
+    ports::port(text).map_err(|error| misplaced(text, error.to_string()))
+}
+
+/// Reads a pair of ports.
+pub(super) fn pair(text: &str) -> Result<PortPair, String> {
+    text.parse().map_err(|error: ports::PortError| misplaced(text, error.to_string()))
+}
+
+/// What is said of a `text` that is no port, but for other reasons than `told` if it is a target.
+fn misplaced(text: &str, told: String) -> String {
+    match text.parse::<Target>() {
+        Ok(target) => {
+            format!("`{text}` is a target, and comes before the port, as in `{target} 8080`")
+        }
+        Err(_) => told,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        std::iter::once("nsplice").chain(line.split_whitespace()).map(OsString::from).collect()
+    }
+
+    #[test]
+    fn help_is_a_command() {
+        for (line, same) in [
+            ("help", "--help"),
+            ("help help", "--help"),
+            ("help forward", "forward --help"),
+            ("help frwd", "frwd --help"),
+            ("forward help", "forward help"),
+            ("", ""),
+        ] {
+            assert_eq!(spelled_out(words(line)), words(same), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_the_help_lists_is_known() {
+        let commands = listed(None, "COMMANDS:");
+        for command in ["forward", "connect", "run", "check", "install", "compare", "socat", HELP] {
+            assert!(commands.iter().any(|each| each == command), "{command}: {commands:?}");
+        }
+        let options = listed(Some("run"), "OPTIONS:");
+        assert_eq!(
+            options,
+            ["--config", "--loops", "--no-splice", "--log-format", "--log", "--help"]
+        );
+    }
+
+    #[test]
+    fn a_refused_line_is_told_with_what_it_probably_meant() {
+        for (line, told) in [
+            ("frwd pid/1 80", "error: there is no command `frwd`: did you mean `forward`?"),
+            ("hlep", "error: there is no command `hlep`: did you mean `help`?"),
+            ("forwrad --help", "error: there is no command `forwrad`: did you mean `forward`?"),
+            ("xyz", "error: there is no command `xyz`"),
+            ("--verison", "error: there is no option `--verison`: did you mean `--version`?"),
+            (
+                "forward pid/1 80 --bakend=dial",
+                "error: there is no option `--bakend` of forward: did you mean `--backend`?",
+            ),
+            (
+                "check --ouptut json",
+                "error: there is no option `--ouptut` of check: did you mean `--output`?",
+            ),
+            ("connect pid/1 80 --log", "error: there is no option `--log` of connect"),
+            ("connect pid/1 80 90", "error: `90` is one word too many for connect"),
+            (
+                "run nsplice.toml",
+                "error: `nsplice.toml` stands alone: did you mean `--config nsplice.toml`?",
+            ),
+        ] {
+            let words = words(line);
+            let error = Command::from_iter_safe(&words).unwrap_err();
+            let explained = explained(&error, &words);
+            let (first, rest) = explained.split_once(PARAGRAPH).unwrap();
+            assert_eq!(first, told, "{line}");
+            assert!(rest.starts_with("USAGE:\n    nsplice "), "{line}: {rest}");
+        }
+    }
+
+    #[test]
+    fn arguments_in_the_wrong_place_are_told_so() {
+        for (line, told) in [
+            // Of the two that are wrong, clap tells either.
+            ("forward 80 docker/web", "comes before"),
+            ("connect 80 pid/1", "comes before"),
+            ("check 80 pid/1", "comes before"),
+            ("compare 80 pid/1", "comes before"),
+            ("forward 18080:80 81", "`18080:80` is a port, and the target comes before it"),
+            ("forward pid/7 pid/8", "`pid/8` is a target, and comes before the port, as in `pid/8"),
+            ("connect docker/web:80", "two words: docker/web 80"),
+            ("forward docker/web:80", "two words: docker/web 80"),
+            ("forward pid/1 80 --max-links -1", "`-1` is not a number of links: 1 to"),
+            ("forward pid/1 80 --linger -1s", "`-1s` is not a time limit: write"),
+            ("forward pid/1 -80", "`-80` is not a port: ports are numbers"),
+            ("compare --rounds -3", "`-3` is not a number of rounds"),
+        ] {
+            let words = words(line);
+            let told_at_all = explained(&Command::from_iter_safe(&words).unwrap_err(), &words);
+            assert!(told_at_all.contains(told), "{line}: {told_at_all}");
+        }
+    }
+}
