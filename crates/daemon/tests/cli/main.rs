@@ -11,6 +11,7 @@ mod life;
 mod log;
 mod nsenter;
 mod run;
+mod scripts;
 
 use std::fs;
 use std::net::SocketAddr;
