@@ -7,6 +7,8 @@
 //! Permission is tried, not computed from capabilities: what counts depends on user namespaces, on
 //! ptrace rules and on security modules. Entering and coming home costs a few microseconds.
 
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use nsplice_relay::{OpenClass, OpenError, Opener};
@@ -15,8 +17,9 @@ use crate::child::keep_exit_statuses;
 use crate::choice::Choice;
 use crate::destination::{Destination, Host};
 use crate::direct::Direct;
-use crate::error::BackendError;
+use crate::error::{BackendError, ErrorKind};
 use crate::excursion::try_entering;
+use crate::expected::{Expected, Patient};
 use crate::external::{Carrier, External, Recipe};
 use crate::home::Home;
 use crate::namespace::Identity;
@@ -39,6 +42,7 @@ pub struct Plan {
 enum Way {
     Direct(Arc<Route>),
     External(Arc<Recipe>),
+    Expected(Arc<Expected>),
 }
 
 impl Plan {
@@ -75,19 +79,57 @@ impl Plan {
         Ok(Self { way, identity })
     }
 
+    /// A plan for a target that [`Plan::prepare`] has refused with `problem`: it is looked for again
+    /// as links want it, and by [`Expected::look`].
+    ///
+    /// # Errors
+    /// `problem`, if it is one of the words: they will not fit together later either.
+    pub fn expect(
+        destination: &Destination,
+        choice: Choice,
+        options: &Options,
+        problem: BackendError,
+    ) -> Result<(Self, Arc<Expected>), BackendError> {
+        if problem.kind() == ErrorKind::Usage {
+            return Err(problem);
+        }
+        let expected = Arc::new(Expected::new(destination, choice, options, problem));
+        let way = Way::Expected(Arc::clone(&expected));
+        Ok((Self { way, identity: None }, expected))
+    }
+
+    /// What becomes readable when the target has ended and will never be there again: the pidfd of a
+    /// process. `None` for what may come back.
+    pub fn end(&self) -> io::Result<Option<OwnedFd>> {
+        let place = match &self.way {
+            Way::Direct(route) => &route.place,
+            Way::External(recipe) => &recipe.place,
+            Way::Expected(_) => return Ok(None),
+        };
+        match place {
+            Place::Fixed(Located::Process(process)) => {
+                process.as_fd().try_clone_to_owned().map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// An opener for one loop. What it starts lives no longer than the thread that drives it.
     pub fn opener(&self) -> Result<Box<dyn Opener>, BackendError> {
         Ok(match &self.way {
             Way::Direct(route) => Box::new(Direct::new(Arc::clone(route))),
             Way::External(recipe) => Box::new(External::new(Arc::clone(recipe))),
+            Way::Expected(expected) => Box::new(Patient::new(Arc::clone(expected))),
         })
     }
 
-    /// The backend that was settled on: `setns`, `external` or `dial`.
+    /// The backend that was settled on: `setns`, `external` or `dial`; or the choice, until there is a
+    /// target to settle it for.
     pub fn backend(&self) -> &'static str {
         match &self.way {
             Way::Direct(route) => route.backend,
             Way::External(_) => "external",
+            Way::Expected(expected) => expected.backend(),
         }
     }
 
