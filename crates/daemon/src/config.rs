@@ -180,9 +180,14 @@ pub(crate) fn leads_to(destination: &Destination, address: SocketAddr) -> bool {
 }
 
 impl ForwardConfig {
+    /// Its place in the file at `path`, as editors take it.
+    pub(crate) fn place(&self, path: &Path) -> String {
+        format!("{}:{}", path.display(), self.line)
+    }
+
     /// A failure of this forward, with its place in the file at `path`.
     pub(crate) fn failure(&self, path: &Path, source: Failure) -> Failure {
-        let place = format!("{}:{}", path.display(), self.line);
+        let place = self.place(path);
         Failure::Forward { place, forward: self.name.clone(), source: Box::new(source) }
     }
 }

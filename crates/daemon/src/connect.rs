@@ -15,7 +15,7 @@ use nsplice_relay::{Forward, Observer, Outcome, Places, Record, Settings, Side};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::journal::in_words;
-use crate::loops::{Action, Loops, Work};
+use crate::loops::{Action, Event, Loops, Work};
 use crate::request::ConnectRequest;
 use crate::signals::Signals;
 use crate::stdio;
@@ -46,10 +46,17 @@ pub(crate) fn run(request: ConnectRequest) -> Result<Exit, Failure> {
     };
     let settings = Settings { splice: opening.splice, ..Settings::default() };
     let mut interruption = None;
-    Loops::start(&settings, vec![work], || {})?.supervise(&signals, |signal, _| {
-        interruption.get_or_insert(signal);
-        Action::Stop
-    })?;
+    Loops::start(&settings, vec![work], || {})?.supervise(
+        &signals,
+        None,
+        |event, _| match event {
+            Event::Signal(signal) => {
+                interruption.get_or_insert(signal);
+                Action::Stop
+            }
+            Event::TargetEnded | Event::StillDraining => Action::Ignore,
+        },
+    )?;
     match (ended.try_recv(), interruption) {
         (Ok(End { outcome: Outcome::Clean, .. }), _) => Ok(Exit::Done),
         (_, Some(signal)) => Ok(Exit::Interrupted(signal)),

@@ -32,6 +32,14 @@ pub(crate) enum Failure {
         /// What is in its way.
         source: Box<Self>,
     },
+    /// Several things, the first of which counts.
+    #[error("{}", lines(first, others))]
+    Several {
+        /// The first.
+        first: Box<Self>,
+        /// The others, at least one.
+        others: Vec<Self>,
+    },
     /// An address could not be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -68,7 +76,24 @@ pub(crate) enum Failure {
     },
 }
 
+/// What to print of all of them, a line each.
+fn lines(first: &Failure, others: &[Failure]) -> String {
+    let lines: Vec<String> = std::iter::once(first).chain(others).map(Failure::line).collect();
+    lines.join("\n")
+}
+
 impl Failure {
+    /// Fails if there are any `failures`.
+    pub(crate) fn all(failures: Vec<Self>) -> Result<(), Self> {
+        let mut failures = failures.into_iter();
+        let Some(first) = failures.next() else { return Ok(()) };
+        let others: Vec<Self> = failures.collect();
+        if others.is_empty() {
+            return Err(first);
+        }
+        Err(Self::Several { first: Box::new(first), others })
+    }
+
     /// A failure of the system to do `what`.
     pub(crate) fn system(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::System { what, source }
@@ -84,6 +109,7 @@ impl Failure {
                 Exit::Usage => Exit::Config,
                 exit => exit,
             },
+            Self::Several { first, .. } => first.exit(),
             Self::Listen(_) => Exit::Listen,
             Self::Install(error) => error.exit(),
             Self::Comparing(error) => error.exit(),
@@ -96,7 +122,9 @@ impl Failure {
     /// editors and people find it; the others say that they are errors.
     pub(crate) fn line(&self) -> String {
         match self {
-            Self::Config(ConfigError::Refused { .. }) | Self::Forward { .. } => self.to_string(),
+            Self::Config(ConfigError::Refused { .. })
+            | Self::Forward { .. }
+            | Self::Several { .. } => self.to_string(),
             _ => format!("error: {self}"),
         }
     }

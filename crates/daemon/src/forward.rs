@@ -6,7 +6,11 @@
 //!
 //! SIGINT and SIGTERM end all links at once, by RST: as with kubectl, whoever presses Ctrl-C is
 //! done, and a peer must not take a torn stream for a whole one. That is the end that was asked
-//! for, so the exit code is 0. SIGUSR1 tells the counters and the links on standard error. SIGHUP keeps
+//! for, so the exit code is 0. A process (`pid/N`) never comes back: when it has ended, listening ends
+//! at once, the program with the last link that is left, and the exit code is that of a target that is
+//! not there. A container or a path may come back, and is found again by the next link.
+//!
+//! SIGUSR1 tells the counters and the links on standard error. SIGHUP keeps
 //! its own effect, so nohup works, and SIGQUIT too; the others change nothing.
 
 use std::collections::HashMap;
@@ -24,7 +28,7 @@ use crate::dump::Dump;
 use crate::failure::Failure;
 use crate::journal::{in_words, is_daily_business, Journal};
 use crate::log::{Log, Style};
-use crate::loops::{raise_descriptor_limit, Action, Loops};
+use crate::loops::{raise_descriptor_limit, Action, Event, Loops};
 use crate::output::{Stdout, Waiting};
 use crate::printer::Printer;
 use crate::request::ForwardRequest;
@@ -47,6 +51,10 @@ fn serve(request: &ForwardRequest, signals: &Signals, journal: &Log) -> Result<(
         warn!(log, "the limit of open files stays as it is"; "error" => %error);
     }
     let Ready { services, lines } = ready(request, log)?;
+    let end = match services.first() {
+        Some(service) => service.plan.end().map_err(Failure::system("hold the target"))?,
+        None => None,
+    };
     let (printer, printing) =
         Printer::start(Waiting(Stdout), log.clone()).map_err(Failure::system("start a thread"))?;
 
@@ -65,7 +73,20 @@ fn serve(request: &ForwardRequest, signals: &Signals, journal: &Log) -> Result<(
     let announce = || lines.into_iter().for_each(|line| printer.line(line));
     let loops = Loops::start(&settings, works, announce)?;
     drop(printer);
-    let result = loops.supervise(signals, |signal, loops| {
+    let mut gone = None;
+    let result = loops.supervise(signals, end, |event, loops| {
+        let signal = match event {
+            Event::Signal(signal) => signal,
+            Event::TargetEnded => {
+                let told =
+                    gone.insert(format!("{} is gone: its process has ended", request.target));
+                if let links @ 1.. = loops.links_left() {
+                    warn!(log, "{told}; new connections are refused, {links} go on until they end");
+                }
+                return Action::Drain(None);
+            }
+            Event::StillDraining => return Action::Ignore,
+        };
         let action = reaction(signal);
         match action {
             Action::Tell => dump.begin(&loops.handles(), log),
@@ -75,7 +96,7 @@ fn serve(request: &ForwardRequest, signals: &Signals, journal: &Log) -> Result<(
         action
     });
     printing.finish();
-    result
+    result.and_then(|()| gone.map_or(Ok(()), |told| Err(BackendError::NoSuchTarget(told).into())))
 }
 
 /// What a signal means.

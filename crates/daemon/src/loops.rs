@@ -12,7 +12,7 @@ use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::{channel, Receiver};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -48,6 +48,20 @@ pub(crate) enum Action {
     /// End all links now.
     Stop,
 }
+
+/// What the main thread wakes up for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// A signal has arrived.
+    Signal(Signal),
+    /// The process that all links lead to has ended. Told once.
+    TargetEnded,
+    /// Links are left, some time after they were asked to end.
+    StillDraining,
+}
+
+/// How often it is told how many links a drain still waits for.
+const STILL_DRAINING: Duration = Duration::from_secs(5);
 
 /// When to look again for children that have ended, while one of a link's hides them.
 const NEXT_LOOK_MILLIS: u8 = 20;
@@ -101,38 +115,68 @@ impl Loops {
         Ok(loops)
     }
 
-    /// Waits until all loops have ended. Each signal is translated into an action by `react`.
-    /// When one loop fails the others are stopped, and its failure is returned.
+    /// Waits until all loops have ended. Each event is translated into an action by `react`; that the
+    /// target has ended is told by `end`, a pidfd. When one loop fails the others are stopped, and its
+    /// failure is returned.
     pub(crate) fn supervise(
         mut self,
         signals: &Signals,
-        mut react: impl FnMut(Signal, &Self) -> Action,
+        mut end: Option<OwnedFd>,
+        mut react: impl FnMut(Event, &Self) -> Action,
     ) -> Result<(), Failure> {
         let mut result = Ok(());
+        let mut draining = None;
         let mut reaped = reap_others();
         while !self.running.is_empty() {
-            let patience = match reaped {
-                Reaped::All => PollTimeout::NONE,
-                Reaped::Unsure => NEXT_LOOK_MILLIS.into(),
+            let patience = match (reaped, draining) {
+                (Reaped::Unsure, _) => NEXT_LOOK_MILLIS.into(),
+                (Reaped::All, Some(due)) => patience_until(due),
+                (Reaped::All, None) => PollTimeout::NONE,
             };
-            for index in self.wait(signals, patience)? {
+            let woken = self.wait(signals, end.as_ref(), patience)?;
+            for index in woken.ended {
                 let ended = self.running.swap_remove(index);
                 if let Err(failure) = outcome(ended.thread) {
                     self.apply(Action::Stop)?;
                     result = result.and(Err(failure));
                 }
             }
+            let mut events = Vec::new();
+            if woken.target_ended {
+                end = None;
+                events.push(Event::TargetEnded);
+            }
+            if draining.is_some_and(|due| due <= Instant::now()) && !self.running.is_empty() {
+                draining = Some(Instant::now() + STILL_DRAINING);
+                events.push(Event::StillDraining);
+            }
             while let Some(signal) = signals.next().map_err(Failure::system("read a signal"))? {
                 match signal {
                     Signal::SIGCHLD => reaped = Reaped::Unsure,
-                    signal => self.apply(react(signal, &self))?,
+                    signal => events.push(Event::Signal(signal)),
                 }
+            }
+            for event in events {
+                let action = react(event, &self);
+                if matches!(action, Action::Drain(_)) {
+                    draining = Some(Instant::now() + STILL_DRAINING);
+                }
+                self.apply(action)?;
             }
             if reaped == Reaped::Unsure {
                 reaped = reap_others();
             }
         }
         result
+    }
+
+    /// How many links are alive.
+    pub(crate) fn links_left(&self) -> u64 {
+        let left = |running: &Running| {
+            let totals = running.handle.counters().totals();
+            totals.opened.saturating_sub(totals.ended_total())
+        };
+        self.running.iter().map(left).sum()
     }
 
     /// A hold on each loop that runs.
@@ -152,22 +196,44 @@ impl Loops {
         Ok(())
     }
 
-    /// Waits for a signal or the end of a loop, at most for `patience`, and returns the loops that
-    /// have ended, the last first.
-    fn wait(&self, signals: &Signals, patience: PollTimeout) -> Result<Vec<usize>, Failure> {
+    /// Waits for a signal, the end of a loop or of the target, at most for `patience`.
+    fn wait(
+        &self,
+        signals: &Signals,
+        end: Option<&OwnedFd>,
+        patience: PollTimeout,
+    ) -> Result<Woken, Failure> {
         let ends =
             self.running.iter().map(|running| PollFd::new(running.end.as_fd(), PollFlags::empty()));
         let mut sources: Vec<PollFd<'_>> = ends.collect();
         sources.push(PollFd::new(signals.as_fd(), PollFlags::POLLIN));
+        sources.extend(end.map(|end| PollFd::new(end.as_fd(), PollFlags::POLLIN)));
         match poll(&mut sources, patience) {
             Ok(_) => {}
-            Err(Errno::EINTR) => return Ok(Vec::new()),
+            Err(Errno::EINTR) => return Ok(Woken::default()),
             Err(errno) => return Err(Failure::system("wait for signals")(errno.into())),
         }
+        let is_woken = |source: &PollFd<'_>| source.any() == Some(true);
+        let target_ended = end.is_some() && sources.pop().is_some_and(|end| is_woken(&end));
         sources.pop();
         let ended = sources.iter().enumerate().rev();
-        Ok(ended.filter(|(_, end)| end.any() == Some(true)).map(|(index, _)| index).collect())
+        let ended = ended.filter(|(_, end)| is_woken(end)).map(|(index, _)| index).collect();
+        Ok(Woken { ended, target_ended })
     }
+}
+
+/// What the main thread was woken up by, but for signals.
+#[derive(Debug, Default)]
+struct Woken {
+    /// Loops that have ended, the last first.
+    ended: Vec<usize>,
+    target_ended: bool,
+}
+
+/// How long to wait for what is `due`, in whole milliseconds and not too short.
+fn patience_until(due: Instant) -> PollTimeout {
+    let left = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+    PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
 }
 
 fn start_thread(

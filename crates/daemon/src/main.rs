@@ -26,6 +26,7 @@ mod journal;
 mod limit;
 mod log;
 mod loops;
+mod missing;
 mod opt;
 mod output;
 mod ports;

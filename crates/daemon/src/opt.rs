@@ -1,6 +1,6 @@
 //! The command line.
 //!
-//! The only file that knows structopt. What was typed is read into the structs below, word by word
+//! This and `help.rs` are the only files that know structopt. What was typed is read into the structs below, word by word
 //! by the parsers of the values; then it is put together into a [`Request`], which is all that the
 //! rest of the program sees. What was not typed is looked for in the [`Environment`].
 
@@ -372,7 +372,8 @@ impl Install {
         let force = environment.flag(self.force, "force")?;
         // To the other commands this variable says where nsenter is, which is no answer here.
         let twin = environment.path(None, "nsenter");
-        let nsenter = self.nsenter || twin.is_some_and(|word| word.as_os_str() == "1" || word.as_os_str() == "true");
+        let nsenter = self.nsenter
+            || twin.is_some_and(|word| word.as_os_str() == "1" || word.as_os_str() == "true");
         let change = if uninstall {
             LinkChange::Remove
         } else {

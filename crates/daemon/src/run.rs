@@ -1,8 +1,9 @@
 //! `nsplice run`: the daemon.
 //!
-//! It starts all or nothing: the configuration is read and checked, every target is found and
-//! every address is listened on before the first link is served. From then on nothing that peers
-//! or targets do makes it end.
+//! The configuration is read and checked, every target is looked for and every address is listened on
+//! before the first link is served. What is wrong in the configuration, or with an address, keeps it
+//! from starting, and all of it is told. A target that is missing does not: the links of its forward
+//! are refused until it is there. From then on nothing that peers or targets do makes it end.
 //!
 //! - SIGTERM, SIGINT and SIGQUIT drain: it stops listening at once and gives the links the drain
 //!   time. A second SIGTERM or SIGINT ends what is left at once. Either way the exit code is 0.
@@ -10,22 +11,24 @@
 //! - Any other signal changes nothing; a configuration is read at start only, so neither does SIGHUP.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use nsplice_backend::Plan;
+use nsplice_backend::{BackendError, Plan};
 use nsplice_relay::Settings;
 use slog::{info, warn, Logger};
 
 use crate::bind::{bind, Asker, Bound};
-use crate::config::{self, Config};
+use crate::config::{self, Config, ForwardConfig};
 use crate::dump::Dump;
 use crate::failure::Failure;
 use crate::journal::Journal;
 use crate::log::{Log, Style};
-use crate::loops::{raise_descriptor_limit, Action, Loops};
+use crate::loops::{raise_descriptor_limit, Action, Event, Loops};
+use crate::missing::{Looking, Missing};
 use crate::request::RunRequest;
 use crate::service::{divide, places, targets, Service};
 use crate::signals::Signals;
@@ -53,7 +56,8 @@ fn serve(config: Config, signals: &Signals, journal: &Log) -> Result<(), Failure
     let loops = config.loops.0;
     let drain_time = config.drain_timeout;
     let settings = Settings { splice: config.splice, ..Settings::default() };
-    let services = services(config)?;
+    let (services, missing) = services(config, log)?;
+    let _looking = Looking::start(missing, log).map_err(Failure::system("start a thread"))?;
     let listeners = listeners(&services);
     let targets = targets(&services);
     let works =
@@ -61,7 +65,15 @@ fn serve(config: Config, signals: &Signals, journal: &Log) -> Result<(), Failure
     let running = Loops::start(&settings, works, || tell_listeners(&listeners, log))?;
     let mut dump = Dump::new(journal.answers().clone(), targets);
     let mut draining = false;
-    let result = running.supervise(signals, |signal, loops| {
+    let result = running.supervise(signals, None, |event, loops| {
+        let signal = match event {
+            Event::Signal(signal) => signal,
+            Event::StillDraining => {
+                info!(log, "still draining"; "links" => loops.links_left());
+                return Action::Ignore;
+            }
+            Event::TargetEnded => return Action::Ignore,
+        };
         let action = reaction(signal, draining, drain_time);
         match action {
             Action::Ignore => {
@@ -71,9 +83,11 @@ fn serve(config: Config, signals: &Signals, journal: &Log) -> Result<(), Failure
                 draining = true;
                 let time = time.map(|time| humantime::format_duration(time).to_string());
                 info!(log, "draining: no new links"; "signal" => signal.as_str(),
-                    "drain_timeout" => time.unwrap_or_else(|| "none".to_owned()));
+                    "drain_timeout" => time.unwrap_or_else(|| "none".to_owned()),
+                    "links" => loops.links_left());
             }
-            Action::Stop => info!(log, "stopping now"; "signal" => signal.as_str()),
+            Action::Stop => info!(log, "stopping now"; "signal" => signal.as_str(),
+                "links" => loops.links_left()),
             Action::Tell => dump.begin(&loops.handles(), log),
         }
         action
@@ -92,21 +106,25 @@ fn reaction(signal: Signal, draining: bool, time: Option<Duration>) -> Action {
     }
 }
 
-/// Finds every target, then listens on every address.
-fn services(config: Config) -> Result<Vec<Service>, Failure> {
+/// Looks for every target, then listens on every address.
+fn services(config: Config, log: &Logger) -> Result<(Vec<Service>, Vec<Missing>), Failure> {
+    let (mut missing, mut failures) = (Vec::new(), Vec::new());
     let mut planned = Vec::with_capacity(config.forwards.len());
     for forward in config.forwards {
-        let plan = Plan::prepare(&forward.destination, forward.backend, &forward.options)
-            .map_err(|error| forward.failure(&config.path, error.into()))?;
-        planned.push((forward, plan));
+        match plan(&forward, &config.path, &mut missing) {
+            Ok(plan) => planned.push((forward, plan)),
+            Err(error) => failures.push(forward.failure(&config.path, error.into())),
+        }
     }
+    missing.iter().for_each(|each: &Missing| each.tell(log));
     let mut services = Vec::with_capacity(planned.len());
     for (forward, plan) in planned {
         let mut bound = Vec::with_capacity(forward.listen.len());
         for address in &forward.listen {
-            let listening = bind(*address, config.loops.0, Asker::Configuration)
-                .map_err(|error| forward.failure(&config.path, error.into()))?;
-            bound.push(listening);
+            match bind(*address, config.loops.0, Asker::Configuration) {
+                Ok(listening) => bound.push(listening),
+                Err(error) => failures.push(forward.failure(&config.path, error.into())),
+            }
         }
         services.push(Service {
             name: forward.name.as_str().into(),
@@ -117,7 +135,25 @@ fn services(config: Config) -> Result<Vec<Service>, Failure> {
             bound,
         });
     }
-    Ok(services)
+    Failure::all(failures)?;
+    Ok((services, missing))
+}
+
+/// How the links of `forward` are opened. If its target cannot be reached yet, that is added to
+/// `missing`.
+fn plan(
+    forward: &ForwardConfig,
+    path: &Path,
+    missing: &mut Vec<Missing>,
+) -> Result<Plan, BackendError> {
+    let ForwardConfig { destination, backend, options, .. } = forward;
+    Plan::prepare(destination, *backend, options).or_else(|error| {
+        let problem = error.to_string();
+        let (plan, expected) = Plan::expect(destination, *backend, options, error)?;
+        let (name, place) = (forward.name.as_str().into(), forward.place(path));
+        missing.push(Missing { name, place, expected, problem });
+        Ok(plan)
+    })
 }
 
 /// What is listened on.

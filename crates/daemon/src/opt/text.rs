@@ -75,8 +75,9 @@ pub(super) const FORWARD_ABOUT: &str = "Forward ports of this machine to ports o
 pub(super) const FORWARD_USAGE: &str = "nsplice forward [OPTIONS] TARGET [LOCAL:]REMOTE...";
 
 pub(super) const FORWARD_EXAMPLES: &str = "\
-Runs until Ctrl-C or SIGTERM, which end all connections at once. SIGUSR1 tells the counters and
-the open connections on standard error.
+Runs until Ctrl-C or SIGTERM, which end all connections at once; or until the
+process of pid/N and the connections to it have ended: exit code 7. SIGUSR1
+tells the counters and the open connections.
 
 EXAMPLES:
     # Listen on port 8080 locally, forwarding to 8080 in the container
@@ -120,7 +121,8 @@ pub(super) const RUN_EXAMPLES: &str = "\
 SIGTERM, SIGINT and SIGQUIT stop listening and give open connections their
 drain_timeout; a second SIGTERM or SIGINT ends them at once. SIGUSR1 tells the
 counters and the open connections in the log; other signals change nothing.
-What is typed here wins over the file.
+What is typed here wins over the file. The connections of a forward whose target
+is missing are refused until it is there.
 
 EXAMPLES:
     nsplice run --config /etc/nsplice.toml

@@ -2,11 +2,12 @@
 
 use std::io::{pipe, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nix::sys::signal::Signal;
 use nsplice_testkit::peer::patient;
+use nsplice_testkit::skip::require_root_or_userns;
 use nsplice_testkit::talk::{echo, expect_eof, expect_reset};
 use nsplice_testkit::{connect, listen, wait_until, Program, Server};
 
@@ -105,6 +106,47 @@ fn a_quiet_forward_says_only_what_goes_wrong() {
     client.shutdown(Shutdown::Write).unwrap();
     expect_eof(&client);
     program.expect_stderr("link ended, forward: ");
+}
+
+#[test]
+fn a_process_that_ends_ends_its_forward_with_the_last_link() {
+    if !require_root_or_userns("a_process_that_ends_ends_its_forward") {
+        return;
+    }
+    // The process is in our namespace, and the server outlives it.
+    let server = Server::start(listen("127.0.0.1:0"), echo);
+    let spawn = || {
+        let mut child = Killed(Command::new("sleep").arg("600").spawn().unwrap());
+        let line = format!("forward pid/{} :{} --address 127.0.0.1", child.0.id(), server.port());
+        let program = Program::spawn(&mut nsplice(&line));
+        let local = program.forwarded_address();
+        let client = connect(local);
+        (&client).write_all(b"x").unwrap();
+        (&client).read_exact(&mut [0]).unwrap();
+        child.0.kill().unwrap();
+        child.0.wait().unwrap();
+        (child.0.id(), program, local, client)
+    };
+    let (pid, mut program, local, client) = spawn();
+    program.expect_stderr(&format!(
+        "warning: pid/{pid} is gone: its process has ended; new connections are refused, 1 go on"
+    ));
+    wait_until("nobody listens", || TcpStream::connect(local).is_err());
+    (&client).write_all(b"x").unwrap();
+    (&client).read_exact(&mut [0]).unwrap();
+    assert_eq!(program.ended(), None, "a link is left");
+    client.shutdown(Shutdown::Write).unwrap();
+    expect_eof(&client);
+    assert_eq!(program.wait().code(), Some(7));
+    program.expect_stderr(&format!("error: pid/{pid} is gone: its process has ended"));
+
+    // Without a link it ends at once; with one, by Ctrl-C.
+    let (pid, mut program, _, client) = spawn();
+    program.expect_stderr("warning: ");
+    program.signal(Signal::SIGINT);
+    assert_eq!(program.wait().code(), Some(7));
+    expect_reset(&client);
+    program.expect_stderr(&format!("error: pid/{pid} is gone"));
 }
 
 #[test]
@@ -220,7 +262,7 @@ fn nothing_is_forwarded_from_where_nothing_can_be_served() {
     let mut refused = 0;
     for line in ["forward tcp/127.0.0.1 :9 :10 --address 127.0.0.1 --loops 4", run.as_str()] {
         for descriptors in 8..40 {
-            let mut command = std::process::Command::new("prlimit");
+            let mut command = Command::new("prlimit");
             command.arg(format!("--nofile={descriptors}")).arg(nsplice("").get_program());
             let mut program = Program::spawn(command.args(line.split(' ')));
             // It either says that it serves, and does, or ends with a sentence.
@@ -229,7 +271,7 @@ fn nothing_is_forwarded_from_where_nothing_can_be_served() {
             let has_announced = |program: &Program| {
                 program.stdout().iter().chain(&program.stderr()).any(announcement)
             };
-            nsplice_testkit::wait_until("an announcement or the end", || {
+            wait_until("an announcement or the end", || {
                 program.ended().is_some() || has_announced(&program)
             });
             if has_announced(&program) {
