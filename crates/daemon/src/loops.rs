@@ -88,6 +88,9 @@ impl Loops {
         works: Vec<Work>,
         announce: impl FnOnce(),
     ) -> Result<Self, Failure> {
+        // What is for the whole process is shared out.
+        let socket_memory = settings.socket_memory / works.len().max(1);
+        let settings = Settings { socket_memory, ..settings.clone() };
         let mut prepared = Vec::with_capacity(works.len());
         for work in works {
             let (mut relay, handle) = Relay::new(settings.clone(), work.observer)?;

@@ -12,6 +12,10 @@ pub struct Settings {
     pub pipe_size: usize,
     /// How many pipes may exist at once in this loop.
     pub max_pipes: usize,
+    /// How many bytes of kernel memory the queues of all links' sockets may take in this loop, the
+    /// least that each link needs apart. The more of it is in use, the shorter the queues of the next
+    /// bulk link are. Loops that accept nobody do not use it.
+    pub socket_memory: usize,
 }
 
 /// Pipes are held only while bytes are in them, so a large one costs little and halves the number
@@ -22,8 +26,17 @@ pub const DEFAULT_PIPE_SIZE: usize = 1 << 20;
 /// Enough for all bulk lanes that a loop can drive at once; more would only park bytes.
 pub const DEFAULT_MAX_PIPES: usize = 256;
 
+/// Enough for a hundred bulk links between peers of one machine at full size, and little beside the
+/// memory of a node.
+pub const DEFAULT_SOCKET_MEMORY: usize = 512 << 20;
+
 impl Default for Settings {
     fn default() -> Self {
-        Self { splice: true, pipe_size: DEFAULT_PIPE_SIZE, max_pipes: DEFAULT_MAX_PIPES }
+        Self {
+            splice: true,
+            pipe_size: DEFAULT_PIPE_SIZE,
+            max_pipes: DEFAULT_MAX_PIPES,
+            socket_memory: DEFAULT_SOCKET_MEMORY,
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use mio::Registry;
 use nix::errno::Errno;
 
+use crate::memory::Memory;
 use crate::observer::Observer;
 use crate::pipe::PipePool;
 use crate::turns::Turns;
@@ -18,6 +19,7 @@ pub(crate) struct Toolbox<'a> {
     /// The copy buffer. Holds nothing between two steps.
     pub(crate) buffer: &'a mut [u8],
     pub(crate) pool: &'a mut PipePool,
+    pub(crate) memory: &'a mut Memory,
     /// Whether new lanes may splice.
     pub(crate) splice: bool,
     /// Who is told what happens.
