@@ -46,6 +46,17 @@ pub(crate) enum Failure {
     /// A loop could not start or go on.
     #[error(transparent)]
     Relay(#[from] RelayError),
+    /// There is no descriptor for a client.
+    #[error(
+        "nobody could be served: {error}. The limit of open files is {limit}: raise it with \
+         `ulimit -n`, or LimitNOFILE= of a unit. Each link takes two, nsplice itself some thirty"
+    )]
+    TooFewDescriptors {
+        /// RLIMIT_NOFILE.
+        limit: u64,
+        /// What was tried.
+        error: RelayError,
+    },
     /// Standard input or output is of no use.
     #[error(transparent)]
     Stdio(#[from] StdioError),
@@ -114,7 +125,11 @@ impl Failure {
             Self::Install(error) => error.exit(),
             Self::Comparing(error) => error.exit(),
             Self::Link { exit, .. } => *exit,
-            Self::Relay(_) | Self::Stdio(_) | Self::Defect | Self::System { .. } => Exit::Failed,
+            Self::Relay(_)
+            | Self::TooFewDescriptors { .. }
+            | Self::Stdio(_)
+            | Self::Defect
+            | Self::System { .. } => Exit::Failed,
         }
     }
 

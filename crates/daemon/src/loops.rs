@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::sys::resource::{getrlimit, setrlimit, Resource};
 use nix::sys::signal::Signal;
 use nix::unistd::pipe2;
 use nsplice_backend::{reap_others, Reaped};
@@ -91,17 +92,7 @@ impl Loops {
         // What is for the whole process is shared out.
         let socket_memory = settings.socket_memory / works.len().max(1);
         let settings = Settings { socket_memory, ..settings.clone() };
-        let mut prepared = Vec::with_capacity(works.len());
-        for work in works {
-            let (mut relay, handle) = Relay::new(settings.clone(), work.observer)?;
-            for (forward, listeners) in work.forwards {
-                relay.add_forward(forward, listeners)?;
-            }
-            if let Some((downstream, forward)) = work.adopted {
-                relay.adopt(downstream, forward)?;
-            }
-            prepared.push((relay, handle));
-        }
+        let prepared = prepare(&settings, works).map_err(too_low)?;
         let mut loops = Self { running: Vec::with_capacity(prepared.len()) };
         // A loop whose sender is gone ends without having begun.
         let mut begins = Vec::with_capacity(prepared.len());
@@ -239,6 +230,41 @@ fn patience_until(due: Instant) -> PollTimeout {
     PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
 }
 
+/// Makes the loops, and makes sure that a client of any of them would find a descriptor: one that
+/// finds none would wait in the queue for ever.
+fn prepare(settings: &Settings, works: Vec<Work>) -> Result<Vec<(Relay, Handle)>, RelayError> {
+    let (count, mut prepared) = (works.len(), Vec::with_capacity(works.len()));
+    let accepts = works.iter().any(|work| !work.forwards.is_empty());
+    for work in works {
+        let (mut relay, handle) = Relay::new(settings.clone(), work.observer)?;
+        for (forward, listeners) in work.forwards {
+            relay.add_forward(forward, listeners)?;
+        }
+        if let Some((downstream, forward)) = work.adopted {
+            relay.adopt(downstream, forward)?;
+        }
+        prepared.push((relay, handle));
+    }
+    if let Some((relay, _)) = prepared.last().filter(|_| accepts) {
+        relay.expect_room(count * DESCRIPTORS_OF_THREAD)?;
+    }
+    Ok(prepared)
+}
+
+/// The pipe that tells of a thread's end.
+const DESCRIPTORS_OF_THREAD: usize = 2;
+
+/// What a loop could not be made for, if it is for want of descriptors, is a limit that is too low.
+fn too_low(error: RelayError) -> Failure {
+    let RelayError::System { source, .. } = &error;
+    match getrlimit(Resource::RLIMIT_NOFILE) {
+        Ok((limit, _)) if source.raw_os_error() == Some(Errno::EMFILE as i32) => {
+            Failure::TooFewDescriptors { limit, error }
+        }
+        _ => error.into(),
+    }
+}
+
 fn start_thread(
     index: usize,
     mut relay: Relay,
@@ -271,7 +297,6 @@ fn outcome(thread: JoinHandle<Result<(), RelayError>>) -> Result<(), Failure> {
 /// Raises the number of descriptors this process may open as far as it may on its own: two are
 /// needed for each link. Programs that are started from here inherit the higher limit.
 pub(crate) fn raise_descriptor_limit() -> io::Result<()> {
-    use nix::sys::resource::{getrlimit, setrlimit, Resource};
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft < hard {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;

@@ -77,10 +77,13 @@ impl PipePool {
         self.alive -= 1;
     }
 
-    /// Closes the idle pipes, so that their descriptors are free for something more urgent.
-    pub(crate) fn shed(&mut self) {
-        self.alive -= self.idle.len();
+    /// Closes the idle pipes, so that their descriptors are free for something more urgent; false if
+    /// there are none.
+    pub(crate) fn shed(&mut self) -> bool {
+        let shed = self.idle.len();
+        self.alive -= shed;
         self.idle.clear();
+        shed > 0
     }
 
     /// Whether no pipe is left, neither idle nor in use.
@@ -138,8 +141,9 @@ mod tests {
         let mut pool = PipePool::new(1, 1 << 16);
         let pipe = pool.take().expect("a pipe");
         pool.give_back(pipe);
-        pool.shed();
+        assert!(pool.shed());
         assert_eq!(pool.alive, 0);
+        assert!(!pool.shed(), "there are no more");
     }
 
     #[test]

@@ -175,6 +175,16 @@ impl Relay {
         Ok(index)
     }
 
+    /// Makes sure that this process may have `others` descriptors for what is still to be made, and
+    /// one more for a client. Asked before the loop runs, because one that finds no descriptor then
+    /// waits until there are some.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub fn expect_room(&self, others: usize) -> Result<(), RelayError> {
+        Reserve::try_out(others + 1).map_err(RelayError::when("keep a descriptor for a client"))
+    }
+
     /// Adds one link whose downstream is at hand. The loop ends with it if it has no listeners.
     ///
     /// # Errors

@@ -40,7 +40,12 @@ impl Reserve {
     /// Fills the reserve, and makes sure that accept(2) would find a descriptor, too.
     pub(crate) fn refill_with_one_to_spare(&mut self) -> io::Result<()> {
         self.refill()?;
-        File::open("/dev/null").map(drop)
+        Self::try_out(1)
+    }
+
+    /// Makes sure that `count` descriptors more are to be had.
+    pub(crate) fn try_out(count: usize) -> io::Result<()> {
+        (0..count).map(|_| File::open("/dev/null")).collect::<io::Result<Vec<_>>>().map(drop)
     }
 
     /// Gets back what was let go of, or as much as there is.

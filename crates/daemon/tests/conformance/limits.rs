@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{pipe, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use nsplice_testkit::census::cpu_time;
 use nsplice_testkit::skip::require_tool;
 use nsplice_testkit::talk::{echo, expect_ramp, read_exactly, send_ramp, send_until_stuck};
-use nsplice_testkit::wait_until;
+use nsplice_testkit::{wait_for, wait_until};
 use socket2::SockRef;
 
 use crate::peers::{echo_to_any_end, free_port, hang_up, name_of, ping};
@@ -23,6 +23,8 @@ cases! {
     out_of_descriptors on setns no_splice external dial;
     out_of_descriptors_at_a_drain on setns dial;
     out_of_descriptors_between_two_of_a_link on setns external;
+    idle_pipes_give_way on setns dial;
+    limits_that_are_low on dial;
     max_links on setns external;
     a_client_that_stops_reading on setns no_splice dial;
     out_of_processes on external;
@@ -86,6 +88,76 @@ fn out_of_descriptors_at_a_drain(stage: &Stage) {
     assert!((4..CLIENTS).contains(&served.len()), "{} clients were served", served.len());
     served.into_iter().for_each(hang_up);
     relay.expect_exit();
+    server.join();
+}
+
+/// A link that has been bulk leaves pipes behind for the next one. They are not what the next client
+/// waits for.
+fn idle_pipes_give_way(stage: &Stage) {
+    let server = stage.serve(echo);
+    let relay = stage.daemon(server.port()).start();
+    // For the client: its upstream takes of the reserve, and then there is one for each pipe.
+    limit_descriptors(&relay, 1);
+    for _ in 0..3 {
+        let client = relay.connect();
+        bulk(&client);
+        hang_up(&client);
+        relay.expect_end(name_of(&client), "clean");
+    }
+    server.join();
+    relay.finish();
+}
+
+/// Enough bytes there and back to be spliced.
+fn bulk(client: &TcpStream) {
+    const BYTES: u64 = 1 << 20;
+    std::thread::scope(|scope| {
+        scope.spawn(|| send_ramp(client, 0, BYTES));
+        expect_ramp(client, 0, BYTES);
+    });
+}
+
+/// However low the limit of descriptors: what starts serves one client after the other, and what
+/// would not says so.
+fn limits_that_are_low(stage: &Stage) {
+    let server = stage.serve(echo_to_any_end);
+    let (mut serve, mut refuse) = (0, 0);
+    for files in 12..40 {
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port(stage.node())));
+        let limit = format!("--nofile={files}:{files}");
+        let daemon = stage.daemon(server.port()).listen(&address.to_string());
+        let (mut command, _directory) = daemon.under(&["prlimit", &limit]).command();
+        let mut program = stage.start(&mut command);
+        let connected = || stage.node().inside(|| TcpStream::connect(address)).ok();
+        // One that is about to end may have taken the client into its queue.
+        let is_served = |mut client: &TcpStream| {
+            client.write_all(b"?").is_ok() && matches!(client.read(&mut [0]), Ok(1))
+        };
+        let served = wait_for("a client to be served, or an end", || {
+            let client = connected().map(nsplice_testkit::peer::patient);
+            let served = client.filter(|client| is_served(client));
+            served.map(Some).or_else(|| program.ended().map(|_| None))
+        });
+        if let Some(client) = served {
+            serve += 1;
+            bulk(&client);
+            hang_up(&client);
+            for _ in 0..2 {
+                let next = connected().map(nsplice_testkit::peer::patient).unwrap();
+                ping(&next);
+                bulk(&next);
+                hang_up(&next);
+            }
+            program.signal(Signal::SIGTERM);
+            assert!(program.wait().success(), "with {files}: {program}");
+        } else {
+            refuse += 1;
+            assert!(!program.wait().success(), "with {files}: {program}");
+            let told = program.stderr().concat();
+            assert!(told.contains("Too many open files"), "with {files}: {program}");
+        }
+    }
+    assert!(serve > 0 && refuse > 0, "{serve} serve, {refuse} refuse");
     server.join();
 }
 

@@ -92,7 +92,9 @@ impl Relay {
                 }
                 Accept::Exhausted(error) => {
                     may_begin = false;
-                    if !self.end_bursts(|_| true) {
+                    // What is only kept for later goes first.
+                    let freed = self.pool.shed() | self.end_bursts(|_| true);
+                    if !freed {
                         self.pause(&error);
                     }
                 }
@@ -166,6 +168,9 @@ impl Relay {
     /// Accepts again if the reserve can be filled.
     pub(super) fn try_to_resume(&mut self) {
         let Gate::Paused { since, .. } = self.gate else { return };
+        // Links have gone on meanwhile, and their pipes have come back: no idle pipe is to be what
+        // the reserve lacks.
+        self.pool.shed();
         if self.reserve.refill_with_one_to_spare().is_err() {
             return;
         }
