@@ -21,13 +21,11 @@ cases! {
 const BYTES: u64 = 2 << 20;
 
 /// Calls of the loop's thread, and which of them fails.
-const CALLS: [(&str, &[u32]); 6] = [
+const CALLS: [(&str, &[u32]); 5] = [
     ("splice", &[1, 2, 3, 4]),
     // The first may be the one by which std learns whether a child could be started.
     ("recvfrom", &[2, 3]),
     ("sendto", &[1, 2]),
-    // The first asks for another client.
-    ("poll", &[2, 3]),
     // The main thread registers two descriptors, and strace counts for each thread.
     ("epoll_ctl", &[3, 4, 5]),
     ("shutdown", &[1]),
