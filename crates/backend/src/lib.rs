@@ -48,6 +48,7 @@ mod stock;
 mod sys;
 mod target;
 mod template;
+mod timer;
 mod tools;
 mod trail;
 
@@ -75,3 +76,4 @@ pub use sys::{
 };
 pub use target::{Target, TargetError};
 pub use template::{Template, TemplateError};
+pub use timer::{Limit, Timer};

@@ -33,7 +33,6 @@ mod shared;
 mod socket_file;
 mod split;
 mod station;
-mod timer;
 mod unix;
 mod vsock;
 

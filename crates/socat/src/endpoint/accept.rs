@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::epoll::EpollFlags;
+use nsplice_backend::Limit;
 use nsplice_relay::open::describe;
 use nsplice_relay::{is_of_client, Attempt, OpenClass, OpenError, Progress, Wake};
 use socket2::SockRef;
@@ -24,7 +25,6 @@ use super::route::{Route, Turn};
 use super::setup::{self, Setup};
 use super::socket_file::with_file;
 use super::station::{Station, Stationed};
-use super::timer::Limit;
 use super::Context;
 
 /// What is told when `accept-timeout=` is over. It has been told as a warning then, and is no

@@ -4,6 +4,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use nsplice_backend::Timer;
+
 use crate::fault::Fault;
 use crate::journal::{Journal, Level};
 use crate::language::flags::IpPreference;
@@ -16,7 +18,6 @@ use super::name::{accepting, peer, spelled};
 use super::preference;
 use super::range::Range;
 use super::settings::{apply, Phase};
-use super::timer::Timer;
 
 /// What a client must be to be let in.
 #[derive(Debug, Clone)]

@@ -18,7 +18,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::epoll::EpollFlags;
-use nsplice_backend::{Answer, Offloaded};
+use nsplice_backend::{Answer, Limit, Offloaded, Timer};
 use nsplice_relay::open::describe;
 use nsplice_relay::{Attempt, OpenClass, OpenError, Progress, Wake};
 use socket2::{SockRef, Socket};
@@ -32,7 +32,6 @@ use super::route::{Route, Turn};
 use super::settings::{apply, Phase};
 use super::setup::no_answer;
 use super::socket_file::{with_file, SocketFile};
-use super::timer::{Limit, Timer};
 
 /// How long to wait for room in a listener's queue.
 const CONGESTED: Duration = Duration::from_millis(10);

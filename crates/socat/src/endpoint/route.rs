@@ -7,13 +7,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use nsplice_backend::Timer;
 use nsplice_relay::{Attempt, OpenError, Opener, Progress, Wake};
 
 use crate::journal::{Journal, Level};
 use crate::language::{Address, Opt};
 
 use super::accept::ACCEPT_TIMED_OUT;
-use super::timer::Timer;
 
 /// Something that can be opened any number of times.
 pub(crate) trait Route: std::fmt::Debug + Send + Sync {
