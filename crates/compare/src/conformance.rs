@@ -17,7 +17,7 @@ use std::thread;
 use crate::model::{Behaviour, Passed, Verdict};
 use crate::stage::{Birth, Stage, StageError};
 use crate::subject::{Launcher, Means, Route, Subject};
-use crate::teller::{Step, Teller};
+use crate::teller::{Found, Step, Teller};
 
 mod bytes;
 mod census;
@@ -71,7 +71,7 @@ pub fn run(
         started.push((subject, port, subject.start(stage, launcher, &route)));
     }
 
-    let board = Board::new(&cases, subjects, tell);
+    let board = Board::new(cases.clone(), subjects, tell);
     let mut ready: Vec<(&Subject, Scene<'_>)> = Vec::new();
     for (subject, port, running) in &started {
         match (running, entrances.get(port)) {
@@ -95,7 +95,8 @@ pub fn run(
         });
     }
     let flow = if board.is_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-    Ok((board.into_behaviours(&cases, subjects), flow))
+    let verdicts = board.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok((board.behaviours(&verdicts), flow))
 }
 
 /// Plays the cases of one act with one subject.
@@ -116,9 +117,14 @@ fn play(board: &Board<'_>, subject: &Subject, scene: &Scene<'_>, cases: &[&Case]
     }
 }
 
+/// By subject and case.
+type Verdicts = HashMap<(String, &'static str), Verdict>;
+
 /// Where verdicts are noted down, and progress is told from.
 struct Board<'a> {
-    verdicts: Mutex<HashMap<(String, &'static str), Verdict>>,
+    cases: Vec<&'static Case>,
+    subjects: &'a [Subject],
+    verdicts: Mutex<Verdicts>,
     done: AtomicUsize,
     total: usize,
     tell: Teller<'a>,
@@ -133,10 +139,10 @@ impl std::fmt::Debug for Board<'_> {
 }
 
 impl<'a> Board<'a> {
-    fn new(cases: &[&Case], subjects: &[Subject], tell: Teller<'a>) -> Self {
+    fn new(cases: Vec<&'static Case>, subjects: &'a [Subject], tell: Teller<'a>) -> Self {
         let total = cases.len() * subjects.len();
         let (done, closed) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Self { verdicts: Mutex::default(), done, total, tell, closed }
+        Self { cases, subjects, verdicts: Mutex::default(), done, total, tell, closed }
     }
 
     fn is_closed(&self) -> bool {
@@ -152,26 +158,29 @@ impl<'a> Board<'a> {
         let verdict = Verdict { subject: subject.name.clone(), result, seen };
         let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
         verdicts.insert((subject.name.clone(), case.name), verdict);
+        let behaviours = self.behaviours(&verdicts);
         drop(verdicts);
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
         let what = format!("{}: {}", subject.name, case.name);
-        let step = Step { done, total: self.total, what: &what, left: None };
+        let found = Found::Behaviours(&behaviours);
+        let step = Step { done, total: self.total, what: &what, left: None, found };
         if (self.tell)(&step).is_break() {
             self.closed.store(true, Ordering::Relaxed);
         }
     }
 
-    fn into_behaviours(self, cases: &[&Case], subjects: &[Subject]) -> Vec<Behaviour> {
-        let mut noted = self.verdicts.into_inner().unwrap_or_else(PoisonError::into_inner);
+    /// The behaviours of all cases, with the verdicts there are.
+    fn behaviours(&self, verdicts: &Verdicts) -> Vec<Behaviour> {
         let behaviour = |case: &&Case| Behaviour {
             name: case.name.to_owned(),
             expected: case.expected.to_owned(),
             group: case.group.to_owned(),
-            verdicts: subjects
+            verdicts: self
+                .subjects
                 .iter()
-                .filter_map(|subject| noted.remove(&(subject.name.clone(), case.name)))
+                .filter_map(|subject| verdicts.get(&(subject.name.clone(), case.name)).cloned())
                 .collect(),
         };
-        cases.iter().map(behaviour).collect()
+        self.cases.iter().map(behaviour).collect()
     }
 }

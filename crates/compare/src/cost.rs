@@ -21,7 +21,7 @@ use crate::load::{self, ready};
 use crate::noise::Watch;
 use crate::placement::{Pinned, Placement};
 use crate::stage::{Listening, Stage};
-use crate::teller::{Step, Teller};
+use crate::teller::{Found, Step, Teller};
 
 pub use contender::Contender;
 pub use schedule::{Choices, Family, Timing, UnknownFamily};
@@ -123,7 +123,8 @@ impl Course<'_> {
             let subject = turn.contender.name.as_str();
             let what = format!("{subject}, {workload}");
             let left = Some(remaining(begun.elapsed(), passed, planned));
-            if tell(&Step { done, total, what: &what, left }).is_break() {
+            let found = Found::Costs(&self.measurements);
+            if tell(&Step { done, total, what: &what, left, found }).is_break() {
                 break;
             }
             passed += turn.expected;

@@ -23,7 +23,7 @@ use crate::opening::{self, Way};
 use crate::request::{Request, RequestError};
 use crate::stage::{Birth, Stage, StageError};
 use crate::subject::{Launcher, Means, Route, Running, Subject, DIRECT, FLOOR};
-use crate::teller::{Step, Teller};
+use crate::teller::{Found, Step, Teller};
 
 /// Why there is no comparison.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +78,27 @@ pub fn run(request: &Request, stage: &Stage, tell: Teller<'_>) -> Result<Compari
     })
 }
 
+/// A comparison on `stage` that has found nothing yet: what there is to be said all the same.
+#[must_use]
+pub fn outline(request: &Request, stage: &Stage) -> Comparison {
+    let launcher = launcher(request, Vec::new());
+    let subjects = request.subjects.iter().map(|subject| subject.facts(stage, &launcher, None));
+    let yardsticks = request.choices.iter().flat_map(|_| [direct(), floor_facts(None)]);
+    Comparison {
+        schema: SCHEMA.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started: machine::now(),
+        seconds: 0.0,
+        machine: machine::examine(&request.scenery.options, &peer_pids(request)),
+        stage: stage.facts(),
+        subjects: yardsticks.chain(subjects).collect(),
+        behaviours: Vec::new(),
+        measurements: Vec::new(),
+        warnings: Vec::new(),
+        change: None,
+    }
+}
+
 /// What has been found so far.
 #[derive(Debug, Default)]
 struct Findings {
@@ -122,8 +143,7 @@ impl Started {
     fn floor(request: &Request, stage: &Stage, group: Option<Group>) -> Self {
         let running = floor::start(&request.scenery.program, stage, &directories(group.as_ref()));
         let missing = running.as_ref().err().map(ToString::to_string);
-        let what = "the system calls of a relay and nothing else";
-        let facts = yardstick(FLOOR, SubjectKind::Floor, what, missing);
+        let facts = floor_facts(missing);
         Self { facts, birth: Birth::Node, running: running.ok(), group }
     }
 
@@ -158,7 +178,7 @@ fn measure(
     let floor = Started::floor(request, stage, floor_group);
 
     let mut contenders = vec![Contender::direct(stage)];
-    found.subjects.push(yardstick(DIRECT, SubjectKind::Direct, "a connect made inside", None));
+    found.subjects.push(direct());
     for one in std::iter::once(&floor).chain(&subjects) {
         match one.contender(stage) {
             Some(Ok(contender)) => contenders.push(contender),
@@ -173,6 +193,15 @@ fn measure(
     found.measurements.extend(costs.measurements);
     found.warnings.extend(costs.warnings);
     Ok((costs.meter, costs.placement))
+}
+
+fn direct() -> SubjectFacts {
+    yardstick(DIRECT, SubjectKind::Direct, "a connect made inside", None)
+}
+
+fn floor_facts(missing: Option<String>) -> SubjectFacts {
+    let what = "the system calls of a relay and nothing else";
+    yardstick(FLOOR, SubjectKind::Floor, what, missing)
 }
 
 fn yardstick(name: &str, kind: SubjectKind, what: &str, missing: Option<String>) -> SubjectFacts {
@@ -199,7 +228,9 @@ fn open(
     for (index, (round, way)) in turns.enumerate() {
         let what = format!("{}, {}", way.name(), opening::WORKLOAD);
         let left = window * (slots - u32::try_from(index).unwrap_or(slots).min(slots));
-        let step = Step { done: index, total: slots as usize, what: &what, left: Some(left) };
+        let found_so_far = Found::Openings(&found.measurements);
+        let (total, left) = (slots as usize, Some(left));
+        let step = Step { done: index, total, what: &what, left, found: found_so_far };
         if tell(&step).is_break() {
             return;
         }

@@ -124,10 +124,20 @@ impl Stage {
     /// # Errors
     /// When the target is not there, when namespaces are not allowed, when the port is taken.
     pub fn open(scenery: Scenery) -> Result<Self, StageError> {
-        if scenery.target.is_none() {
-            departure::depart()?;
-        }
+        Self::depart(&scenery)?;
         Self::around(scenery)
+    }
+
+    /// The first half of [`Stage::open`], which takes no time: without a target the calling thread is
+    /// on the node from then on, and so is what it starts.
+    ///
+    /// # Errors
+    /// When namespaces are not allowed.
+    pub fn depart(scenery: &Scenery) -> Result<(), StageError> {
+        match scenery.target {
+            Some(_) => Ok(()),
+            None => departure::depart(),
+        }
     }
 
     /// Another stage around the same node. If the target is ours, this has one of its own, which
@@ -139,7 +149,11 @@ impl Stage {
         Self::around(self.scenery.clone())
     }
 
-    fn around(scenery: Scenery) -> Result<Self, StageError> {
+    /// The second half, which may take as long as Docker takes to answer.
+    ///
+    /// # Errors
+    /// When the target is not there, when the port is taken.
+    pub fn around(scenery: Scenery) -> Result<Self, StageError> {
         let (target, holder) = match &scenery.target {
             Some(target) => (target.clone(), None),
             None => {

@@ -1,38 +1,46 @@
 //! `nsplice compare`: the backends side by side.
 //!
 //! What is found out, and how it looks, is `nsplice-compare`'s. Here it gets its files and its
-//! signals: what can be refused is refused before minutes are spent, a first Ctrl-C, SIGQUIT or
-//! SIGTERM ends the comparison with what there is by then, a second one ends the program wherever it
-//! is, and results go to standard output while progress goes to standard error. SIGHUP keeps its own
-//! effect, so nohup works.
+//! signals: what can be refused is refused before minutes are spent, and results go to standard output
+//! while progress goes to standard error. SIGHUP keeps its own effect, so nohup works.
 //!
-//! Signals are awaited by a thread of their own, since a step may take seconds. It starts after the
-//! stage has been opened: who is not root must be alone in the process until then.
+//! SIGINT, SIGQUIT and SIGTERM are awaited by a thread of their own ([`Watch`]), since a step may take
+//! long, and so may a Docker that does not answer or a FIFO that nobody opens. It starts as soon as
+//! the process may have more than one thread: who is not root must be alone until it has left for its
+//! namespaces. What a signal means depends on how far the comparison is ([`Phase`]):
+//!
+//! - before anything is measured, it ends the program;
+//! - the first one while something is measured ends the comparison with what there is by then. If the
+//!   step that is under way does not end within [`PATIENCE_MILLIS`], it is left where it is;
+//! - the next one ends the program wherever it is.
 
-use std::fs;
+mod page;
+
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-use std::{process, thread};
+use std::{mem, process, thread};
 
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 use nsplice_backend::BackendError;
+use nsplice_compare::load::report::Measurement;
 use nsplice_compare::model::Comparison;
 use nsplice_compare::report::progress::Progress;
 use nsplice_compare::report::{change, html, json, table};
 use nsplice_compare::run::CompareError;
 use nsplice_compare::stage::{Stage, StageError};
-use nsplice_compare::teller::Step;
+use nsplice_compare::teller::{Found, Step};
 use nsplice_compare::{group, placement};
 use nsplice_relay::open::describe;
 
+use self::page::Page;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::print;
+use crate::output::{print, Waiting};
 use crate::request::{CompareRequest, OutputFormat};
 use crate::signals::Signals;
 
@@ -72,97 +80,205 @@ impl ComparingError {
 
 /// Compares, answers, and says by the exit code whether it was broken off.
 pub(crate) fn run(request: &CompareRequest) -> Result<Exit, Failure> {
-    let signals = Signals::block(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT])
-        .map_err(Failure::system("collect signals"))?;
+    let signals = Signals::block(&STOPPING).map_err(Failure::system("collect signals"))?;
+    let scenery = &request.comparison.scenery;
+    Stage::depart(scenery).map_err(|error| comparing(CompareError::Stage(error)))?;
+    let watch = Watch::start(signals).map_err(Failure::system("start a thread"))?;
     let older = request.older.as_deref().map(json::read).transpose().map_err(comparing)?;
-    let stage = Stage::open(request.comparison.scenery.clone());
+    let stage = Stage::around(scenery.clone());
     let stage = stage.map_err(|error| comparing(CompareError::Stage(error)))?;
     // Not before it is known that something will be written.
     let page = request.page.as_deref().map(Page::open).transpose()?;
-    let watch = Watch::start(signals).map_err(Failure::system("start a thread"))?;
-    let tell = |step: &Step<'_>| {
-        lock(&watch.progress).show(step, Instant::now());
-        match lock(&watch.stopping).signal {
-            Some(_) => ControlFlow::Break(()),
-            None => ControlFlow::Continue(()),
-        }
-    };
+    watch.begin(Draft {
+        outline: nsplice_compare::run::outline(&request.comparison, &stage),
+        begun: Instant::now(),
+        openings: Vec::new(),
+        costs: Vec::new(),
+        answer: Answer { format: request.format, page, older },
+    });
+    let tell = |step: &Step<'_>| watch.note(step);
     let compared = nsplice_compare::run::run(&request.comparison, &stage, &tell);
     drop(stage);
-    lock(&watch.progress).finish();
-    let ended = watch.close();
-    let mut comparison = compared.map_err(comparing)?;
-    if let Some(signal) = ended {
-        comparison
-            .warnings
-            .push(format!("{} ended the comparison before it was complete.", signal));
+    let (answer, ended) = watch.close();
+    answer.give(compared.map_err(comparing)?, ended)
+}
+
+/// Signals that end a comparison.
+const STOPPING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT];
+
+/// How long the step that is under way may take to its end after the signal that ends the comparison.
+const PATIENCE_MILLIS: u16 = 1_000;
+
+/// How a comparison is told.
+#[derive(Debug)]
+struct Answer {
+    format: OutputFormat,
+    page: Option<Page>,
+    older: Option<Comparison>,
+}
+
+impl Answer {
+    fn give(self, mut comparison: Comparison, ended: Option<Signal>) -> Result<Exit, Failure> {
+        if let Some(signal) = ended {
+            let warning = format!("{signal} ended the comparison before it was complete.");
+            comparison.warnings.push(warning);
+        }
+        comparison.change = self.older.map(|older| change::between(&older, &comparison));
+        // Minutes of work are in it: one of the two that cannot be written takes not the other along.
+        let answered = answer(&comparison, self.format);
+        if let Some(page) = self.page {
+            page.write(&html::render(&comparison))?;
+        }
+        answered?;
+        Ok(ended.map_or(Exit::Done, Exit::Interrupted))
     }
-    comparison.change = older.map(|older| change::between(&older, &comparison));
-    // Minutes of work are in it: one of the two that cannot be written takes not the other along.
-    let answered = answer(&comparison, request.format);
-    if let Some(page) = page {
-        page.write(&comparison)?;
+}
+
+/// What has been found so far, and how to tell it.
+#[derive(Debug)]
+struct Draft {
+    outline: Comparison,
+    begun: Instant,
+    openings: Vec<Measurement>,
+    costs: Vec<Measurement>,
+    answer: Answer,
+}
+
+impl Draft {
+    fn note(&mut self, found: Found<'_>) {
+        match found {
+            Found::Behaviours(found) => self.outline.behaviours = found.to_vec(),
+            Found::Openings(found) => self.openings = found.to_vec(),
+            Found::Costs(found) => self.costs = found.to_vec(),
+        }
     }
-    answered?;
-    Ok(ended.map_or(Exit::Done, Exit::Interrupted))
+
+    fn give(self, ended: Signal) -> Result<Exit, Failure> {
+        let Self { mut outline, begun, openings, costs, answer } = self;
+        outline.seconds = begun.elapsed().as_secs_f64();
+        outline.measurements = openings.into_iter().chain(costs).collect();
+        answer.give(outline, Some(ended))
+    }
 }
 
 /// Where the comparison stands, shared with the thread that waits for signals.
 struct Watch {
     progress: Mutex<Progress<io::Stderr>>,
-    stopping: Mutex<Stopping>,
+    phase: Mutex<Phase>,
 }
 
-/// What has been said about stopping.
-#[derive(Debug, Default)]
-struct Stopping {
-    /// The signal that has ended the comparison.
-    signal: Option<Signal>,
-    /// Nothing is left to be broken off: the next signal ends the program.
-    is_last: bool,
+/// How far it is.
+#[derive(Debug)]
+enum Phase {
+    /// Nothing is measured yet.
+    Preparing,
+    /// There is something to be told.
+    Measuring(Box<Draft>),
+    /// The same, and this signal has ended it.
+    Ending(Box<Draft>, Signal),
+    /// What there is is being told.
+    Telling,
 }
 
 impl Watch {
     fn start(signals: Signals) -> io::Result<Arc<Self>> {
-        let watch =
-            Arc::new(Self { progress: Mutex::new(Progress::stderr()), stopping: Mutex::default() });
+        let (progress, phase) = (Mutex::new(Progress::stderr()), Mutex::new(Phase::Preparing));
+        let watch = Arc::new(Self { progress, phase });
         let shared = Arc::clone(&watch);
         thread::Builder::new().name("signals".to_owned()).spawn(move || shared.wait(&signals))?;
         Ok(watch)
     }
 
-    /// Waits for signals as long as the program lives.
-    fn wait(&self, signals: &Signals) {
-        loop {
-            // Should it fail, the next look waits again.
-            let _ = poll(&mut [PollFd::new(signals.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE);
-            let Ok(Some(signal)) = signals.next() else { continue };
-            let mut stopping = lock(&self.stopping);
-            if stopping.is_last || stopping.signal.is_some() {
-                self.abandon(signal);
+    /// Something is there to be told from now on.
+    fn begin(&self, draft: Draft) {
+        *lock(&self.phase) = Phase::Measuring(Box::new(draft));
+    }
+
+    /// Takes down what has been found, and answers whether to go on.
+    fn note(&self, step: &Step<'_>) -> ControlFlow<()> {
+        lock(&self.progress).show(step, Instant::now());
+        match &mut *lock(&self.phase) {
+            Phase::Measuring(draft) => {
+                draft.note(step.found);
+                ControlFlow::Continue(())
             }
-            stopping.signal = Some(signal);
+            Phase::Ending(draft, _) => {
+                draft.note(step.found);
+                ControlFlow::Break(())
+            }
+            Phase::Preparing | Phase::Telling => ControlFlow::Break(()),
         }
     }
 
-    /// Ends the program at once. The kernel ends the children with it; control groups are ours, and
-    /// so are the CPUs that relays of others were put on.
+    /// The comparison has come to its end by itself: how to tell it, and the signal that has ended it.
+    /// If it is being told already, this waits for the end of the program.
+    fn close(&self) -> (Answer, Option<Signal>) {
+        lock(&self.progress).finish();
+        loop {
+            match mem::replace(&mut *lock(&self.phase), Phase::Telling) {
+                Phase::Measuring(draft) => return (draft.answer, None),
+                Phase::Ending(draft, signal) => return (draft.answer, Some(signal)),
+                Phase::Preparing | Phase::Telling => thread::park(),
+            }
+        }
+    }
+
+    /// Waits for signals as long as the program lives.
+    fn wait(&self, signals: &Signals) {
+        loop {
+            let signal = next(signals, PollTimeout::NONE);
+            let Some(signal) = signal else { continue };
+            let mut phase = lock(&self.phase);
+            *phase = match mem::replace(&mut *phase, Phase::Telling) {
+                Phase::Measuring(draft) => Phase::Ending(draft, signal),
+                _ => self.abandon(signal),
+            };
+            drop(phase);
+            if let Some(signal) = next(signals, PATIENCE_MILLIS.into()) {
+                self.abandon(signal);
+            }
+            let phase = mem::replace(&mut *lock(&self.phase), Phase::Telling);
+            if let Phase::Ending(draft, signal) = phase {
+                self.tell(*draft, signal);
+            }
+        }
+    }
+
+    /// Tells what has been found while the step that is under way still is, and ends the program.
+    fn tell(&self, draft: Draft, signal: Signal) -> ! {
+        self.clean();
+        // Nobody waits for signals meanwhile, so they have their own effect: they end it at once.
+        let _ = STOPPING.into_iter().collect::<SigSet>().thread_unblock();
+        let exit = draft.give(signal).unwrap_or_else(|failure| {
+            let _ = writeln!(Waiting(io::stderr()), "{}", failure.line());
+            Exit::Interrupted(signal)
+        });
+        process::exit(exit.code().into())
+    }
+
+    /// Ends the program at once.
     fn abandon(&self, signal: Signal) -> ! {
+        self.clean();
+        process::exit(Exit::Interrupted(signal).code().into())
+    }
+
+    /// Takes back what would outlive the program. The kernel ends the children with it; control groups
+    /// are ours, and so are the CPUs that relays of others were put on.
+    fn clean(&self) {
         placement::end_all();
         group::end_all();
         // Whoever shows progress may be held up by a terminal that has stopped.
         if let Ok(mut progress) = self.progress.try_lock() {
             progress.finish();
         }
-        process::exit(Exit::Interrupted(signal).code().into())
     }
+}
 
-    /// The signal that has ended the comparison; one that comes later ends the program.
-    fn close(&self) -> Option<Signal> {
-        let mut stopping = lock(&self.stopping);
-        stopping.is_last = true;
-        stopping.signal
-    }
+/// The next signal, if one comes within `patience`.
+fn next(signals: &Signals, patience: PollTimeout) -> Option<Signal> {
+    // Should it fail, nothing has come.
+    let _ = poll(&mut [PollFd::new(signals.as_fd(), PollFlags::POLLIN)], patience);
+    signals.next().ok().flatten()
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -175,35 +291,6 @@ fn answer(comparison: &Comparison, format: OutputFormat) -> Result<(), Failure> 
         OutputFormat::Json => json::text(comparison).map_err(comparing)?,
     };
     print(&text).map_err(Failure::system("write to standard output"))
-}
-
-/// The file for the page, opened before anything is measured.
-struct Page {
-    path: PathBuf,
-    file: fs::File,
-}
-
-impl Page {
-    fn open(path: &Path) -> Result<Self, Failure> {
-        // What stands there stays until there is something better.
-        let opened = fs::OpenOptions::new().write(true).create(true).truncate(false).open(path);
-        let file = opened.map_err(|error| Self::failed(path, error))?;
-        Ok(Self { path: path.to_owned(), file })
-    }
-
-    fn write(mut self, comparison: &Comparison) -> Result<(), Failure> {
-        let text = html::render(comparison);
-        // A pipe or a device has no length.
-        let is_plain = self.file.metadata().is_ok_and(|found| found.is_file());
-        let emptied = if is_plain { self.file.set_len(0) } else { Ok(()) };
-        emptied
-            .and_then(|()| self.file.write_all(text.as_bytes()))
-            .map_err(|error| Self::failed(&self.path, error))
-    }
-
-    fn failed(path: &Path, source: io::Error) -> Failure {
-        comparing(ComparingError::Page { path: path.to_owned(), source })
-    }
 }
 
 fn comparing(error: impl Into<ComparingError>) -> Failure {

@@ -7,7 +7,7 @@
 //!
 //! A command line becomes a [`request::Request`], each kind of request has a file of its own, and
 //! whatever keeps it from being done becomes a [`failure::Failure`], which knows its exit code. The
-//! process ends here, and nowhere else but where a second signal breaks off a comparison.
+//! process ends here, and nowhere else but where a signal breaks off a comparison.
 
 mod address;
 mod applet;

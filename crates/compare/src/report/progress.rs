@@ -113,9 +113,16 @@ fn line(step: &Step<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::teller::Found;
 
     fn step(done: usize, what: &str) -> Step<'_> {
-        Step { done, total: 4, what, left: Some(Duration::from_millis(71_200)) }
+        Step {
+            done,
+            total: 4,
+            what,
+            left: Some(Duration::from_millis(71_200)),
+            found: Found::Costs(&[]),
+        }
     }
 
     #[test]
@@ -151,7 +158,8 @@ mod tests {
 
     #[test]
     fn without_an_estimate_there_is_none_and_names_do_not_steer() {
-        let bare = Step { done: 0, total: 4, what: "a\x1b[2J", left: None };
+        let bare =
+            Step { done: 0, total: 4, what: "a\x1b[2J", left: None, found: Found::Costs(&[]) };
         assert_eq!(line(&bare), "[0/4]  a?[2J");
         let short = Step { left: Some(Duration::from_millis(200)), ..bare };
         assert_eq!(line(&short), "[0/4] 1 s left  a?[2J");

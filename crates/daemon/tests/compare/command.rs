@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::net::TcpStream;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use nsplice_compare::load::ports;
 use nsplice_compare::model::{Comparison, Finding, SubjectKind};
 use nsplice_compare::report::{change, json};
@@ -200,6 +203,118 @@ fn a_second_signal_ends_it_at_once_and_leaves_nothing() {
     assert_eq!(program.stdout(), [""; 0]);
     expect_nothing_left(&run.mark);
     assert_eq!(groups_of(pid), [""; 0]);
+}
+
+/// Waits until the signals of `program` are awaited.
+#[track_caller]
+fn expect_awaiting(program: &Program) {
+    wait_until("signals to be awaited", || {
+        let tasks = fs::read_dir(format!("/proc/{}/task", program.pid())).unwrap().flatten();
+        let mut names = tasks.flat_map(|task| fs::read_to_string(task.path().join("comm")));
+        names.any(|name| name.trim_end() == "signals")
+    });
+}
+
+/// A step that takes long is not waited for: what has been found before it is told.
+#[test]
+fn a_signal_during_a_long_step_gives_what_there_is_before_it() {
+    let directory = TempDir::new().unwrap();
+    let page = directory.path().join("page.html");
+    let words = format!(
+        "tcp/127.0.0.1 --backends dial --workloads conformance,requests --quick --seconds 600 \
+         --output json --report {}",
+        page.display()
+    );
+    let mut run = Run::new(&words);
+    let mut program = Program::spawn(&mut run.command);
+    let pid = program.pid();
+    // After the last behaviour come measurements of ten minutes each.
+    wait_until("the last behaviour", || {
+        let counts = |line: &String| {
+            let (done, rest) = line.strip_prefix('[')?.split_once('/')?;
+            Some(done == rest.split_once(']')?.0)
+        };
+        program.stderr().iter().any(|line| counts(line) == Some(true))
+    });
+    program.signal(Signal::SIGTERM);
+    assert_eq!(program.wait().code(), Some(143), "{program}");
+    let found = comparison(program.stdout().join("\n").as_bytes());
+    assert!(names(&found).contains(&"dial"), "{:?}", found.subjects);
+    assert!(!found.behaviours.is_empty());
+    assert!(found.behaviours.iter().all(|b| b.verdicts.len() == 1), "{:?}", found.behaviours);
+    assert!(found.warnings.iter().any(|w| w.contains("SIGTERM")), "{:?}", found.warnings);
+    assert!(fs::read_to_string(&page).unwrap().contains("</html>"));
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    expect_nothing_left(&run.mark);
+    assert_eq!(groups_of(pid), [""; 0]);
+
+    let mut run = Run::new("tcp/127.0.0.1 --backends dial --workloads requests --seconds 600");
+    let mut program = Program::spawn(&mut run.command);
+    program.expect_stderr("[0/");
+    program.signal(Signal::SIGTERM);
+    assert_eq!(program.wait().code(), Some(143), "{program}");
+    assert!(program.stdout().iter().any(|line| line.contains("SIGTERM")), "{program}");
+    expect_nothing_left(&run.mark);
+}
+
+/// Before anything is measured there is nothing to be told.
+#[test]
+fn a_signal_while_it_prepares_ends_it() {
+    let directory = TempDir::new().unwrap();
+    let fifo = directory.path().join("fifo");
+    mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+    let socket = directory.path().join("docker.sock");
+    let docker = UnixListener::bind(&socket).unwrap();
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT] {
+        for words in [
+            format!("tcp/127.0.0.1 --compare {}", fifo.display()),
+            format!("tcp/127.0.0.1 --report {}", fifo.display()),
+            "docker/web".to_owned(),
+        ] {
+            let mut run = Run::new(&words);
+            run.command.env("DOCKER_HOST", format!("unix://{}", socket.display()));
+            let mut program = Program::spawn(&mut run.command);
+            expect_awaiting(&program);
+            // It never gets an answer.
+            let asked = words.starts_with("docker").then(|| docker.accept().unwrap());
+            program.signal(signal);
+            assert_eq!(program.wait().code(), Some(128 + signal as i32), "{words}: {program}");
+            assert_eq!(program.stdout(), [""; 0]);
+            expect_nothing_left(&run.mark);
+            drop(asked);
+        }
+    }
+}
+
+/// A page goes to whoever reads it, and where it cannot be written the one of before stays.
+#[test]
+fn a_page_is_written_whole_or_not_at_all() {
+    const NAME: &str = "a_page_is_written_whole_or_not_at_all";
+    if require_tool(NAME, "prlimit").is_none() {
+        return;
+    }
+    let directory = TempDir::new().unwrap();
+    let (fifo, page) = (directory.path().join("fifo"), directory.path().join("page.html"));
+    mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+    let words = "tcp/127.0.0.1 --backends dial --workloads idle --rounds 1 --seconds 0.05 --report";
+    let reader = thread::spawn({
+        let fifo = fifo.clone();
+        move || fs::read_to_string(fifo).unwrap()
+    });
+    let output = Run::new(&format!("{words} {}", fifo.display())).output();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(reader.join().unwrap().contains("</html>"));
+
+    fs::write(&page, "the one of before").unwrap();
+    let mut limited = Command::new("prlimit");
+    limited.arg("--fsize=1000").arg(PROGRAM);
+    let output = Run::by(limited, &format!("{words} {}", page.display())).output();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let message = format!("cannot write the page {}: File too large", page.display());
+    assert!(said(&output).contains(&message), "{}", said(&output));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("dial"));
+    assert_eq!(fs::read_to_string(&page).unwrap(), "the one of before");
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
 }
 
 #[test]
