@@ -9,12 +9,18 @@
 //!
 //! While clients come fast, sockets are taken from a stock (`stock.rs`).
 
+use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::errno::Errno;
-use nsplice_relay::{Attempt, OpenClass, OpenError, Opener, Progress, Wake};
+use nsplice_relay::{
+    Attempt, OpenClass, OpenError, Opener, Progress, Wake, DEFAULT_CONNECT_TIMEOUT,
+};
+use socket2::Socket;
 
+use crate::candidates::interleaved;
 use crate::connect::Connecting;
 use crate::error::BackendError;
 use crate::offload::{Answer, Offloaded};
@@ -46,7 +52,8 @@ impl Opener for Direct {
     fn open(&mut self, _downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt> {
         let spare = self.stock.as_mut().and_then(|stock| stock.take(&self.route));
         let stage = Stage::Fresh(spare);
-        Box::new(Opening { route: Arc::clone(&self.route), stage })
+        let route = Arc::clone(&self.route);
+        Box::new(Opening { route, stage, limit: DEFAULT_CONNECT_TIMEOUT })
     }
 
     fn begin_burst(&mut self, listener: BorrowedFd<'_>, most: usize) {
@@ -62,6 +69,8 @@ impl Opener for Direct {
 struct Opening {
     route: Arc<Route>,
     stage: Stage,
+    /// How long it may take in all.
+    limit: Duration,
 }
 
 #[derive(Debug)]
@@ -78,7 +87,7 @@ impl Opening {
         let target = &self.route.destination.target;
         match (spare, &self.route.ends) {
             (Some(Spare { located, socket }), Ends::Known(candidates)) => {
-                self.connect(Connecting::new(located, Arc::clone(candidates), Some(socket)))
+                self.connect(located, Arc::clone(candidates), Some(socket))
             }
             _ => match self.route.place.locate(target) {
                 Whereabouts::Known(located) => self.resolve(located),
@@ -92,7 +101,7 @@ impl Opening {
         let destination = &self.route.destination;
         let name = match &self.route.ends {
             Ends::Known(candidates) => {
-                return self.connect(Connecting::new(located, Arc::clone(candidates), None));
+                return self.connect(located, Arc::clone(candidates), None);
             }
             Ends::Named(name) => name,
         };
@@ -115,12 +124,18 @@ impl Opening {
             Ends::Named(name) => name.addresses(answer, &self.route.destination),
         };
         match found {
-            Ok(addresses) => self.connect(Connecting::new(located, addresses.into(), None)),
+            Ok(addresses) => self.connect(located, interleaved(addresses).into(), None),
             Err(error) => Progress::Failed(error),
         }
     }
 
-    fn connect(&mut self, mut connecting: Connecting) -> Progress {
+    fn connect(
+        &mut self,
+        located: Located,
+        candidates: Arc<[SocketAddr]>,
+        spare: Option<Socket>,
+    ) -> Progress {
+        let mut connecting = Connecting::new(located, candidates, spare, self.limit);
         let progress = connecting.begin(&self.route);
         self.stage = Stage::Connecting(connecting);
         progress
@@ -165,6 +180,23 @@ impl Attempt for Opening {
                 progress
             }
             Stage::Over => Progress::Pending,
+        }
+    }
+
+    fn allow(&mut self, limit: Duration) {
+        self.limit = limit;
+    }
+
+    fn so_far(&self) -> Option<String> {
+        match (&self.stage, &self.route.ends) {
+            (Stage::Locating(_), _) => {
+                Some(format!("Docker has not told where {} is", self.route.destination.target))
+            }
+            (Stage::Resolving(..), Ends::Named(name)) => {
+                Some(format!("the look-up of {} has brought no answer", name.as_str()))
+            }
+            (Stage::Connecting(connecting), _) => Some(connecting.so_far()),
+            _ => None,
         }
     }
 

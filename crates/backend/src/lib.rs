@@ -15,6 +15,7 @@
 
 mod birthplace;
 mod brood;
+mod candidates;
 mod check;
 mod child;
 mod choice;
@@ -26,6 +27,7 @@ mod error;
 mod excursion;
 mod expected;
 mod external;
+mod handshake;
 mod home;
 mod http;
 mod last_words;
@@ -54,6 +56,7 @@ mod trail;
 
 pub use birthplace::Birthplace;
 pub use brood::{reap_others, Reaped};
+pub use candidates::{interleaved, STAGGER};
 pub use check::{
     survey, BackendReport, Capability, ConnectReport, NameReport, Survey, TargetReport, ToolReport,
 };

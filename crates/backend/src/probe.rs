@@ -51,7 +51,11 @@ pub(crate) fn connect(opener: &mut dyn Opener) -> Result<Connected, OpenError> {
         let heard = attempt.source().and_then(|source| wait(source, left));
         wake = heard.ok_or_else(|| {
             let seconds = DEFAULT_CONNECT_TIMEOUT.as_secs();
-            OpenError::new(OpenClass::TimedOut, format!("no answer within {seconds} s"))
+            let mut told = format!("no answer within {seconds} s");
+            if let Some(so_far) = attempt.so_far() {
+                told.push_str(&format!(": {so_far}"));
+            }
+            OpenError::new(OpenClass::TimedOut, told)
         })?;
     }
 }

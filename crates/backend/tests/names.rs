@@ -4,19 +4,22 @@ mod common;
 
 use std::collections::HashMap;
 use std::fs;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
+
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 
 use common::{again, counted, expect_echo, opener, role, stream, succeeds, to};
 use nsplice_backend::Choice;
 use nsplice_relay::{Attempt, OpenClass, Opener, Progress, Upstream, Wake};
 use nsplice_testkit::skip::{require_root_or_userns, require_tool};
-use nsplice_testkit::{listen, wait_until, Census, Server};
+use nsplice_testkit::{listen, wait_until, Census, Server, PATIENCE};
 
 /// A server of names at the address that [`alone_with_a_resolver`] writes down. It knows every name:
-/// those that begin with `slow` it keeps waiting until it is told to answer, all others are here.
+/// those that begin with `slow` it keeps waiting until it is told to answer, all others are here. Those
+/// that begin with `dead` have an IPv6 address as well, from which nothing ever comes.
 struct Resolver {
     socket: UdpSocket,
     state: Arc<Mutex<Asked>>,
@@ -72,6 +75,9 @@ impl Resolver {
 /// The type of records with IPv4 addresses (RFC 1035, section 3.2.2).
 const A: u16 = 1;
 
+/// On a network where nobody is.
+const DEAD: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2);
+
 /// The name and the type that a query is for.
 fn question(query: &[u8]) -> (String, u16) {
     let mut labels = Vec::new();
@@ -84,15 +90,23 @@ fn question(query: &[u8]) -> (String, u16) {
     (labels.join("."), u16::from_be_bytes([rest[1], rest[2]]))
 }
 
-/// 127.0.0.1, or for IPv6 that there is no address.
+/// 127.0.0.1, and for IPv6 a dead address or none.
 fn answer(query: &[u8]) -> Vec<u8> {
     let (name, kind) = question(query);
     let question = 12 + name.len() + 2 + 4;
     let mut answer = query[..question].to_vec();
-    answer[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, u8::from(kind == A), 0, 0, 0, 0]);
-    if kind == A {
-        // The name of the question, for a minute.
-        answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1]);
+    let address = match kind {
+        A => vec![127, 0, 0, 1],
+        _ if name.starts_with("dead") => DEAD.octets().to_vec(),
+        _ => Vec::new(),
+    };
+    let found = u8::from(!address.is_empty());
+    answer[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, found, 0, 0, 0, 0]);
+    if let Some(length) = u8::try_from(address.len()).ok().filter(|length| *length > 0) {
+        // The name and the type of the question, for a minute.
+        answer.extend([0xc0, 12, 0, u8::try_from(kind).expect("one of two"), 0, 1, 0, 0, 0, 60]);
+        answer.extend([0, length]);
+        answer.extend(address);
     }
     answer
 }
@@ -108,7 +122,11 @@ fn alone_with_a_resolver(test: &str) {
         // Asked once, and waited for longer than the tests take.
         fs::write(&file, "nameserver 127.0.0.1\noptions timeout:30 attempts:1\n").expect("a file");
         let script = format!(
-            "ip link set lo up && mount --bind {} /etc/resolv.conf && exec \"$0\" \"$@\"",
+            "set -e; ip link set lo up; ip link add quiet type veth peer name mute
+             ip link set quiet up; ip link set mute up
+             ip addr add 2001:db8::1/64 dev quiet nodad
+             ip neigh add {DEAD} lladdr 02:00:00:00:00:02 dev quiet
+             mount --bind {} /etc/resolv.conf; exec \"$0\" \"$@\"",
             file.display()
         );
         let mut command: Command =
@@ -189,4 +207,40 @@ fn links_that_go_leave_no_look_ups_behind() {
     resolver.open();
     let mut slow = opener(&to("tcp/slow0.example", 9), Choice::Dial);
     assert_eq!(common::failure(slow.as_mut()).class, OpenClass::Refused);
+}
+
+#[test]
+fn a_name_with_a_dead_ipv6_address_is_reached_by_ipv4() {
+    const TEST: &str = "a_name_with_a_dead_ipv6_address_is_reached_by_ipv4";
+    if role().is_none() {
+        return alone_with_a_resolver(TEST);
+    }
+    let _resolver = Resolver::start();
+    let server = Server::start(listen("127.0.0.1:0"), common::echo);
+    let mut opener = opener(&to("tcp/dead.example", server.port()), Choice::Dial);
+    let mut attempt = opener.open(None);
+    assert!(matches!(attempt.advance(Wake::START), Progress::Waiting));
+    let so_far = attempt.so_far();
+    assert_eq!(so_far.as_deref(), Some("the look-up of dead.example has brought no answer"));
+    drop(attempt);
+    let stream = stream(opener.as_mut());
+    assert_eq!(stream.peer_addr().unwrap(), server.address());
+    expect_echo(&stream);
+
+    // Where IPv4 refuses, the dead one has all the time there is; then both are told.
+    let mut closed = common::opener(&to("tcp/dead.example", 9), Choice::Dial);
+    let mut attempt = closed.open(None);
+    let told = format!("[{DEAD}]:9: no answer; 127.0.0.1:9: Connection refused");
+    let mut wake = Wake::START;
+    while attempt.so_far().as_ref() != Some(&told) {
+        let progress = attempt.advance(wake);
+        assert!(matches!(progress, Progress::Waiting | Progress::Pending), "{progress:?}");
+        let source = attempt.source().unwrap();
+        let mut watched = [PollFd::new(source, PollFlags::POLLIN | PollFlags::POLLOUT)];
+        let patience = PollTimeout::try_from(PATIENCE).unwrap();
+        if attempt.so_far().as_ref() != Some(&told) {
+            assert_eq!(poll(&mut watched, patience), Ok(1), "{:?}", attempt.so_far());
+        }
+        wake = watched[0].revents().unwrap_or(PollFlags::empty()).into();
+    }
 }

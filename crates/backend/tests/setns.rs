@@ -4,7 +4,7 @@ mod common;
 
 use std::fs;
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -17,7 +17,7 @@ use nsplice_backend::{Choice, Destination, ErrorKind, Host};
 use nsplice_relay::{OpenClass, Progress, Wake};
 use nsplice_testkit::skip::{require_root_or_userns, require_tool, unavailable};
 use nsplice_testkit::{wait_for, wait_until, waiting_at, Census, Namespace, Server};
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 fn own_namespace() -> String {
     fs::read_link("/proc/thread-self/ns/net").expect("a link").to_string_lossy().into_owned()
@@ -44,6 +44,28 @@ fn localhost_of_the_namespace_is_reached_by_either_family() {
                 }
                 assert_eq!(own_namespace(), home);
             }
+        }
+    });
+}
+
+/// A listener that nobody accepts from, its queue full: who connects hears nothing.
+#[test]
+fn a_silent_ipv4_does_not_hold_up_ipv6() {
+    counted(|| {
+        let Some(namespace) = Namespace::for_test("a_silent_ipv4_does_not_hold_up") else { return };
+        let server = Server::in_namespace(&namespace, "[::1]:0", common::echo);
+        let _silent = namespace.inside(|| {
+            let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            let address = SocketAddr::from(([127, 0, 0, 1], server.port()));
+            listener.bind(&address.into()).unwrap();
+            listener.listen(0).unwrap();
+            (listener, TcpStream::connect(address).unwrap())
+        });
+        for target in targets(&namespace) {
+            let mut opener = opener(&to(&target, server.port()), Choice::Setns);
+            let stream = stream(opener.as_mut());
+            assert_eq!(stream.peer_addr().unwrap(), server.address());
+            expect_echo(&stream);
         }
     });
 }

@@ -15,6 +15,7 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::PollFlags;
@@ -55,6 +56,17 @@ pub trait Attempt: fmt::Debug + Send {
     ///
     /// Called once with [`Wake::START`] and then for each event of the registered source.
     fn advance(&mut self, wake: Wake) -> Progress;
+
+    /// Tells how long it may take in all, before it begins. Whoever tries several ways leaves time
+    /// for each.
+    fn allow(&mut self, limit: Duration) {
+        let _ = limit;
+    }
+
+    /// What was met with so far, and what is waited for: asked when the time is over.
+    fn so_far(&self) -> Option<String> {
+        None
+    }
 
     /// The descriptor to wait for. Asked for after [`Progress::Waiting`] only; it stays open and
     /// the same until the next `Waiting` or the end of the attempt.

@@ -19,12 +19,16 @@ impl Link {
     pub(crate) fn expire(&mut self, limits: &Limits, tools: &mut Toolbox<'_>) -> Next {
         let now = tools.now;
         match &mut self.stage {
-            Stage::Opening { .. } => {
+            Stage::Opening { attempt, .. } => {
                 if now < self.accepted_at + limits.connect_timeout {
                     return Next::Wait;
                 }
                 let waited = limits.connect_timeout;
-                self.detail = Some(format!("the upstream was not open within {waited:?}"));
+                let mut told = format!("the upstream was not open within {waited:?}");
+                if let Some(so_far) = attempt.so_far() {
+                    told.push_str(&format!(": {so_far}"));
+                }
+                self.detail = Some(told);
                 Next::End(Outcome::Expired(Limit::Connect))
             }
             Stage::Closing { push, .. } => {

@@ -121,7 +121,8 @@ impl Relay {
         self.counters.link_opened();
         self.observer.accepted(&Accepted { forward: &forward.name, local, client });
         let now = Instant::now();
-        let attempt = forward.opener.open(downstream.source().map(|end| end.fd));
+        let mut attempt = forward.opener.open(downstream.source().map(|end| end.fd));
+        attempt.allow(forward.limits.connect_timeout);
         let key = self.links.insert(|key| {
             Link::new(key, index, Arc::clone(&forward.manners), downstream, client, attempt, now)
         });
@@ -146,7 +147,8 @@ impl Relay {
         self.reserve.release();
         self.pool.shed();
         self.with_link(key, |link, forward, tools| {
-            let attempt = forward.opener.open(link.downstream());
+            let mut attempt = forward.opener.open(link.downstream());
+            attempt.allow(forward.limits.connect_timeout);
             link.start_again(attempt, tools)
         });
         if let Err(error) = self.reserve.refill() {

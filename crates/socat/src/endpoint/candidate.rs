@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use nsplice_backend::{Asker, Offloaded, Question};
+use nsplice_backend::{interleaved, Asker, Offloaded, Question};
 use nsplice_relay::{OpenClass, OpenError};
 use socket2::{Protocol, SockAddr, Type};
 
@@ -144,6 +144,14 @@ impl Connection {
 }
 
 impl Candidate {
+    /// Whether it may be tried while others are: two sockets cannot have one local port.
+    pub(crate) fn is_independent(&self) -> bool {
+        match &self.local {
+            Local::Unbound | Local::LowPort(_) => true,
+            Local::Address(local) => local.as_socket().is_some_and(|local| local.port() == 0),
+        }
+    }
+
     /// TCP, or what the kernel takes for a family that has one protocol.
     pub(crate) fn protocol(&self) -> Option<Protocol> {
         self.remote.as_socket().map(|_| Protocol::TCP)
@@ -203,7 +211,7 @@ impl Names {
 }
 
 fn candidates(remote: &Name, local: Option<&LocalName>) -> Result<Vec<Candidate>, String> {
-    let remotes = remote.ask()?;
+    let remotes = interleaved(remote.ask()?);
     let Some(local) = local else {
         let candidate = |remote: SocketAddr| Candidate {
             remote: remote.into(),

@@ -2,8 +2,9 @@
 //!
 //! An opening finds candidates, and tries one after the other until one is connected. A candidate is
 //! a remote address, the local one it needs, and a type of socket; a name gives one for each of its
-//! addresses, `UNIX-CLIENT` one for each type. When all fail, the first failure is the one that
-//! is told, as socat would have told it that tries no other.
+//! addresses, `UNIX-CLIENT` one for each type. An address that is silent for a moment goes on beside
+//! the next one, and the first to be connected is taken (RFC 8305). When all fail, the failure of
+//! the first is the one that is told, as socat would have told it that tries no other.
 //!
 //! Kernel facts:
 //! - On the loopback a connect is decided before connect(2) returns EINPROGRESS, so one poll(2) right
@@ -13,12 +14,12 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::epoll::EpollFlags;
-use nsplice_backend::{Answer, Limit, Offloaded, Timer};
+use nsplice_backend::{Answer, Limit, Offloaded, Timer, STAGGER};
 use nsplice_relay::open::describe;
 use nsplice_relay::{Attempt, OpenClass, OpenError, Progress, Wake};
 use socket2::{SockRef, Socket};
@@ -42,7 +43,10 @@ impl Route for Connection {
             connection: self,
             turn,
             candidates: Vec::new().into_iter(),
+            begun: 0,
             first_failure: None,
+            runners: Vec::new(),
+            gathered: None,
             stage: Stage::Fresh,
         })
     }
@@ -53,7 +57,14 @@ struct Connecting {
     connection: Arc<Connection>,
     turn: Turn,
     candidates: std::vec::IntoIter<Candidate>,
-    first_failure: Option<OpenError>,
+    /// How many candidates have begun.
+    begun: usize,
+    /// Of those that failed, the first in their order.
+    first_failure: Option<(usize, OpenError)>,
+    /// Those that are waited for.
+    runners: Vec<Runner>,
+    /// What gathers them and the time, unless there is one only and it has all the time it takes.
+    gathered: Option<Limit>,
     stage: Stage,
 }
 
@@ -61,9 +72,20 @@ struct Connecting {
 enum Stage {
     Fresh,
     Resolving(Offloaded<Result<Vec<Candidate>, OpenError>>),
-    Connecting(Candidate, Bound, Option<Limit>),
-    Congested(Candidate, Timer),
+    Connecting,
+    Congested(Box<Candidate>, Timer),
     Over,
+}
+
+/// A candidate that has not answered yet.
+#[derive(Debug)]
+struct Runner {
+    /// Which candidate it is, from 1.
+    place: usize,
+    candidate: Candidate,
+    bound: Bound,
+    /// When `connect-timeout=` is over for it.
+    end: Option<Instant>,
 }
 
 /// A socket and the file that its local name left behind.
@@ -102,6 +124,7 @@ impl Connecting {
     /// Tries candidates until one is connected or must be waited for.
     fn go_on(&mut self) -> Progress {
         while let Some(candidate) = self.candidates.next() {
+            self.begun += 1;
             let journal = &self.connection.journal;
             let is_wanted = self.turn == Turn::First && journal.wants(Level::Notice);
             if is_wanted && self.connection.is_announced() {
@@ -113,9 +136,12 @@ impl Connecting {
                 return progress;
             }
         }
+        if !self.runners.is_empty() {
+            return self.wait_on();
+        }
         let nothing =
             || OpenError::new(OpenClass::NameUnknown, "there is no address to connect to");
-        Progress::Failed(self.first_failure.take().unwrap_or_else(nothing))
+        Progress::Failed(self.first_failure.take().map_or_else(nothing, |(_, error)| error))
     }
 
     /// Tries one candidate; `None` if it failed and the next is to be tried.
@@ -123,25 +149,18 @@ impl Connecting {
         match self.connection.step(&candidate) {
             Step::Connected(bound) => Some(self.finish(bound)),
             Step::Waiting(bound) => {
-                let limit = match self.connection.timeout {
-                    None => None,
-                    Some(time) => match Limit::set(&bound.socket, EpollFlags::EPOLLOUT, time) {
-                        Ok(limit) => Some(limit),
-                        Err(errno) => return Some(Progress::Failed(no_timer(errno))),
-                    },
-                };
-                self.stage = Stage::Connecting(candidate, bound, limit);
-                Some(Progress::Waiting)
+                let end = self.connection.timeout.and_then(|time| Instant::now().checked_add(time));
+                Some(self.wait_for(Runner { place: self.begun, candidate, bound, end }))
             }
             Step::Congested => match Timer::after(CONGESTED) {
                 Ok(timer) => {
-                    self.stage = Stage::Congested(candidate, timer);
+                    self.stage = Stage::Congested(Box::new(candidate), timer);
                     Some(Progress::Waiting)
                 }
                 Err(errno) => Some(Progress::Failed(no_timer(errno))),
             },
             Step::WrongType(error) => {
-                self.failed(error);
+                self.failed(self.begun, error);
                 None
             }
             Step::Failed(error) => {
@@ -149,17 +168,22 @@ impl Connecting {
                     // Another type of socket would fail as well.
                     self.candidates = Vec::new().into_iter();
                 }
-                self.failed(error);
+                self.failed(self.begun, error);
                 None
             }
         }
     }
 
-    fn failed(&mut self, error: OpenError) {
+    fn failed(&mut self, place: usize, error: OpenError) {
+        let (first, other) = match self.first_failure.take() {
+            None => ((place, error), None),
+            Some(first) if first.0 < place => (first, Some(error)),
+            Some((_, other)) => ((place, error), Some(other)),
+        };
+        self.first_failure = Some(first);
         // Only what is not told at the end is told here.
-        match &self.first_failure {
-            None => self.first_failure = Some(error),
-            Some(_) => self.connection.journal.tell(Level::Info, &error.detail),
+        if let Some(OpenError { detail, .. }) = other {
+            self.connection.journal.tell(Level::Info, &detail);
         }
     }
 
@@ -178,24 +202,85 @@ impl Connecting {
         Progress::Open(with_file(socket.into(), file))
     }
 
-    /// Looks at the candidate that is waited for.
-    fn look(&mut self, candidate: Candidate, bound: Bound, limit: Option<Limit>) -> Progress {
-        let error = match outcome(&bound.socket) {
-            Outcome::Connected => return self.finish(bound),
-            Outcome::Refused(errno) => self.connection.refused(&candidate, &bound.socket, errno),
-            Outcome::Undecided if limit.as_ref().is_some_and(Limit::is_over) => {
-                let remote = spelled(&candidate.remote);
-                let words = describe(&Errno::ETIMEDOUT.into());
-                OpenError::new(OpenClass::TimedOut, format!("connecting to {remote}: {words}"))
+    /// Waits for one more, beside those that are waited for already.
+    fn wait_for(&mut self, runner: Runner) -> Progress {
+        self.stage = Stage::Connecting;
+        let time = self.time_left(Some(&runner));
+        let progress = match (&self.gathered, time) {
+            (Some(gathered), _) => {
+                // Where that fails the others are watched, and the time.
+                let _ = gathered.watch(&runner.bound.socket, EpollFlags::EPOLLOUT);
+                gathered.restart(time);
+                Progress::Pending
             }
-            Outcome::Undecided => {
-                self.stage = Stage::Connecting(candidate, bound, limit);
-                return Progress::Pending;
+            (None, None) => Progress::Waiting,
+            (None, Some(time)) => {
+                match Limit::set(&runner.bound.socket, EpollFlags::EPOLLOUT, time) {
+                    Ok(limit) => self.gathered = Some(limit),
+                    Err(errno) if runner.end.is_some() => return Progress::Failed(no_timer(errno)),
+                    // The next one begins when this one has failed.
+                    Err(_) => {}
+                }
+                Progress::Waiting
             }
         };
-        drop(bound);
-        self.failed(error);
-        self.go_on()
+        self.runners.push(runner);
+        progress
+    }
+
+    /// Goes on waiting, with no candidate left.
+    fn wait_on(&mut self) -> Progress {
+        self.stage = Stage::Connecting;
+        if let Some(gathered) = &self.gathered {
+            gathered.restart(self.time_left(None));
+        }
+        Progress::Pending
+    }
+
+    /// Until the first of those that are waited for, and of `newcomer`, has no time left, or the next
+    /// candidate is due.
+    fn time_left(&self, newcomer: Option<&Runner>) -> Option<Duration> {
+        let ends = self.runners.iter().chain(newcomer).filter_map(|runner| runner.end).min();
+        let left = ends.map(|end| end.saturating_duration_since(Instant::now()));
+        let may_begin = |next: &Candidate| {
+            next.is_independent() && newcomer.is_some() && !self.connection.is_one_name()
+        };
+        let is_due = self.candidates.as_slice().first().is_some_and(may_begin);
+        [left, is_due.then_some(STAGGER)].into_iter().flatten().min()
+    }
+
+    /// Looks at those that are waited for.
+    fn look(&mut self) -> Progress {
+        let now = Instant::now();
+        let before = self.runners.len();
+        for runner in std::mem::take(&mut self.runners) {
+            let Runner { place, candidate, bound, end } = runner;
+            let error = match outcome(&bound.socket) {
+                Outcome::Connected => {
+                    self.runners.clear();
+                    return self.finish(bound);
+                }
+                Outcome::Refused(errno) => {
+                    self.connection.refused(&candidate, &bound.socket, errno)
+                }
+                Outcome::Undecided if end.is_some_and(|end| end <= now) => {
+                    let remote = spelled(&candidate.remote);
+                    let words = describe(&Errno::ETIMEDOUT.into());
+                    OpenError::new(OpenClass::TimedOut, format!("connecting to {remote}: {words}"))
+                }
+                Outcome::Undecided => {
+                    self.runners.push(Runner { place, candidate, bound, end });
+                    continue;
+                }
+            };
+            self.failed(place, error);
+        }
+        let is_due = self.gathered.as_ref().is_some_and(Limit::is_over);
+        if is_due || self.runners.len() < before {
+            return self.go_on();
+        }
+        self.stage = Stage::Connecting;
+        Progress::Pending
     }
 }
 
@@ -215,12 +300,12 @@ impl Attempt for Connecting {
                     Progress::Pending
                 }
             },
-            Stage::Connecting(candidate, bound, limit) => self.look(candidate, bound, limit),
+            Stage::Connecting => self.look(),
             Stage::Congested(candidate, timer) if !timer.is_over() => {
                 self.stage = Stage::Congested(candidate, timer);
                 Progress::Pending
             }
-            Stage::Congested(candidate, _) => match self.attempt(candidate) {
+            Stage::Congested(candidate, _) => match self.attempt(*candidate) {
                 Some(progress) => progress,
                 None => self.go_on(),
             },
@@ -231,8 +316,10 @@ impl Attempt for Connecting {
     fn source(&self) -> Option<BorrowedFd<'_>> {
         match &self.stage {
             Stage::Resolving(asked) => Some(asked.source()),
-            Stage::Connecting(_, _, Some(limit)) => Some(limit.as_fd()),
-            Stage::Connecting(_, bound, None) => Some(bound.socket.as_fd()),
+            Stage::Connecting => match &self.gathered {
+                Some(gathered) => Some(gathered.as_fd()),
+                None => self.runners.last().map(|runner| runner.bound.socket.as_fd()),
+            },
             Stage::Congested(_, timer) => Some(timer.as_fd()),
             Stage::Fresh | Stage::Over => None,
         }

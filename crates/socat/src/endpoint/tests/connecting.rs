@@ -112,14 +112,44 @@ fn a_low_port_is_low() {
     assert!((640..1024).contains(&peer.port()), "{peer}");
 }
 
+/// A listener of 127.0.0.1 whose queue is full: who connects hears nothing.
+fn full(port: u16) -> (SocketAddr, Socket, TcpStream) {
+    let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    full.bind(&SocketAddr::from(([127, 0, 0, 1], port)).into()).unwrap();
+    full.listen(0).unwrap();
+    let address = full.local_addr().unwrap().as_socket().unwrap();
+    let queued = TcpStream::connect(address).unwrap();
+    (address, full, queued)
+}
+
+#[test]
+fn a_silent_address_does_not_hold_up_the_next() {
+    let bench = Bench::new();
+    let (six, port) = listener("[::1]:0");
+    let (address, _full, _queued) = full(port);
+    for options in ["", ",connect-timeout=60", ",bind=:0"] {
+        let opened = stream(bench.open(&format!("TCP:localhost:{port}{options}")).unwrap());
+        assert_eq!(opened.peer_addr().unwrap(), six.local_addr().unwrap(), "{options}");
+        six.accept().unwrap();
+    }
+    let tried = format!("N opening connection to AF=2 {address}");
+    assert_eq!(bench.told()[0], tried);
+}
+
+/// The next one fails before the first has used up its time.
+#[test]
+fn the_first_address_is_the_one_that_is_told() {
+    let bench = Bench::new();
+    let (address, _full, _queued) = full(0);
+    let words = format!("TCP:localhost:{},connect-timeout=1", address.port());
+    let told = bench.open(&words).unwrap_err();
+    assert_eq!(told, format!("connecting to AF=2 {address}: Connection timed out"));
+}
+
 #[test]
 fn connecting_has_a_time_limit_if_one_was_asked_for() {
     let bench = Bench::new();
-    let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    full.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    full.listen(0).unwrap();
-    let address = full.local_addr().unwrap().as_socket().unwrap();
-    let _queued = TcpStream::connect(address).unwrap();
+    let (address, _full, _queued) = full(0);
     let told = bench.open(&format!("TCP4:{address},connect-timeout=0.05")).unwrap_err();
     assert_eq!(told, format!("connecting to AF=2 {address}: Connection timed out"));
 }
