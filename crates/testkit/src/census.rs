@@ -174,10 +174,15 @@ impl fmt::Display for Difference<'_> {
     }
 }
 
-/// `socket:[4711]` is a `socket`; files and `anon_inode:[eventpoll]` are what they are.
+/// `socket:[4711]` is a `socket`, and `/proc/4711` a process, which may end; files and
+/// `anon_inode:[eventpoll]` are what they are.
 fn kind_of(link: &str) -> &str {
-    match link.split_once(":[") {
-        Some((kind, number)) if number.starts_with(|digit: char| digit.is_ascii_digit()) => kind,
+    let is_digit = |letter: char| letter.is_ascii_digit();
+    match (link.split_once(":["), link.strip_prefix("/proc/")) {
+        (Some((kind, number)), _) if number.starts_with(is_digit) => kind,
+        (_, Some(rest)) if !rest.trim_end_matches(" (deleted)").contains(|l| !is_digit(l)) => {
+            "/proc/PID"
+        }
         _ => link,
     }
 }
@@ -280,6 +285,9 @@ mod tests {
     fn descriptors_are_counted_by_kind() {
         assert_eq!(kind_of("socket:[4711]"), "socket");
         assert_eq!(kind_of("anon_inode:[eventpoll]"), "anon_inode:[eventpoll]");
+        assert_eq!(kind_of("/proc/4711"), "/proc/PID");
+        assert_eq!(kind_of("/proc/4711 (deleted)"), "/proc/PID");
+        assert_eq!(kind_of("/proc/4711/stat"), "/proc/4711/stat");
         assert_eq!(kind_of("/dev/null"), "/dev/null");
         let before = Census::own().descriptors("socket");
         let listeners: Vec<_> = (0..50).map(|_| TcpListener::bind("127.0.0.1:0")).collect();
