@@ -43,6 +43,7 @@ use crate::failure::Failure;
 use crate::output::{print, Waiting};
 use crate::request::{CompareRequest, OutputFormat};
 use crate::signals::Signals;
+use crate::terminal;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -287,7 +288,7 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn answer(comparison: &Comparison, format: OutputFormat) -> Result<(), Failure> {
     let text = match format {
-        OutputFormat::Table => table::render(comparison),
+        OutputFormat::Table => table::render_within(comparison, terminal::width()),
         OutputFormat::Json => json::text(comparison).map_err(comparing)?,
     };
     print(&text).map_err(Failure::system("write to standard output"))

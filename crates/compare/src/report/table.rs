@@ -2,8 +2,8 @@
 //!
 //! From top to bottom: what was measured where, the subjects, how they behave, what they cost section by section and
 //! at a glance, what has changed if there was something to compare with, and the warnings, which stand last so that
-//! they are still on the screen. It is plain ASCII apart from what comes from outside, and fits 100 columns where
-//! names let it.
+//! they are still on the screen. It is plain ASCII apart from what comes from outside, and fits the terminal,
+//! or 100 columns, where names let it.
 //!
 //! A cell is the median of the rounds and, in brackets, the least and the most. A `!` marks a cell whose rounds lie
 //! so far apart that its median says little; a `~` marks a subject all of whose rounds others disturbed. Under the
@@ -20,15 +20,24 @@ use super::digest::{self, Case, Row, DISTURBED, NEVER_CALM};
 use super::stats::WIDE;
 use crate::load::report::Figure;
 use crate::model::{Comparison, SubjectFacts};
-use grid::{plain, wrap, Cell, Grid};
+use grid::{plain, wrap, Cell, Grid, Sheet};
 
 /// The mark of a cell that is spread widely.
 const MARK: char = '!';
 
+/// Columns that a report takes where it is not known how many there are.
+const WIDTH: usize = 100;
+
 /// `comparison`, as it is printed.
 #[must_use]
 pub fn render(comparison: &Comparison) -> String {
-    let mut text = String::new();
+    render_within(comparison, None)
+}
+
+/// `comparison`, as it is printed on a terminal of `width` columns, if it is one.
+#[must_use]
+pub fn render_within(comparison: &Comparison, width: Option<usize>) -> String {
+    let mut text = Sheet::new(width.unwrap_or(WIDTH));
     write_head(&mut text, comparison);
     behaviour::write(&mut text, comparison);
     let cases = digest::cases(comparison);
@@ -43,15 +52,15 @@ pub fn render(comparison: &Comparison) -> String {
             wrap(&mut text, "  - ", warning);
         }
     }
-    text
+    text.text
 }
 
-fn write_heading(text: &mut String, title: &str) {
-    let gap = if text.is_empty() { "" } else { "\n" };
+fn write_heading(text: &mut Sheet, title: &str) {
+    let gap = if text.text.is_empty() { "" } else { "\n" };
     let _ = writeln!(text, "{gap}{title}\n{}", "-".repeat(title.chars().count()));
 }
 
-fn write_head(text: &mut String, comparison: &Comparison) {
+fn write_head(text: &mut Sheet, comparison: &Comparison) {
     if comparison.version.is_empty() {
         return;
     }
@@ -78,7 +87,7 @@ fn write_head(text: &mut String, comparison: &Comparison) {
     }
 }
 
-fn write_costs(text: &mut String, cases: &[Case<'_>]) {
+fn write_costs(text: &mut Sheet, cases: &[Case<'_>]) {
     let mut section = None;
     let mut wide = 0;
     for case in cases {
@@ -110,7 +119,7 @@ fn write_costs(text: &mut String, cases: &[Case<'_>]) {
 }
 
 /// Writes one workload and returns how many cells were marked.
-fn write_case(text: &mut String, case: &Case<'_>) -> usize {
+fn write_case(text: &mut Sheet, case: &Case<'_>) -> usize {
     let _ = writeln!(text, "{}   [{}]", plain(case.workload), plain(&case.meters.join(", ")));
     let headings = case.figures.iter().filter_map(|f| f.column()).map(|c| c.heading.to_owned());
     let mut grid = Grid::new(headings);
@@ -146,7 +155,7 @@ fn cell(row: &Row<'_>, figure: Figure, wide: &mut usize) -> Cell {
 }
 
 /// Writes the headlines, a row for each subject.
-fn write_glance(text: &mut String, comparison: &Comparison, cases: &[Case<'_>]) {
+fn write_glance(text: &mut Sheet, comparison: &Comparison, cases: &[Case<'_>]) {
     let headlines = digest::headlines(cases);
     if comparison.version.is_empty() || headlines.is_empty() {
         return;

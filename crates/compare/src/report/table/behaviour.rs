@@ -2,7 +2,7 @@
 //! failed.
 
 use super::super::digest::in_order;
-use super::grid::{plain, wrap, Cell, Grid};
+use super::grid::{plain, wrap, Cell, Grid, Sheet};
 use super::write_heading;
 use crate::model::{Behaviour, Comparison, Passed};
 
@@ -16,7 +16,7 @@ pub(super) fn word(result: Passed) -> &'static str {
 }
 
 /// Writes the matrix, if behaviours were asked for.
-pub(super) fn write(text: &mut String, comparison: &Comparison) {
+pub(super) fn write(text: &mut Sheet, comparison: &Comparison) {
     let behaviours = &comparison.behaviours;
     if behaviours.is_empty() {
         return;
@@ -45,7 +45,7 @@ pub(super) fn write(text: &mut String, comparison: &Comparison) {
     }
 }
 
-fn write_failures(text: &mut String, behaviour: &Behaviour) {
+fn write_failures(text: &mut Sheet, behaviour: &Behaviour) {
     let mut failures = behaviour.failures().peekable();
     if failures.peek().is_none() {
         return;

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use super::super::change;
 use super::super::digest::in_order;
 use super::behaviour::word;
-use super::grid::{plain, wrap, Cell, Grid};
+use super::grid::{plain, wrap, Cell, Grid, Sheet};
 use super::write_heading;
 use crate::model::{Change, FigureChange};
 
 /// Writes it. Of the figures, those that differ clearly are listed; the others are only counted.
-pub(super) fn write(text: &mut String, change: &Change) {
+pub(super) fn write(text: &mut Sheet, change: &Change) {
     write_heading(text, &change::title(change, plain));
     for doubt in &change.doubts {
         wrap(text, "  - ", doubt);

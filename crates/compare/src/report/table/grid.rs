@@ -7,10 +7,34 @@
 //! What comes from outside (names, phrases) is made plain first: a control character could move the cursor or recolour
 //! the terminal of whoever reads the report.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
-/// Columns that a report should fit in.
-pub(super) const WIDTH: usize = 100;
+/// Text that is to fit into so many columns.
+#[derive(Debug)]
+pub(super) struct Sheet {
+    pub(super) text: String,
+    pub(super) width: usize,
+}
+
+impl Sheet {
+    pub(super) fn new(width: usize) -> Self {
+        Self { text: String::new(), width }
+    }
+
+    pub(super) fn push_str(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    pub(super) fn push(&mut self, c: char) {
+        self.text.push(c);
+    }
+}
+
+impl fmt::Write for Sheet {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.text.write_str(text)
+    }
+}
 
 /// Between two columns.
 const GAP: usize = 2;
@@ -53,7 +77,7 @@ impl Grid {
     }
 
     /// Writes it, each line with two spaces in front.
-    pub(super) fn write(&self, text: &mut String) {
+    pub(super) fn write(&self, text: &mut Sheet) {
         let names = self.rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
         let widths: Vec<(usize, usize)> =
             (0..self.headings.len()).map(|c| self.widths(c)).collect();
@@ -61,7 +85,7 @@ impl Grid {
         while first < widths.len() {
             let mut end = first;
             let mut line = 2 + names;
-            while end < widths.len() && (end == first || line + GAP + widths[end].1 <= WIDTH) {
+            while end < widths.len() && (end == first || line + GAP + widths[end].1 <= text.width) {
                 line += GAP + widths[end].1;
                 end += 1;
             }
@@ -78,13 +102,7 @@ impl Grid {
         (value, cells().map(|cell| cell.width(value)).max().unwrap_or(0).max(value))
     }
 
-    fn write_block(
-        &self,
-        text: &mut String,
-        names: usize,
-        first: usize,
-        widths: &[(usize, usize)],
-    ) {
+    fn write_block(&self, text: &mut Sheet, names: usize, first: usize, widths: &[(usize, usize)]) {
         let mut line = |name: &str, cells: &[Cell]| {
             let mut line = format!("  {name:<names$}");
             for (cell, &(value, all)) in cells.iter().zip(widths) {
@@ -123,14 +141,14 @@ pub(super) fn plain(text: &str) -> String {
     plain
 }
 
-/// `words` in lines of at most [`WIDTH`], the first with `first` in front, the others indented by as much.
-pub(super) fn wrap(text: &mut String, first: &str, words: &str) {
+/// `words` in lines that fit into `text`, the first with `first` in front, the others indented by as much.
+pub(super) fn wrap(text: &mut Sheet, first: &str, words: &str) {
     let indent = first.chars().count();
     text.push_str(first);
     let mut column = indent;
     for word in plain(words).split_whitespace() {
         let width = word.chars().count();
-        if column > indent && column + 1 + width > WIDTH {
+        if column > indent && column + 1 + width > text.width {
             let _ = write!(text, "\n{:indent$}", "");
             column = indent;
         } else if column > indent {
@@ -147,13 +165,16 @@ pub(super) fn wrap(text: &mut String, first: &str, words: &str) {
 mod tests {
     use super::*;
 
+    const WIDTH: usize = 80;
+
     #[test]
     fn values_end_and_remarks_begin_at_the_same_place() {
         let mut grid = Grid::new(["us".to_owned(), "per s".to_owned()]);
         grid.row("a", [Cell::new("1", "(1 - 2)"), Cell::new("7", "")]);
         grid.row("long", [Cell::new("1,000", "(9 - 9)"), Cell::new("-", "")]);
-        let mut text = String::new();
-        grid.write(&mut text);
+        let mut sheet = Sheet::new(WIDTH);
+        grid.write(&mut sheet);
+        let text = sheet.text;
         let expected = [
             "           us           per s",
             "  a         1 (1 - 2)      7",
@@ -174,8 +195,9 @@ mod tests {
     fn too_many_columns_go_on_below_with_their_names() {
         let mut grid = Grid::new((0..9).map(|c| format!("column {c}")));
         grid.row("name", (0..9).map(|c| Cell::new(format!("{c}"), "(some - remark)")));
-        let mut text = String::new();
-        grid.write(&mut text);
+        let mut sheet = Sheet::new(WIDTH);
+        grid.write(&mut sheet);
+        let text = sheet.text;
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
         assert_eq!(text.matches("column").count(), 9, "{text}");
         assert!(text.lines().filter(|line| line.starts_with("  name")).count() > 1, "{text}");
@@ -188,8 +210,9 @@ mod tests {
 
     #[test]
     fn sentences_are_broken_between_words() {
-        let mut text = String::new();
-        wrap(&mut text, "  - ", &"word ".repeat(60));
+        let mut sheet = Sheet::new(WIDTH);
+        wrap(&mut sheet, "  - ", &"word ".repeat(60));
+        let text = sheet.text;
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
         assert!(text.lines().skip(1).all(|line| line.starts_with("    word")), "{text}");
         assert_eq!(text.matches("word").count(), 60);

@@ -11,6 +11,19 @@ fn lay_out(all: &[Measurement]) -> String {
     render(&lines::comparison(all.to_vec()))
 }
 
+#[test]
+fn a_narrow_terminal_gets_more_and_shorter_lines() {
+    let all: Vec<_> = ["direct", "floor", "setns", "external"]
+        .iter()
+        .map(|peer| measurement(peer, 1, 20.0, 0.4))
+        .collect();
+    let comparison = lines::comparison(all);
+    let [wide, narrow] = [None, Some(60)].map(|width| render_within(&comparison, width));
+    assert!(narrow.lines().all(|line| line.chars().count() <= 60), "{narrow}");
+    assert!(narrow.lines().count() > wide.lines().count(), "{narrow}");
+    assert_eq!(wide, render(&comparison));
+}
+
 fn row<'a>(text: &'a str, name: &str) -> &'a str {
     text.lines().find(|l| l.trim_start().starts_with(name)).expect("a row")
 }
