@@ -12,8 +12,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::fd::AsFd;
+use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +22,7 @@ use nix::libc::{ENXIO, O_NONBLOCK};
 use nsplice_relay::open::describe;
 
 use crate::fault::Fault;
-use crate::journal::{write_whole, Journal, Level, Stamp};
+use crate::journal::{Journal, Level, Stamp};
 use crate::language::Flags;
 
 /// One of the two ways through a command line's addresses.
@@ -99,9 +98,8 @@ impl Dump {
     }
 
     /// Shows a block, which is not empty.
-    pub(crate) fn show(&mut self, bytes: &[u8]) {
-        // A dump that nobody can read is no reason to hold bytes up.
-        let _ = write_whole(io::stderr().as_fd(), &self.block(bytes));
+    pub(crate) fn show(&mut self, bytes: &[u8], journal: &Journal) {
+        journal.show(&self.block(bytes));
     }
 
     fn block(&mut self, bytes: &[u8]) -> Vec<u8> {

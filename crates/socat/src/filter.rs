@@ -147,7 +147,7 @@ impl Filter for Lane {
         let written = out.get(start..).unwrap_or_default();
         if !written.is_empty() {
             if let Some(dump) = &mut self.dump {
-                dump.show(written);
+                dump.show(written, &self.journal);
             }
             if let Some(copy) = &self.copy {
                 copy.append(written, &self.journal);

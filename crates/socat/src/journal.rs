@@ -6,9 +6,10 @@
 //! system's log.
 //!
 //! A message that cannot be written is lost, and nothing else happens: whoever closed standard error
-//! did not want to read it. The process id is asked for anew each time, because a process may have
-//! been forked since.
+//! did not want to read it. One that nobody reads in time never holds up the loop: see `sink.rs`. The
+//! process id is asked for anew each time, because a process may have been forked since.
 
+mod sink;
 mod stamp;
 mod syslog;
 mod target;
@@ -25,9 +26,9 @@ use crate::language::Flags;
 
 pub(crate) use stamp::Stamp;
 pub(crate) use syslog::Facility;
-pub(crate) use target::write_whole;
 
-use target::Target;
+use sink::Sink;
+use target::{Target, Way};
 
 /// How important a message is; the letter is what is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,6 +66,8 @@ pub(crate) struct Journal {
 #[derive(Debug)]
 struct Shared {
     target: Target,
+    /// Where lines go without a target of their own, and dumps always.
+    stderr: Sink,
     level: Level,
     stamp: Stamp,
     /// In front of the program's name, if that is wanted.
@@ -96,8 +99,31 @@ impl Journal {
             shared.failed.store(true, Ordering::Relaxed);
         }
         if self.wants(level) {
-            shared.target.tell(level, &shared.program, &message, || shared.line(level, &message));
+            match shared.target.of(&shared.stderr) {
+                Way::Text(sink) => shared.put(sink, shared.line(level, &message).as_bytes()),
+                Way::Syslog(syslog) => syslog.tell(level, &shared.program, &message),
+            }
         }
+    }
+
+    /// Shows `dump`, some lines about bytes that pass, on standard error, in order with what is told
+    /// there.
+    pub(crate) fn show(&self, dump: &[u8]) {
+        self.shared.put(&self.shared.stderr, dump);
+    }
+
+    /// Waits until all that was told is written, but not for ever: before the process ends or becomes
+    /// another program.
+    pub(crate) fn finish(&self) {
+        self.shared.sinks().for_each(|sink| sink.finish(|lost| self.shared.loss(lost)));
+    }
+
+    /// Does `work`, which splits the process, while nothing in the journal moves.
+    pub(crate) fn held<T>(&self, work: impl FnOnce() -> T) -> T {
+        let held: Vec<_> = self.shared.sinks().map(Sink::hold).collect();
+        let done = work();
+        drop(held);
+        done
     }
 
     /// Whether a message of this level would be told: for those that are costly to make.
@@ -121,12 +147,31 @@ impl Shared {
         let name = flags.log_name.clone();
         Self {
             target,
+            stderr: Sink::stderr(),
             level: flags.level,
             stamp: if flags.microseconds { Stamp::Microseconds } else { Stamp::Seconds },
             host: flags.log_host.then(host),
             program: name.unwrap_or_else(|| base_name(program).to_owned()),
             failed: AtomicBool::new(false),
         }
+    }
+
+    fn put(&self, sink: &Sink, text: &[u8]) {
+        sink.put(text, |lost| self.loss(lost));
+    }
+
+    /// The line about those that were not written.
+    fn loss(&self, lost: u64) -> String {
+        let told = format_args!("{lost} messages are lost, because nobody read them in time");
+        self.line(Level::Warning, &told)
+    }
+
+    fn sinks(&self) -> impl Iterator<Item = &Sink> {
+        let file = match &self.target {
+            Target::File(sink) => Some(sink),
+            Target::Stderr | Target::Syslog(_) | Target::Mixed { .. } => None,
+        };
+        [&self.stderr].into_iter().chain(file)
     }
 
     fn line(&self, level: Level, message: &dyn fmt::Display) -> String {

@@ -78,6 +78,7 @@ pub fn socat(words: &[OsString]) -> u8 {
                 let status = run(*line, &program, &journal)
                     .unwrap_or_else(|fault| refuse(&fault, words, &journal));
                 terminal::restore_all();
+                journal.finish();
                 status
             }
             Err(fault) => refuse(&fault, words, &Journal::early(&line.flags, &program)),
@@ -88,12 +89,14 @@ pub fn socat(words: &[OsString]) -> u8 {
 /// Tells of a fault, unless a real socat can be had that knows better.
 fn refuse(fault: &Fault, words: &[OsString], journal: &Journal) -> u8 {
     if fault.foreign {
+        journal.finish();
         if let Some(error) = replace_by_real(words) {
             journal.tell(Level::Error, error);
         }
     }
     journal.tell(Level::Error, fault);
     journal.tell(Level::Notice, format_args!("exit({})", fault.status));
+    journal.finish();
     fault.status
 }
 

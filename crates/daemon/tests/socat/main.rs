@@ -36,3 +36,4 @@ mod readers;
 mod scale;
 mod table;
 mod terminate;
+mod undrained;

@@ -1,28 +1,22 @@
 //! The places messages can go to.
 
-use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nix::errno::Errno;
-use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
-use nix::unistd::write;
 use nsplice_relay::open::describe;
 
 use crate::fault::Fault;
 use crate::language::flags::LogTarget;
 
+use super::sink::Sink;
 use super::syslog::Syslog;
-use super::Level;
 
 /// A place messages go to.
 #[derive(Debug)]
 pub(super) enum Target {
     Stderr,
-    File(File),
+    File(Sink),
     Syslog(Syslog),
     /// Standard error until the switch is thrown.
     Mixed {
@@ -47,26 +41,20 @@ impl Target {
     pub(super) fn file(path: &Path) -> Result<Self, Fault> {
         let file = OpenOptions::new().append(true).create(true).open(path);
         // socat 1.7.4.4 exits in silence here; a word about it harms nobody.
-        file.map(Self::File).map_err(|error| {
+        file.map(|file| Self::File(Sink::file(file))).map_err(|error| {
             Fault::new(format!("option -lf \"{}\": {}", path.display(), describe(&error)))
         })
     }
 
-    /// Writes `line()`, or tells the system's log what it is made of.
-    pub(super) fn tell(
-        &self,
-        level: Level,
-        program: &str,
-        message: &dyn fmt::Display,
-        line: impl FnOnce() -> String,
-    ) {
+    /// Where a message goes now; `stderr` is where it goes if nothing else is said.
+    pub(super) fn of<'a>(&'a self, stderr: &'a Sink) -> Way<'a> {
         match self {
-            Self::Syslog(syslog) => syslog.tell(level, program, message),
+            Self::Syslog(syslog) => Way::Syslog(syslog),
             Self::Mixed { syslog, switched } if switched.load(Ordering::Relaxed) => {
-                syslog.tell(level, program, message);
+                Way::Syslog(syslog)
             }
-            Self::Stderr | Self::Mixed { .. } => put(io::stderr().as_fd(), &line()),
-            Self::File(file) => put(file.as_fd(), &line()),
+            Self::Stderr | Self::Mixed { .. } => Way::Text(stderr),
+            Self::File(sink) => Way::Text(sink),
         }
     }
 
@@ -77,27 +65,11 @@ impl Target {
     }
 }
 
-fn put(place: BorrowedFd<'_>, line: &str) {
-    // Nobody is left who could be told that this failed.
-    let _ = write_whole(place, line.as_bytes());
-}
-
-/// Writes all of `bytes`, in one piece where the kernel allows it. A place that is non-blocking (a
-/// terminal that standard input shares, say) is waited for.
-pub(crate) fn write_whole(place: BorrowedFd<'_>, mut bytes: &[u8]) -> nix::Result<()> {
-    while !bytes.is_empty() {
-        match write(place, bytes) {
-            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-            Err(Errno::EINTR) => {}
-            Err(Errno::EAGAIN) => {
-                let mut places = [PollFd::new(place, PollFlags::POLLOUT)];
-                match poll(&mut places, PollTimeout::NONE) {
-                    Ok(_) | Err(Errno::EINTR) => {}
-                    Err(errno) => return Err(errno),
-                }
-            }
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(())
+/// Where a message goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Way<'a> {
+    /// As a line.
+    Text(&'a Sink),
+    /// As a datagram.
+    Syslog(&'a Syslog),
 }

@@ -1,13 +1,8 @@
 //! Messages: how they look, where they go, and what becomes of those that cannot be written.
 
 use std::fs;
-use std::io::Read;
-use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::thread;
-
-use nix::fcntl::{fcntl, FcntlArg, OFlag};
 
 use super::syslog::Syslog;
 use super::*;
@@ -181,24 +176,4 @@ fn mixed_turns_to_the_systems_log_when_the_transfer_begins() {
     journal.tell(Level::Warning, "for the log");
     let length = logger.recv(&mut buffer).unwrap();
     assert!(buffer[..length].starts_with(b"<28>"));
-}
-
-#[test]
-fn a_full_place_that_is_non_blocking_is_waited_for() {
-    let (mut reader, writer) = std::io::pipe().unwrap();
-    fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
-    let bytes: Vec<u8> = (0..300_000_u32).flat_map(u32::to_be_bytes).collect();
-    let expected = bytes.clone();
-    let writing = thread::spawn(move || write_whole(writer.as_fd(), &bytes).unwrap());
-    let mut got = Vec::new();
-    reader.read_to_end(&mut got).unwrap();
-    writing.join().unwrap();
-    assert!(got == expected);
-}
-
-#[test]
-fn a_place_without_readers_is_an_error_and_no_panic() {
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    assert!(write_whole(writer.as_fd(), b"x").is_err());
 }

@@ -93,10 +93,11 @@ fn leave(signal: Signal, links: usize, leftovers: Vec<Box<dyn Hold>>, journal: &
     if links == 0 {
         return;
     }
-    match nsplice_backend::split() {
+    match journal.held(nsplice_backend::split) {
         Ok(Branch::Parent { .. }) => {
             drop(leftovers);
             terminal::restore_all();
+            journal.finish();
             exit_without_closing(signals::status(signal));
         }
         Ok(Branch::Child) => {

@@ -65,6 +65,7 @@ pub(crate) fn replace(
         let output = (way != Way::Write).then(|| handed(sink)).transpose().map_err(Fault::new)?;
         let mut ready = recipe.prepare(input, output, Some(source)).map_err(Fault::new)?;
         recipe.announce();
+        context.journal.finish();
         let error = ready.command.exec();
         Ok(recipe.failure(&mut ready, &error))
     };
