@@ -74,8 +74,9 @@ pub use plan::Plan;
 pub use pool::{split, Asker};
 pub use procfs::of_proc;
 pub use sys::{
-    columns, confine, default_action, duplicate, look_up, pidfd_open, pidfd_send_signal, prepare,
-    set_socket_option, unacknowledged, Branch, LastStep, LastSteps,
+    close_on_exec, columns, confine, default_action, duplicate, look_up, pidfd_open,
+    pidfd_send_signal, prepare, set_socket_option, stand_by, unacknowledged, Branch, LastStep,
+    LastSteps,
 };
 pub use target::{Target, TargetError};
 pub use template::{Template, TemplateError};

@@ -18,8 +18,8 @@ use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{signal, SigHandler, SigSet, Signal};
 use nix::unistd::{
-    chdir, chroot, fork, getpid, getppid, setgid, setgroups, setsid, setuid, write, ForkResult,
-    Gid, Pid, Uid,
+    chdir, chroot, fork, getpid, getppid, read, setgid, setgroups, setsid, setuid, write,
+    ForkResult, Gid, Pid, Uid,
 };
 
 /// A descriptor of the process `pid`, close-on-exec (Linux 5.3).
@@ -151,6 +151,66 @@ pub fn unacknowledged(socket: BorrowedFd<'_>) -> usize {
         usize::try_from(bytes).unwrap_or(0)
     }
 }
+
+/// Keeps the descriptor `number`, whoever opened it, from programs that are started, or lets them have
+/// it.
+///
+/// # Errors
+/// EBADF: there is no such descriptor.
+pub fn close_on_exec(number: RawFd, closes: bool) -> io::Result<()> {
+    let flag = if closes { libc::FD_CLOEXEC } else { 0 };
+    // SAFETY: the call takes integers, touches no memory of ours, and closes nothing now.
+    let answer = unsafe { libc::fcntl(number, libc::F_SETFD, flag) };
+    Errno::result(answer)?;
+    Ok(())
+}
+
+/// Starts a process that does nothing and has nothing but the reading end `leash` of a pipe: it ends
+/// with the pipe, or by whatever signal it is sent.
+///
+/// # Errors
+/// EAGAIN or ENOMEM, when the system allows no more processes.
+pub fn stand_by(leash: &OwnedFd) -> io::Result<Pid> {
+    // SAFETY: the child makes bare system calls only, allocates nothing, takes no lock, and ends by
+    // _exit(2), which runs nothing of ours.
+    match unsafe { fork() }? {
+        ForkResult::Parent { child } => Ok(child),
+        ForkResult::Child => {
+            wait_for_end(leash);
+            // SAFETY: the process ends here, without a look at any memory.
+            unsafe { libc::_exit(0) }
+        }
+    }
+}
+
+/// The life of a process that stands by.
+fn wait_for_end(leash: &OwnedFd) {
+    for number in Signal::iterator() {
+        // Two are refused, and need no change.
+        let _ = default_action(number);
+    }
+    let _ = SigSet::empty().thread_set_mask();
+    let number = leash.as_raw_fd().unsigned_abs();
+    let close_range = |first: libc::c_uint, last: libc::c_uint| {
+        // SAFETY: what owns these descriptors is never used again in this process.
+        let answer = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+        if answer == -1 {
+            // Before Linux 5.9. SAFETY: as above.
+            (first..=last.min(MOST_DESCRIPTORS)).for_each(|number| unsafe {
+                libc::close(number.cast_signed());
+            });
+        }
+    };
+    if number > 0 {
+        close_range(0, number - 1);
+    }
+    close_range(number + 1, libc::c_uint::MAX);
+    while !matches!(read(leash, &mut [0]), Ok(0) | Err(Errno::EBADF)) {}
+}
+
+/// As many as the kernel lets a process have unless it is asked for more (`fs.nr_open` is higher, the
+/// usual hard limit of RLIMIT_NOFILE is this).
+const MOST_DESCRIPTORS: libc::c_uint = 1 << 20;
 
 /// Clients in the queue of `listener`, their handshakes complete (`sk_ack_backlog`, which TCP_INFO
 /// has in `tcpi_unacked` for sockets that listen: `tcp_get_info`); 0 where that is not known.
@@ -336,8 +396,9 @@ impl LastStep {
     }
 }
 
-/// Makes the program that `command` will start take `steps`, with no signal blocked or ignored and
-/// with no descriptors but its standard ones and those that are placed.
+/// Makes the program that `command` will start take `steps`, with no signal blocked or ignored. Of
+/// descriptors it has its standard ones, those that are placed, and those that whoever started us
+/// left to us and that we have not closed to it: a lock, a secret, a `/dev/fd/63`.
 ///
 /// Unlike a confined one it outlives us.
 pub fn prepare(command: &mut Command, steps: LastSteps) {
@@ -377,7 +438,6 @@ impl LastSteps {
             Errno::result(answer).map_err(at(LastStep::Terminal))?;
         }
         self.change_identity()?;
-        keep_private();
         for (descriptor, number) in &self.places {
             // SAFETY: this is a child between fork and exec, or a process that ends if the exec fails:
             // no code of ours that owns the descriptor of that number will use it any more.

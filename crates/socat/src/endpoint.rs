@@ -54,6 +54,16 @@ pub(crate) struct Context {
     pub(crate) flags: Arc<Flags>,
     /// The prefix of exported variables: `SOCAT`, or `-lp`'s name, upper-cased.
     pub(crate) prefix: String,
+    pub(crate) links: Links,
+}
+
+/// How many links the process serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Links {
+    /// One: the process is the link's.
+    One,
+    /// As many as come: `fork`.
+    Many,
 }
 
 impl Context {
@@ -61,7 +71,12 @@ impl Context {
     pub(crate) fn new(journal: Journal, flags: &Flags, program: &str) -> Self {
         let base = program.rsplit('/').next().unwrap_or(program);
         let prefix = flags.log_name.as_deref().unwrap_or(base).to_uppercase();
-        Self { journal, flags: Arc::new(flags.clone()), prefix }
+        Self { journal, flags: Arc::new(flags.clone()), prefix, links: Links::One }
+    }
+
+    /// The same for a process that serves `links`.
+    pub(crate) fn with(self, links: Links) -> Self {
+        Self { links, ..self }
     }
 }
 
@@ -92,6 +107,7 @@ fn one(address: &Address, way: Way, context: &Context) -> Result<Box<dyn Opener>
     if limits && !address.has(Opt::Fork) {
         return Err(Fault::new("option max-children not allowed without option fork"));
     }
+    address.check_options()?;
     match address.keyword {
         Keyword::TcpConnect
         | Keyword::Tcp4Connect

@@ -3,7 +3,8 @@
 //! `NSPLICE_SOCAT_FALLBACK` names it; else it is the first `socat1` on PATH, the name under which
 //! socat 1.8 installs itself so that `socat` can be something else. The process becomes that program
 //! with the same words, the first included. A file that is this program itself, under whatever name,
-//! is never run: that would go on for ever.
+//! is never run: that would go on for ever. Who asks with -V or -h what can be done is told what both
+//! can.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -12,14 +13,14 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use nsplice_relay::open::describe;
 
 use crate::fault::Fault;
 
 /// The environment variable that names a real socat.
-const VARIABLE: &str = "NSPLICE_SOCAT_FALLBACK";
+pub(crate) const VARIABLE: &str = "NSPLICE_SOCAT_FALLBACK";
 
 /// What socat 1.8 is called where `socat` is a link.
 const OTHER_NAME: &str = "socat1";
@@ -38,6 +39,14 @@ pub(crate) fn replace_by_real(words: &[OsString]) -> Option<Fault> {
     let (name, rest) = words.split_first()?;
     let error = Command::new(&path).arg0(name).args(rest).exec();
     Some(unusable(&path, &describe(&error)))
+}
+
+/// What the real socat that would be handed over to answers to `flag`; nothing where there is none.
+pub(crate) fn answer_of_real(flag: &str) -> Option<String> {
+    let path = find(env::var_os(VARIABLE), env::var_os("PATH"))?.ok()?;
+    let output = Command::new(path).arg(flag).stdin(Stdio::null()).output().ok()?;
+    let answered = output.status.success() && !output.stdout.is_empty();
+    answered.then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The real socat, or what is wrong with the configured one. `search` is where to look for

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::fallback::VARIABLE;
+
 /// A failure that is told at level E and ends with an exit status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -23,7 +25,10 @@ impl Fault {
 
     /// What socat can do and nsplice will not.
     pub(crate) fn not_implemented(what: impl fmt::Display) -> Self {
-        let message = format!("{what} is not implemented in nsplice (socat compatibility)");
+        let message = format!(
+            "{what} is not implemented in nsplice (socat compatibility); \
+             {VARIABLE}=/path/to/socat hands it to a real one"
+        );
         Self { message, status: 1, foreign: true }
     }
 }

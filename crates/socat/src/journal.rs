@@ -94,16 +94,25 @@ impl Journal {
 
     /// Tells `message` if `level` is important enough.
     pub(crate) fn tell(&self, level: Level, message: impl fmt::Display) {
-        let shared = &self.shared;
         if level >= Level::Error {
-            shared.failed.store(true, Ordering::Relaxed);
+            self.shared.failed.store(true, Ordering::Relaxed);
         }
         if self.wants(level) {
-            match shared.target.of(&shared.stderr) {
-                Way::Text(sink) => shared.put(sink, shared.line(level, &message).as_bytes()),
-                Way::Syslog(syslog) => syslog.tell(level, &shared.program, &message),
-            }
+            self.write(level, &message);
         }
+    }
+
+    fn write(&self, level: Level, message: &dyn fmt::Display) {
+        let shared = &self.shared;
+        match shared.target.of(&shared.stderr) {
+            Way::Text(sink) => shared.put(sink, shared.line(level, message).as_bytes()),
+            Way::Syslog(syslog) => syslog.tell(level, &shared.program, message),
+        }
+    }
+
+    /// Tells `message`, which was asked for by name, whatever else is told.
+    pub(crate) fn answer(&self, message: impl fmt::Display) {
+        self.write(Level::Warning, &message);
     }
 
     /// Shows `dump`, some lines about bytes that pass, on standard error, in order with what is told

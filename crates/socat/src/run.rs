@@ -30,12 +30,12 @@ use nsplice_relay::{
     Upstream,
 };
 
-use crate::endpoint::identity::Identity;
+use crate::endpoint::identity::{assuming, Identity};
 use crate::endpoint::{
-    children, failure_status, opener, post, program, terminal, without_process, Context,
-    ACCEPT_TIMED_OUT,
+    children, failure_status, opener, post, program, serves_many, terminal, without_process,
+    Context, Links, ACCEPT_TIMED_OUT,
 };
-use crate::fallback::replace_by_real;
+use crate::fallback::{answer_of_real, replace_by_real};
 use crate::fault::Fault;
 use crate::filter::Filters;
 use crate::journal::{Journal, Level};
@@ -64,7 +64,8 @@ pub fn socat(words: &[OsString]) -> u8 {
         }
     };
     match errand {
-        Errand::Tell(text) => {
+        Errand::Tell(question) => {
+            let text = question.answer(answer_of_real(question.flag()).as_deref());
             // Nobody is left to be told that it could not be printed.
             let _ = io::stdout().write_all(text.as_bytes());
             0
@@ -127,14 +128,33 @@ fn run(line: CommandLine, program: &str, journal: &Journal) -> Result<u8, Fault>
         return Err(Fault::new("option nofork is not allowed here"));
     }
     let (line, first_side) = manners::listener_first(line);
+    let context = match manners::read(&line.first).has(Opt::Fork) {
+        true => context.with(Links::Many),
+        false => context,
+    };
     let [first_way, second_way] = manners::ways(line.flags.directions);
     // Both addresses are looked at before anything is opened.
     let first = opener(&line.first, first_way, &context)?;
     let second = opener(&line.second, second_way, &context)?;
-    if !manners::starts_programs(&line.second) {
-        // The first address may change the whole process; by the second it is too late for that.
+    let second = if manners::starts_programs(&line.second) {
+        second
+    } else if manners::read(&line.first).has(Opt::Fork) {
+        // The one process is for all links: what it becomes for one, it is for the next.
         without_process(manners::read(&line.second))?;
         without_process(manners::written(&line.second))?;
+        second
+    } else {
+        assuming(second, manners::read(&line.second))?
+    };
+    for spec in [&line.first, &line.second] {
+        match spec {
+            Spec::Split { write, .. } if !manners::is_program(write) => without_process(write)?,
+            Spec::Split { .. } | Spec::One(_) => {}
+        }
+    }
+    let forks = |spec| manners::read(spec).has(Opt::Fork) && !serves_many(spec);
+    if forks(&line.second) {
+        return Err(Fault::not_implemented("option \"fork\" with a second address that connects"));
     }
     let manners = manners::manners(&line, filters, first_side);
     let lock = line.flags.lock.as_ref().map(lock::take).transpose()?;

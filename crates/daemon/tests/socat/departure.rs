@@ -32,8 +32,8 @@ fn a_lock_is_the_listeners() {
     let other = client(&node);
     ping(&other);
     hang_up(&stream);
-    // The holder of the namespace, the second listener and its cat.
-    wait_until("the first one's link to have ended", || processes(&node).len() == 3);
+    // The holder of the namespace, the second listener, its cat and what stands for the cat's link.
+    wait_until("the first one's link to have ended", || processes(&node).len() == 4);
     assert!(lock.exists(), "the lock of another listener");
     hang_up(&other);
     next.signal(Signal::SIGTERM);

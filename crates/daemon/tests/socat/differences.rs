@@ -122,7 +122,8 @@ const TABLE: &[Row] = &[
         difference: Difference::OneProcess,
         what: "`fork` of a listener",
         socat: "a process for each connection",
-        ours: "one process for all",
+        ours: "one process for all; to a program, a process that does nothing stands for its \
+               connection: `SOCAT_PID`, and who ends that ends the connection",
         reason: "thousands of connections cost thousands of processes",
     },
     Row {
@@ -156,7 +157,7 @@ const TABLE: &[Row] = &[
     },
     Row {
         difference: Difference::LaterOptions,
-        what: "what only later versions know: `-d2`, `-0`, `netns=`, `ACCEPT-FD`, SIGUSR1",
+        what: "what only later versions know: `-d2`, `-0`, `netns=`, `ACCEPT-FD`, `--statistics`, SIGUSR1",
         socat: "is an error; ends it",
         ours: "is understood; ends nothing",
         reason: "one binary stands in for either version",
@@ -187,7 +188,8 @@ const TABLE: &[Row] = &[
         difference: Difference::Help,
         what: "`-h` and `-V`",
         socat: "all that socat knows",
-        ours: "all that nsplice knows; the second line of `-V` has socat's version",
+        ours: "all that nsplice knows, and all that the real socat does that the rest is handed over \
+               to; the second line of `-V` has socat's version",
         reason: "help should be true",
     },
 ];

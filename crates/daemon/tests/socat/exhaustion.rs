@@ -51,8 +51,8 @@ fn out_of_processes() {
     }
     let Some(node) = Namespace::for_test(TEST) else { return };
     let socat = Subject::for_everyone("socat");
-    // Nobody else on the machine is this user.
-    let wrapper = "setpriv --reuid=54321 --regid=54321 --clear-groups prlimit --nproc=2";
+    // Nobody else on the machine is this user: itself, a program, and what stands for its link.
+    let wrapper = "setpriv --reuid=54321 --regid=54321 --clear-groups prlimit --nproc=3";
     let reachable = Command::new("setpriv")
         .args(["--reuid=54321", "--regid=54321", "--clear-groups"])
         .arg(socat.path())

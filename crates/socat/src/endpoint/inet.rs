@@ -22,6 +22,10 @@ pub(crate) enum Version {
     FourFirst,
     /// Either; IPv6 is tried first.
     SixFirst,
+    /// IPv4, and IPv6 where there is no IPv4.
+    FourOrElse,
+    /// IPv6, and IPv4 where there is no IPv6.
+    SixOrElse,
     /// Either, in the resolver's order.
     Any,
 }
@@ -32,7 +36,9 @@ impl Version {
         match self {
             Self::V4 => libc::AF_INET,
             Self::V6 => libc::AF_INET6,
-            Self::FourFirst | Self::SixFirst | Self::Any => libc::AF_UNSPEC,
+            Self::FourFirst | Self::SixFirst | Self::FourOrElse | Self::SixOrElse | Self::Any => {
+                libc::AF_UNSPEC
+            }
         }
     }
 
@@ -41,15 +47,25 @@ impl Version {
         match self {
             Self::V4 => address.is_ipv4(),
             Self::V6 => address.is_ipv6(),
-            Self::FourFirst | Self::SixFirst | Self::Any => true,
+            Self::FourFirst | Self::SixFirst | Self::FourOrElse | Self::SixOrElse | Self::Any => {
+                true
+            }
         }
     }
 
-    fn sort(self, addresses: &mut [SocketAddr]) {
+    /// Brings the addresses of a name into the order in which they are tried, and takes out those
+    /// that are not.
+    fn choose(self, addresses: &mut Vec<SocketAddr>) {
         match self {
             Self::FourFirst => addresses.sort_by_key(SocketAddr::is_ipv6),
             Self::SixFirst => addresses.sort_by_key(SocketAddr::is_ipv4),
-            Self::V4 | Self::V6 | Self::Any => {}
+            Self::FourOrElse if addresses.iter().any(SocketAddr::is_ipv4) => {
+                addresses.retain(SocketAddr::is_ipv4);
+            }
+            Self::SixOrElse if addresses.iter().any(SocketAddr::is_ipv6) => {
+                addresses.retain(SocketAddr::is_ipv6);
+            }
+            Self::V4 | Self::V6 | Self::FourOrElse | Self::SixOrElse | Self::Any => {}
         }
     }
 }
@@ -169,7 +185,7 @@ impl Name {
                     .filter(|address| self.version.allows(*address))
                     .map(|address| SocketAddr::new(address, port))
                     .collect();
-                self.version.sort(&mut found);
+                self.version.choose(&mut found);
                 Ok(Addresses::Known(found))
             }
             Host::Name(_) => Ok(Addresses::Unknown),
@@ -189,7 +205,7 @@ impl Name {
         for address in &mut found {
             address.set_port(self.port.number);
         }
-        self.version.sort(&mut found);
+        self.version.choose(&mut found);
         Ok(found)
     }
 
@@ -289,6 +305,8 @@ mod tests {
             (Version::V6, vec!["[::1]:80"]),
             (Version::FourFirst, vec!["127.0.0.1:80", "[::1]:80"]),
             (Version::SixFirst, vec!["[::1]:80", "127.0.0.1:80"]),
+            (Version::FourOrElse, vec!["127.0.0.1:80"]),
+            (Version::SixOrElse, vec!["[::1]:80"]),
         ] {
             assert_eq!(found("localhost", version).unwrap(), expected);
         }

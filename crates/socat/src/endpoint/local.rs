@@ -65,8 +65,16 @@ pub(crate) fn opener(
     way: Way,
     context: &Context,
 ) -> Result<Box<dyn Opener>, Fault> {
-    if !matches!(address.keyword, Keyword::Exec | Keyword::System) {
-        without_process(address)?;
+    match address.setting(Opt::ControllingTty) {
+        Some(Setting { word, .. })
+            if !matches!(address.keyword, Keyword::Exec | Keyword::System) =>
+        {
+            return Err(Fault::not_implemented(format_args!(
+                "option \"{word}\" with address type \"{}\"",
+                address.word
+            )));
+        }
+        _ => {}
     }
     match address.keyword {
         Keyword::Stdio | Keyword::Stdin | Keyword::Stdout | Keyword::Stderr | Keyword::Fd => {
@@ -79,7 +87,7 @@ pub(crate) fn opener(
     }
 }
 
-/// Refuses what changes a process, where there is none but the one that serves all links.
+/// Refuses what changes a process, for an address that is opened by the one that serves all links.
 pub(crate) fn without_process(address: &Address) -> Result<(), Fault> {
     let changes = [
         Opt::Su,

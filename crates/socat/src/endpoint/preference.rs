@@ -8,15 +8,26 @@ use crate::language::{Address, Keyword, Opt, Value};
 
 use super::inet::Version;
 
-/// The version in which a connecting `address` is looked up.
+/// The version in which a connecting `address` is looked up. A flag restricts a name to the version
+/// that it says; a name that has no address of that version is reached by what it has, as with socat.
 pub(crate) fn connecting(address: &Address, flags: IpPreference) -> Result<Version, Fault> {
     match explicit(address)? {
         Some(version) => Ok(version),
-        None => Ok(match chosen(flags, "SOCAT_PREFERRED_RESOLVE_IP") {
-            IpPreference::V6 => Version::SixFirst,
+        None => Ok(match flags {
+            IpPreference::V4 => Version::FourOrElse,
+            IpPreference::V6 => Version::SixOrElse,
             IpPreference::Any => Version::Any,
-            IpPreference::V4 | IpPreference::Default => Version::FourFirst,
+            IpPreference::Default => preferred(chosen(flags, "SOCAT_PREFERRED_RESOLVE_IP")),
         }),
+    }
+}
+
+/// The version of an environment that prefers one.
+fn preferred(version: IpPreference) -> Version {
+    match version {
+        IpPreference::V6 => Version::SixFirst,
+        IpPreference::Any => Version::Any,
+        IpPreference::V4 | IpPreference::Default => Version::FourFirst,
     }
 }
 

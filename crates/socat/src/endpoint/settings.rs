@@ -65,6 +65,7 @@ fn known(option: Opt) -> Option<(Phase, i32, i32, Form)> {
         // Level and option are in the value.
         Opt::SetSockOpt => (Connected, 0, 0, Bytes),
         Opt::SetSockOptInt => (Connected, 0, 0, Bytes),
+        Opt::SetSockOptListen => (BeforeBind, 0, 0, Bytes),
         _ => return None,
     })
 }

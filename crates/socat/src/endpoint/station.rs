@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 
-use nsplice_backend::duplicate;
+use nsplice_backend::{close_on_exec, duplicate};
 use nsplice_relay::{OpenClass, OpenError, BACKLOG};
 use socket2::{Protocol, SockAddr, Socket, Type};
 
@@ -111,7 +111,13 @@ impl Station {
     /// Makes a socket that listens on `address`, which [`Self::resolve`] gave.
     pub(crate) fn listen(&self, address: Option<&SockAddr>) -> Result<Stationed, OpenError> {
         let (socket, file) = match (&self.ends, address) {
-            (Ends::Inherited(number), _) => (inherited(*number)?, None),
+            (Ends::Inherited(number), _) => {
+                let socket = inherited(*number)?;
+                for phase in [Phase::Made, Phase::BeforeBind] {
+                    apply(&socket, &self.address, phase)?;
+                }
+                (socket, None)
+            }
             (Ends::Fixed { path, .. }, Some(address)) => self.bind(address, path.as_ref())?,
             (Ends::Inet(_), Some(address)) => self.bind(address, None)?,
             (Ends::Fixed { .. } | Ends::Inet(_), None) => {
@@ -187,6 +193,8 @@ fn descriptor(word: &OsStr) -> Result<RawFd, Fault> {
 fn inherited(number: RawFd) -> Result<Socket, OpenError> {
     let failed = |error| OpenError::from_io(format!("ACCEPT-FD:{number}"), &error);
     let socket = Socket::from(duplicate(number, 0).map_err(failed)?);
+    // Nothing that programs are to have.
+    close_on_exec(number, true).map_err(failed)?;
     if !socket.is_listener().map_err(failed)? {
         let told = format!("ACCEPT-FD:{number}: the socket does not listen");
         return Err(OpenError::new(OpenClass::Other, told));

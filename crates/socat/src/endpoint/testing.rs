@@ -15,7 +15,7 @@ use crate::journal::{Journal, Level};
 use crate::language::flags::LogTarget;
 use crate::language::{Flags, Spec};
 
-use super::{opener, Context, Way};
+use super::{opener, Context, Links, Way};
 
 /// A context whose journal can be read, and a directory for files.
 #[derive(Debug)]
@@ -37,7 +37,8 @@ impl Bench {
             ..flags
         };
         let journal = Journal::new(&flags, "socat").unwrap();
-        let context = Context { journal, flags: Arc::new(flags), prefix: "SOCAT".into() };
+        let context =
+            Context { journal, flags: Arc::new(flags), prefix: "SOCAT".into(), links: Links::One };
         Self { context, directory }
     }
 

@@ -6,13 +6,14 @@ use std::os::unix::ffi::OsStrExt;
 use crate::fault::Fault;
 
 use super::flags::Scan;
+use super::help::Question;
 use super::{Flags, Spec};
 
 /// What a command line asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Errand {
-    /// `-V`, `-h`, `-hh`, `-hhh`, `-?`: print this on standard output and exit 0.
-    Tell(String),
+    /// `-V`, `-h`, `-hh`, `-hhh`, `-?`: print the answer on standard output and exit 0.
+    Tell(Question),
     /// Print this on standard error as it is, without time and program, and exit 1.
     Scold(String),
     /// Carry bytes.
@@ -32,7 +33,7 @@ pub(crate) fn read(words: &[OsString]) -> Result<Errand, Fault> {
     let mut flags = Flags::default();
     let addresses = match flags.scan(words)? {
         Scan::Addresses(addresses) => addresses,
-        Scan::Tell(text) => return Ok(Errand::Tell(text)),
+        Scan::Tell(question) => return Ok(Errand::Tell(question)),
         Scan::Scold(text) => return Ok(Errand::Scold(text)),
     };
     let [first, second] = addresses else {

@@ -12,7 +12,8 @@ use std::time::Duration;
 use crate::fault::Fault;
 use crate::journal::{Facility, Level};
 
-use super::{help, value};
+use super::help::{self, Detail, Question};
+use super::value;
 
 /// Which directions bytes flow in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -104,12 +105,12 @@ pub(crate) enum Scan<'a> {
     /// The words that are left.
     Addresses(&'a [OsString]),
     /// A text was asked for.
-    Tell(String),
+    Tell(Question),
     /// What is said, without time and program's name, to who writes flags in a wrong way.
     Scold(String),
 }
 
-/// The most that -b can ask for; memory for more is not to be had.
+/// The most that is read at once, whatever -b asks for.
 const LARGEST_BLOCK: usize = 1 << 30;
 
 impl Default for Flags {
@@ -150,16 +151,12 @@ impl Flags {
             }
             let mut values = Values { word: bytes, rest };
             match &bytes[1..] {
-                b"V" => return Ok(Scan::Tell(help::version())),
-                [b'?', ..] | b"h" => return Ok(Scan::Tell(help::usage(help::Detail::Addresses))),
-                b"hh" => return Ok(Scan::Tell(help::usage(help::Detail::Options))),
-                [b'h', b'h', b'h', more @ ..] if more.iter().all(|byte| *byte == b'h') => {
-                    return Ok(Scan::Tell(help::usage(help::Detail::Everything)))
-                }
-                [b'V' | b'h', ..] => return Ok(Scan::Scold(help::usage(help::Detail::Addresses))),
+                b"V" => return Ok(Scan::Tell(Question::Version)),
+                more @ [b'h' | b'?', ..] => return Ok(Scan::Tell(Question::Usage(detail(more)))),
+                [b'V', ..] => return Ok(Scan::Scold(help::usage(Detail::Addresses))),
                 [b'd', more @ ..] => match level(more, self.level) {
                     Some(level) => self.level = level,
-                    None => return Ok(Scan::Scold(help::usage(help::Detail::Addresses))),
+                    None => return Ok(Scan::Scold(help::usage(Detail::Addresses))),
                 },
                 [b'l', ..] => self.log(&mut values)?,
                 [b't', ..] => self.linger = Some(value::seconds("-t", &values.take(2)?)?),
@@ -233,14 +230,21 @@ impl Flags {
     }
 
     fn block(&mut self, text: &[u8]) -> Result<(), Fault> {
-        let block = value::count("-b", text)?;
-        let Ok(block) = usize::try_from(block) else {
+        let block = value::size("-b", text)?;
+        let Some(block) = usize::try_from(block).ok().filter(|_| block <= i64::MAX.unsigned_abs())
+        else {
             return Err(Fault::new(format_args!(
-                "buffer size option (-b) to big - {} (max is {})",
-                block.cast_unsigned(),
+                "buffer size option (-b) to big - {block} (max is {})",
                 i64::MAX
             )));
         };
+        if block > LARGEST_BLOCK {
+            // socat has room for two blocks, or does not start.
+            let room = block.saturating_mul(2).saturating_add(1);
+            if Vec::<u8>::new().try_reserve_exact(room).is_err() {
+                return Err(Fault::new("posix_memalign(): Cannot allocate memory"));
+            }
+        }
         self.block = block.clamp(1, LARGEST_BLOCK);
         self.block_given = true;
         Ok(())
@@ -268,6 +272,16 @@ impl Values<'_, '_> {
         };
         self.rest = rest;
         Ok(value.as_bytes().to_vec())
+    }
+}
+
+/// How much is asked for by a flag that begins with `-h` or `-?`: by how many of these letters. What
+/// follows them is not looked at, as with socat.
+fn detail(letters: &[u8]) -> Detail {
+    match letters.iter().take_while(|letter| matches!(letter, b'h' | b'?')).count() {
+        0 | 1 => Detail::Addresses,
+        2 => Detail::Options,
+        _ => Detail::Everything,
     }
 }
 

@@ -22,6 +22,42 @@ pub(crate) enum Detail {
     Everything,
 }
 
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// -V
+    Version,
+    /// -h and its like
+    Usage(Detail),
+}
+
+impl Question {
+    /// The flag that asks a socat for it.
+    pub(crate) fn flag(self) -> &'static str {
+        match self {
+            Self::Version => "-V",
+            Self::Usage(Detail::Addresses) => "-h",
+            Self::Usage(Detail::Options) => "-hh",
+            Self::Usage(Detail::Everything) => "-hhh",
+        }
+    }
+
+    /// What nsplice can do, and what the `other` socat can to which it hands over the rest: its own
+    /// answer to the same question, if there is one.
+    pub(crate) fn answer(self, other: Option<&str>) -> String {
+        match (self, other) {
+            (Self::Version, other) => version(other.unwrap_or_default()),
+            (Self::Usage(detail), None) => usage(detail),
+            (Self::Usage(detail), Some(other)) => {
+                format!(
+                    "{}\nWhat only a real socat can do is handed over to it:\n{other}",
+                    usage(detail)
+                )
+            }
+        }
+    }
+}
+
 /// The program that this is.
 const PROGRAM: &str = concat!("nsplice ", env!("CARGO_PKG_VERSION"));
 
@@ -98,10 +134,10 @@ const FLAGS: &[(&str, &str)] = &[
     ("--statistics", "tell at the end how much was carried"),
 ];
 
-/// -V
-pub(crate) fn version() -> String {
-    let mut out =
-        format!("{PROGRAM} in the place of socat\nsocat version {VERSION} on {PROGRAM}\n");
+/// -V, with the features of the `other` one. The second line has one number that looks like a version:
+/// scripts take the last.
+fn version(other: &str) -> String {
+    let mut out = format!("{PROGRAM} in the place of socat\nsocat version {VERSION} on nsplice\n");
     if let Ok(system) = uname() {
         line(
             &mut out,
@@ -116,13 +152,23 @@ pub(crate) fn version() -> String {
     }
     out.push_str("features:\n");
     for (name, here) in FEATURES {
-        match here {
+        match here || has_feature(other, name) {
             true => line(&mut out, format_args!("  #define WITH_{name} 1")),
             false => line(&mut out, format_args!("  #undef WITH_{name}")),
         }
     }
     out.push_str("  #define WITH_RETRY 1\n  #define WITH_MSGLEVEL 0 /*debug*/\n");
     out
+}
+
+/// Whether the answer of a socat to -V says that it can do this.
+fn has_feature(answer: &str, name: &str) -> bool {
+    answer.lines().any(|line| {
+        let mut words = line.split_whitespace();
+        words.next() == Some("#define")
+            && words.next().and_then(|word| word.strip_prefix("WITH_")) == Some(name)
+            && words.next() == Some("1")
+    })
 }
 
 /// -h, -hh and -hhh

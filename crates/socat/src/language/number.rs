@@ -5,6 +5,20 @@
 /// The number at the beginning of `text`, and what follows it; `base` 0 is told by the prefix.
 /// Numbers that are too large become the largest.
 pub(crate) fn integer(text: &[u8], base: u32) -> Option<(i64, &[u8])> {
+    let (negative, number, rest) = magnitude(text, base)?;
+    let number = i64::try_from(number).unwrap_or(i64::MAX);
+    Some((if negative { -number } else { number }, rest))
+}
+
+/// The same as C's unsigned numbers are read: a minus makes it count down from zero, and so from the
+/// largest.
+pub(crate) fn unsigned(text: &[u8]) -> Option<(u64, &[u8])> {
+    let (negative, number, rest) = magnitude(text, 0)?;
+    Some((if negative { number.wrapping_neg() } else { number }, rest))
+}
+
+/// Whether a minus comes first, the number behind it, and what follows that.
+fn magnitude(text: &[u8], base: u32) -> Option<(bool, u64, &[u8])> {
     let (negative, text) = sign(text);
     let (base, digits) = match (base, text) {
         (0, [b'0', b'x' | b'X', digit, ..]) if digit.is_ascii_hexdigit() => (16, &text[2..]),
@@ -17,11 +31,11 @@ pub(crate) fn integer(text: &[u8], base: u32) -> Option<(i64, &[u8])> {
     if digits.is_empty() {
         return None;
     }
-    let number = digits.iter().fold(0_i64, |number, digit| {
+    let number = digits.iter().fold(0_u64, |number, digit| {
         let digit = char::from(*digit).to_digit(base).unwrap_or(0);
-        number.saturating_mul(i64::from(base)).saturating_add(i64::from(digit))
+        number.saturating_mul(u64::from(base)).saturating_add(u64::from(digit))
     });
-    Some((if negative { -number } else { number }, rest))
+    Some((negative, number, rest))
 }
 
 /// The fraction at the beginning of `text`, and what follows it.

@@ -4,6 +4,7 @@
 //! case. Each suits the addresses it shares a group with. The tables are in `option/table.rs`
 //! and `option/foreign.rs`.
 
+mod fitness;
 mod foreign;
 mod table;
 
@@ -54,6 +55,7 @@ pub(crate) enum Opt {
     Transparent,
     SetSockOpt,
     SetSockOptInt,
+    SetSockOptListen,
     UserTimeout,
     // descriptors and the end of streams
     IgnoreEof,
@@ -61,7 +63,6 @@ pub(crate) enum Opt {
     ShutDown,
     ShutClose,
     ShutNull,
-    NullEof,
     EndClose,
     Crnl,
     Cr,

@@ -13,7 +13,7 @@ use nix::unistd::{Gid, Group, Uid, User};
 use crate::fault::Fault;
 
 use super::data;
-use super::number::{decimal, integer};
+use super::number::{decimal, integer, unsigned};
 
 /// The value of an option, by its kind.
 #[derive(Debug, Clone, PartialEq)]
@@ -205,9 +205,9 @@ pub(crate) fn seconds(flag: &str, value: &[u8]) -> Result<Duration, Fault> {
     duration(value, seconds)
 }
 
-/// A number as -b takes it.
-pub(crate) fn count(flag: &str, value: &[u8]) -> Result<i64, Fault> {
-    Whole { name: flag, value }.flag(integer(value, 0))
+/// A number as -b takes it: a negative one counts down from the largest, as strtoul(3) has it.
+pub(crate) fn size(flag: &str, value: &[u8]) -> Result<u64, Fault> {
+    Whole { name: flag, value }.flag(unsigned(value))
 }
 
 /// A value and the option it is for.

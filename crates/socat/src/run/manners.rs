@@ -165,7 +165,6 @@ pub(super) fn written(spec: &Spec) -> &Address {
 
 /// Whether a program is started for one of its addresses.
 pub(super) fn starts_programs(spec: &Spec) -> bool {
-    let is_program = |address: &Address| matches!(address.keyword, Keyword::Exec | Keyword::System);
     is_program(read(spec)) || is_program(written(spec))
 }
 
@@ -174,6 +173,11 @@ pub(super) fn is_replaced_out_of_place(line: &CommandLine) -> bool {
     let replaces = |spec: &Spec| [read(spec), written(spec)].into_iter().any(program::replaces);
     let is_half = matches!(line.second, Spec::Split { .. });
     replaces(&line.first) || (is_half && replaces(&line.second))
+}
+
+/// Whether `address` is a program.
+pub(super) fn is_program(address: &Address) -> bool {
+    matches!(address.keyword, Keyword::Exec | Keyword::System)
 }
 
 /// The numbers that descriptors have by their address alone.

@@ -11,6 +11,8 @@ use nsplice_relay::{Joined, Limit, Observer, Outcome, Record, Side, Traffic, Wor
 use crate::endpoint::ACCEPT_TIMED_OUT;
 use crate::journal::{Journal, Level};
 
+use crate::language::Opt;
+
 use super::{manners, Job};
 
 /// Tells of links.
@@ -26,6 +28,8 @@ pub(super) struct Teller {
     /// The descriptors that each side is read from and written to, where socat's numbers are not
     /// those of the relay's duplicates.
     numbers: [Numbers; 2],
+    /// Whether a reader that has gone is no failure, for each side: `cool-write`.
+    cool: [bool; 2],
     /// The side that the command line's first address is.
     first_side: Side,
     status: LastStatus,
@@ -59,6 +63,7 @@ impl Teller {
             statistics: line.flags.statistics,
             unopened: job.unopened_status(&line.second),
             numbers: [manners::numbers(&line.first), manners::numbers(&line.second)],
+            cool: [&line.first, &line.second].map(|it| manners::written(it).has(Opt::CoolWrite)),
             first_side: job.first_side,
             status: job.status.clone(),
             ended: [0; 2],
@@ -125,8 +130,9 @@ impl Observer for Teller {
                 0
             }
             Outcome::Reset(side) | Outcome::Failed(side) => {
-                self.failed(record, side, detail);
-                1
+                let level = self.level(record, side);
+                self.failed(record, side, detail, level);
+                u8::from(level == Level::Error)
             }
             _ => 0,
         };
@@ -146,16 +152,25 @@ impl Observer for Teller {
         let sides = [self.first_side, self.first_side.other()];
         for (way, from) in ["left to right", "right to left"].into_iter().zip(sides) {
             let bytes = self.ended[from as usize] + self.alive[from as usize];
-            let text = format_args!("STATISTICS: {way}: {bytes} byte(s)");
-            self.journal.tell(Level::Warning, text);
+            self.journal.answer(format_args!("STATISTICS: {way}: {bytes} byte(s)"));
         }
         self.alive = [0; 2];
     }
 }
 
 impl Teller {
-    /// A read(2) or write(2) failed.
-    fn failed(&self, record: &Record<'_>, side: Side, detail: &str) {
+    /// How important it is that work with `side` has failed.
+    fn level(&self, record: &Record<'_>, side: Side) -> Level {
+        let is_read = record.work == Some(Work::Read);
+        match record.outcome {
+            // EPIPE and ECONNRESET are resets.
+            Outcome::Reset(_) if self.cool[side as usize] && !is_read => Level::Notice,
+            _ => Level::Error,
+        }
+    }
+
+    /// A read(2) or write(2) failed, which is told at `level`.
+    fn failed(&self, record: &Record<'_>, side: Side, detail: &str, level: Level) {
         let Some(joined) = record.joined else { return };
         // Without an error the reader is known to have gone before anything was written to it.
         let (work, detail) = match detail {
@@ -171,7 +186,11 @@ impl Teller {
             Some(Work::Write) => lane.read - lane.written,
             _ => BLOCK,
         };
-        self.journal.tell(Level::Error, format_args!("{name}({fd}, 0x0, {left}): {detail}"));
+        self.journal.tell(level, format_args!("{name}({fd}, 0x0, {left}): {detail}"));
+        if level == Level::Notice {
+            let [from, to] = if side == self.first_side { [2, 1] } else { [1, 2] };
+            self.journal.tell(level, format_args!("socket {from} to socket {to} is in error"));
+        }
     }
 }
 

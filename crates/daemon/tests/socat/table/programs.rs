@@ -102,6 +102,30 @@ pub(super) const CASES: &[Case] = &[
     case("programs/setgid", "socat -u EXEC:'id -g',setgid=nogroup -", NO_INPUT),
     case("programs/no such su", "socat -u EXEC:id,su=nosuch -", RUN),
     case("programs/umask", "socat -u SYSTEM:umask,umask=027 -", NO_INPUT),
+    case("programs/fdout for a program that is written to", "socat -u /dev/null EXEC:cat,fdout=1", RUN),
+    case("programs/fdin for a program that is read from", "socat -u EXEC:cat,fdin=0 -", RUN),
+    case("programs/fdin for a program that is read from, -U", "socat -U - EXEC:cat,fdin=0", RUN),
+    case("programs/fdout for a program that is read from", "socat -u EXEC:true,fdout=1 -", NO_INPUT),
+    case(
+        "programs/what socat was started with",
+        "sh -c 'exec 7</etc/hostname; exec socat -u SYSTEM:\"readlink /proc/self/fd/7\" -'",
+        NO_INPUT,
+    ),
+    case(
+        "programs/a lock that socat was started with",
+        "sh -c 'exec 8>lock; flock 8; socat -u SYSTEM:\"flock -n lock true || echo held\" -'",
+        NO_INPUT,
+    ),
+    case(
+        "programs/what is an address is not for programs",
+        "sh -c 'exec 7</dev/null; exec socat -u FD:7 SYSTEM:\"test -e /proc/self/fd/7 || echo gone\"'",
+        NO_INPUT,
+    ),
+    case(
+        "programs/unless it is to be",
+        "sh -c 'exec 7</dev/null; exec socat -u FD:7,cloexec=0 SYSTEM:\"readlink /proc/self/fd/7\"'",
+        NO_INPUT,
+    ),
     case("programs/fdin and fdout", "socat - SYSTEM:'cat <&3 >&4',fdin=3,fdout=4", ONE_LINE),
     case(
         "programs/path",

@@ -37,7 +37,10 @@ const REFUSED: &[Case] = refused! {
     "SOCKS4": "socat - SOCKS4:127.0.0.1:x:80", "SOCKS4";
     "PROXY": "socat - PROXY:127.0.0.1:x:80", "PROXY";
     "TUN": "socat - TUN:192.0.2.1/24", "TUN";
-    "su of a second address": "socat - TCP4:127.0.0.1:7001,su=nobody", "option \"su\"";
+    "su of a second address": "socat TCP4-LISTEN:7000,fork TCP4:127.0.0.1:7001,su=nobody", "option \"su\"";
+    "fork of a second address": "socat - TCP4:127.0.0.1:7001,fork", "option \"fork\"";
+    "cloexec of ours": "socat - TCP4:127.0.0.1:7001,cloexec=0", "option \"cloexec\"";
+    "null-eof": "socat - TCP4:127.0.0.1:7001,null-eof", "NSPLICE_SOCAT_FALLBACK=";
     "SCTP": "socat - SCTP:127.0.0.1:7001", "SCTP";
     "IP": "socat - IP4:127.0.0.1:254", "IP4";
 };

@@ -5,6 +5,19 @@ use crate::case::{case, Case};
 use crate::differences::Difference;
 
 pub(super) const CASES: &[Case] = &[
+    // A flag restricts a name, where it has an address of that version.
+    case(
+        "tcp/-4 and a name of both",
+        "socat -4 - TCP:localhost:7001",
+        &[Listen("s", Tcp6(7001)), Start, Exit],
+    ),
+    case(
+        "tcp/-6 and a name of both",
+        "socat -6 - TCP:localhost:7001",
+        &[Listen("s", Tcp(7001)), Start, Exit],
+    ),
+    case("tcp/-4 and a name of 6 only", "socat -4 - TCP:only6:7001", client_of!(Tcp6(7001))),
+    case("tcp/-6 and an address of 4", "socat -6 - TCP:127.0.0.1:7001", client_of!(BACK)),
     case("tcp/version 4", "socat - TCP4:127.0.0.1:7001", client_of!(BACK)),
     case("tcp/any version", "socat - TCP:127.0.0.1:7001", client_of!(BACK)),
     case("tcp/by name", "socat - TCP4:localhost:7001", client_of!(BACK)),

@@ -1,8 +1,8 @@
 //! What options change about a descriptor that is open: its offset, its locks, its flags, its owners.
 //!
 //! The offset, O_APPEND and the owners belong to what is behind the descriptor, and so to everybody
-//! who shares it; they are changed because the command line says so. `nonblock` is accepted and
-//! changes nothing: nothing here ever waits in a read or a write.
+//! who shares it; they are changed because the command line says so. So does O_NONBLOCK, which makes
+//! no difference to us: nothing here ever waits in a read or a write.
 
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 
@@ -25,6 +25,8 @@ pub(super) struct Adjustments {
     group: Option<Gid>,
     locks: bool,
     appends: bool,
+    /// `nonblock`, if it was given.
+    is_nonblocking: Option<bool>,
     seek: Option<i64>,
 }
 
@@ -36,6 +38,7 @@ impl Adjustments {
             user: user(address, Opt::User)?,
             group: group(address, Opt::Group)?,
             appends: address.has(Opt::Append),
+            is_nonblocking: address.number(Opt::NonBlock).map(|on| on != 0),
             ..Self::of_named(address)
         })
     }
@@ -69,7 +72,11 @@ impl Adjustments {
             })?;
         }
         if self.appends {
-            append(descriptor)
+            set(descriptor, OFlag::O_APPEND, true)
+                .map_err(|errno| refused(format_args!("fcntl({number}, F_SETFL)"), errno))?;
+        }
+        if let Some(on) = self.is_nonblocking {
+            set(descriptor, OFlag::O_NONBLOCK, on)
                 .map_err(|errno| refused(format_args!("fcntl({number}, F_SETFL)"), errno))?;
         }
         if let Some(offset) = self.seek {
@@ -80,9 +87,10 @@ impl Adjustments {
     }
 }
 
-fn append(descriptor: BorrowedFd<'_>) -> nix::Result<()> {
-    let flags = OFlag::from_bits_retain(fcntl(descriptor.as_fd(), FcntlArg::F_GETFL)?);
-    fcntl(descriptor, FcntlArg::F_SETFL(flags | OFlag::O_APPEND)).map(drop)
+fn set(descriptor: BorrowedFd<'_>, flag: OFlag, on: bool) -> nix::Result<()> {
+    let mut flags = OFlag::from_bits_retain(fcntl(descriptor.as_fd(), FcntlArg::F_GETFL)?);
+    flags.set(flag, on);
+    fcntl(descriptor, FcntlArg::F_SETFL(flags)).map(drop)
 }
 
 /// A write lock from the beginning to wherever the end may come to be.

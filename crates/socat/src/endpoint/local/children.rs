@@ -10,10 +10,15 @@
 //! The first process of a PID namespace (socat as a container's entry point) inherits the orphans of
 //! its children. Nothing tells of their end, so they are collected along with the children.
 //!
+//! Where a process serves many links, another one stands for the link towards its program
+//! (`stand_in.rs`), and is reaped here as well.
+//!
 //! A child that ends badly *while it serves* is a failure, told in socat's words and remembered
 //! ([`has_failed`]). After that nobody is interested.
 
-use std::os::fd::{AsFd, OwnedFd};
+mod stand_in;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
@@ -27,6 +32,10 @@ use nsplice_relay::{Hold, OpenError};
 use crate::journal::{Journal, Level};
 
 use super::{failed, refused};
+
+pub(super) use stand_in::StandIn;
+
+use stand_in::LinkEnd;
 
 /// What happens to a child when its link has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,12 +61,24 @@ pub(super) struct Newborn {
 }
 
 /// Registers a child; dropping what is answered is the end of its link.
-pub(super) fn adopt(newborn: Newborn) -> Result<Box<dyn Hold>, OpenError> {
+pub(super) fn adopt(
+    newborn: Newborn,
+    stand_in: Option<StandIn>,
+) -> Result<Box<dyn Hold>, OpenError> {
     let mut register = lock();
     register.reap();
     let pid = newborn.pid;
     register.add(newborn)?;
+    if let Some(stand_in) = stand_in {
+        register.add_stand_in(pid, stand_in);
+    }
     Ok(Box::new(Serving(pid)))
+}
+
+/// Lets a stand-in go whose child has not come to be.
+pub(super) fn dismiss(mut stand_in: StandIn) {
+    stand_in.dismiss();
+    lock().add_stand_in(0, stand_in);
 }
 
 /// A descriptor that becomes readable when a child has ended.
@@ -111,6 +132,8 @@ struct Register {
     /// Made with the first child.
     epoll: Option<Epoll>,
     children: Vec<Child>,
+    /// With the children that they stand before.
+    stand_ins: Vec<(u32, StandIn)>,
     has_failed: bool,
 }
 
@@ -128,8 +151,12 @@ enum Stage {
     Released,
 }
 
-static REGISTER: Mutex<Register> =
-    Mutex::new(Register { epoll: None, children: Vec::new(), has_failed: false });
+static REGISTER: Mutex<Register> = Mutex::new(Register {
+    epoll: None,
+    children: Vec::new(),
+    stand_ins: Vec::new(),
+    has_failed: false,
+});
 
 fn lock() -> MutexGuard<'static, Register> {
     REGISTER.lock().unwrap_or_else(PoisonError::into_inner)
@@ -157,7 +184,39 @@ impl Register {
         Ok(())
     }
 
+    fn add_stand_in(&mut self, child: u32, stand_in: StandIn) {
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, u64::from(stand_in.number()));
+        if let Ok(epoll) = self.epoll() {
+            // Without it, its end is found out at the next occasion.
+            let _ = epoll.add(&stand_in.pidfd, event);
+        }
+        self.stand_ins.push((child, stand_in));
+    }
+
+    /// Collects the stand-ins that have ended. One that was not dismissed has been killed by somebody
+    /// who meant its link.
+    fn reap_stand_ins(&mut self) {
+        let ended: Vec<_> =
+            self.stand_ins.extract_if(.., |(_, stand_in)| stand_in.has_ended()).collect();
+        for (pid, stand_in) in ended {
+            let end = stand_in.end_link();
+            let Some(child) = self.children.iter_mut().find(|child| child.newborn.pid == pid)
+            else {
+                continue;
+            };
+            if end == LinkEnd::Before {
+                continue;
+            }
+            child.newborn.journal.tell(Level::Warning, "SOCAT_PID was ended by a signal");
+            child.stage = Stage::Released;
+            if child.newborn.at_end == AtEnd::Terminate || end == LinkEnd::ByProgram {
+                child.signal(Signal::SIGTERM);
+            }
+        }
+    }
+
     fn reap(&mut self) {
+        self.reap_stand_ins();
         let mut has_failed = self.has_failed;
         self.children.retain(|child| match child.collected() {
             Some(status) => {
@@ -176,14 +235,19 @@ impl Register {
         while let Ok(status) = waitid(Id::All, ended | WaitPidFlag::WNOWAIT) {
             let Some(pid) = status.pid() else { return };
             // The next call would find a child of ours again; its own pidfd tells of it.
-            let is_ours = |child: &Child| i64::from(child.newborn.pid) == i64::from(pid.as_raw());
-            if self.children.iter().any(is_ours) || waitid(Id::Pid(pid), ended).is_err() {
+            let number = pid.as_raw().unsigned_abs();
+            let is_ours = self.children.iter().any(|child| child.newborn.pid == number)
+                || self.stand_ins.iter().any(|(_, stand_in)| stand_in.pid == pid);
+            if is_ours || waitid(Id::Pid(pid), ended).is_err() {
                 return;
             }
         }
     }
 
     fn release(&mut self, pid: u32) {
+        for (_, stand_in) in self.stand_ins.iter_mut().filter(|(child, _)| *child == pid) {
+            stand_in.dismiss();
+        }
         let Some(child) = self.children.iter_mut().find(|child| child.newborn.pid == pid) else {
             return;
         };
@@ -197,22 +261,8 @@ impl Register {
 }
 
 impl Child {
-    /// The exit status, if it has ended: then it is no zombie any more.
-    ///
-    /// A process that has split off from the one that started the child has no status to collect
-    /// (ECHILD), but still a link to end: there the pidfd alone says whether the child has ended.
     fn collected(&self) -> Option<Result<WaitStatus, Errno>> {
-        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
-        match waitid(Id::PIDFd(self.pidfd.as_fd()), flags) {
-            Ok(WaitStatus::StillAlive) | Err(Errno::EINTR) => None,
-            Err(Errno::ECHILD) if !self.has_ended() => None,
-            status => Some(status),
-        }
-    }
-
-    fn has_ended(&self) -> bool {
-        let mut fds = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
-        poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+        collected(self.pidfd.as_fd())
     }
 
     /// Tells how it ended, and answers whether that is a failure. socat runs the shell of SYSTEM
@@ -256,4 +306,22 @@ impl Child {
             self.newborn.journal.tell(Level::Info, failure);
         }
     }
+}
+
+/// The exit status of the process behind `pidfd`, if it has ended: then it is no zombie any more.
+///
+/// A process that has split off from the one that started the child has no status to collect
+/// (ECHILD), but still a link to end: there the pidfd alone says whether the child has ended.
+fn collected(pidfd: BorrowedFd<'_>) -> Option<Result<WaitStatus, Errno>> {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
+    match waitid(Id::PIDFd(pidfd), flags) {
+        Ok(WaitStatus::StillAlive) | Err(Errno::EINTR) => None,
+        Err(Errno::ECHILD) if !has_ended(pidfd) => None,
+        status => Some(status),
+    }
+}
+
+fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::new(pidfd, PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }

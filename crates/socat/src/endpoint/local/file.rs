@@ -17,6 +17,7 @@ use nix::fcntl::{open, OFlag};
 use nix::sys::stat::Mode;
 use nsplice_relay::{Attempt, OpenError, Opener, Progress, Upstream, Wake};
 
+use crate::endpoint::settings::apply_all;
 use crate::endpoint::{connecting, Context};
 use crate::fault::Fault;
 use crate::journal::{Journal, Level};
@@ -147,7 +148,8 @@ impl Plan {
     /// Connects to the socket of that name as UNIX-CLIENT does.
     fn connect(&self, downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt> {
         let address = Address { keyword: Keyword::UnixClient, ..self.address.clone() };
-        match connecting(&address, &self.context) {
+        let checked = address.check_as_socket().and_then(|()| address.check_options());
+        match checked.and_then(|()| connecting(&address, &self.context)) {
             Ok(mut opener) => {
                 let journal = self.context.journal.clone();
                 Box::new(Connecting { attempt: opener.open(downstream), journal })
@@ -156,8 +158,11 @@ impl Plan {
         }
     }
 
-    /// What is behind the name, if there is anything.
+    /// What is behind the name, if there is anything that will still be there when it is opened.
     fn found(&self) -> Option<fs::FileType> {
+        if self.address.has(Opt::UnlinkEarly) {
+            return None;
+        }
         fs::metadata(&self.entry.path).ok().map(|metadata| metadata.file_type())
     }
 
@@ -174,6 +179,7 @@ impl Plan {
     }
 
     fn open(&self, found: Option<fs::FileType>, flags: OFlag) -> Result<OwnedFd, OpenError> {
+        self.address.check_as_file().map_err(failure)?;
         self.tell(found);
         let mode = self.entry.mode.unwrap_or(Mode::from_bits_truncate(DEFAULT_MODE));
         self.entry.make(|| {
@@ -187,6 +193,8 @@ impl Plan {
         let (descriptor, number) = (descriptor.as_fd(), descriptor.as_raw_fd());
         check(descriptor, number, self.way)?;
         self.entry.hand_over(descriptor)?;
+        // Which the kernel refuses.
+        apply_all(descriptor, number, &self.address)?;
         self.adjustments.make(descriptor, number)?;
         let modes = self.terminal.apply(&[(descriptor, number)])?;
         Ok(held(pair(descriptor, descriptor, self.way)?, modes))

@@ -5,21 +5,26 @@
 //! The order is always the one that works: root directory, groups, group, user.
 
 use std::ffi::{CString, OsString};
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 
 use nix::errno::Errno;
-use nix::unistd::{getgrouplist, Gid, Uid, User};
+use nix::unistd::{getgrouplist, setsid, Gid, Uid, User};
 use nsplice_backend::{LastStep, LastSteps};
+use nsplice_relay::{Attempt, OpenError, Opener, Progress, Wake};
 
 use crate::fault::Fault;
 use crate::language::{Address, Opt};
 
+use super::entry::failure;
 use super::entry::{group, user};
 use super::strerror;
 
 /// What is asked for by an address; nothing at all, usually.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Identity {
+    /// A session of its own. A program takes that step by itself.
+    session: bool,
     root: Option<CString>,
     groups: Option<Vec<Gid>>,
     group: Option<Gid>,
@@ -32,6 +37,7 @@ impl Identity {
     /// The options of `address`, its names looked up.
     pub(crate) fn of(address: &Address) -> Result<Self, Fault> {
         let mut identity = Self {
+            session: address.has(Opt::SetSid),
             root: address.text(Opt::Chroot).map(c_string).transpose()?,
             group: group(address, Opt::SetGid)?,
             user: user(address, Opt::SetUid)?,
@@ -101,8 +107,62 @@ impl Identity {
 
     /// Makes the whole process take the steps; its environment stays what it is.
     pub(crate) fn assume(&self) -> Result<(), Fault> {
+        if self.session {
+            setsid().map_err(|errno| Fault::new(self.told(LastStep::Session, errno)))?;
+        }
         let done = self.steps().change_identity();
         done.map_err(|(step, errno)| Fault::new(self.told(step, errno)))
+    }
+}
+
+/// Opens an address, and then makes the whole process who the address asks for: of a command line with
+/// a single link.
+pub(crate) fn assuming(
+    opener: Box<dyn Opener>,
+    address: &Address,
+) -> Result<Box<dyn Opener>, Fault> {
+    let identity = Identity::of(address)?;
+    Ok(match identity == Identity::default() {
+        true => opener,
+        false => Box::new(Assuming { opener, identity }),
+    })
+}
+
+#[derive(Debug)]
+struct Assuming {
+    opener: Box<dyn Opener>,
+    identity: Identity,
+}
+
+impl Opener for Assuming {
+    fn backend(&self) -> &'static str {
+        self.opener.backend()
+    }
+
+    fn open(&mut self, downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt> {
+        let attempt = self.opener.open(downstream);
+        Box::new(Assumption { attempt, identity: self.identity.clone() })
+    }
+}
+
+#[derive(Debug)]
+struct Assumption {
+    attempt: Box<dyn Attempt>,
+    identity: Identity,
+}
+
+impl Attempt for Assumption {
+    fn advance(&mut self, wake: Wake) -> Progress {
+        let progress = self.attempt.advance(wake);
+        if !matches!(progress, Progress::Open(_)) {
+            return progress;
+        }
+        let assumed: Result<(), OpenError> = self.identity.assume().map_err(failure);
+        assumed.map_or_else(Progress::Failed, |()| progress)
+    }
+
+    fn source(&self) -> Option<BorrowedFd<'_>> {
+        self.attempt.source()
     }
 }
 

@@ -10,6 +10,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
+use std::process::Child;
 
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nix::sys::socket::{socketpair, AddressFamily, SockFlag, SockType};
@@ -17,12 +18,12 @@ use nix::unistd::pipe2;
 use nsplice_relay::{Attempt, OpenError, Opener, Upstream};
 
 use crate::endpoint::settings::{apply, Phase};
-use crate::endpoint::Context;
+use crate::endpoint::{Context, Links};
 use crate::fault::Fault;
 use crate::journal::{Journal, Level};
 use crate::language::{Address, Keyword, Opt};
 
-use super::children::{adopt, AtEnd, Newborn};
+use super::children::{adopt, dismiss, AtEnd, Newborn, StandIn};
 use super::recipe::Recipe;
 use super::terminal::Settings;
 use super::{answered, copy, held, nothing, refused, Way};
@@ -33,13 +34,30 @@ pub(super) fn opener(
     way: Way,
     context: &Context,
 ) -> Result<Box<dyn Opener>, Fault> {
+    check_numbers(address, way)?;
     Ok(Box::new(Program {
         recipe: Recipe::of(address, context)?,
         transport: if address.has(Opt::Pipes) { Transport::Pipes } else { Transport::Socket },
         way,
+        links: context.links,
         address: address.clone(),
         journal: context.journal.clone(),
     }))
+}
+
+/// Refuses a number for a direction that is not used.
+fn check_numbers(address: &Address, way: Way) -> Result<(), Fault> {
+    let (option, word, mode) = match way {
+        Way::Both => return Ok(()),
+        Way::Read => (Opt::FdIn, "fdin", "read-only"),
+        Way::Write => (Opt::FdOut, "fdout", "write-only"),
+    };
+    match address.setting(option) {
+        Some(_) => Err(Fault::new(format_args!(
+            "_xioopen_foxec(): option {word} is useless in {mode} mode"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Whether the process is to become the program of `address`, which only the second may ask for.
@@ -63,7 +81,8 @@ pub(crate) fn replace(
         let recipe = Recipe::of(address, context)?;
         let input = (way != Way::Read).then(|| handed(source)).transpose().map_err(Fault::new)?;
         let output = (way != Way::Write).then(|| handed(sink)).transpose().map_err(Fault::new)?;
-        let mut ready = recipe.prepare(input, output, Some(source)).map_err(Fault::new)?;
+        let server = std::process::id();
+        let mut ready = recipe.prepare(input, output, Some(source), server).map_err(Fault::new)?;
         recipe.announce();
         context.journal.finish();
         let error = ready.command.exec();
@@ -86,6 +105,7 @@ struct Program {
     recipe: Recipe,
     transport: Transport,
     way: Way,
+    links: Links,
     address: Address,
     journal: Journal,
 }
@@ -110,22 +130,58 @@ impl Program {
         self.journal
             .tell(Level::Notice, format_args!("forking off child, using {using} for {purpose}"));
         let (upstream, input, output) = self.transport(self.way)?;
-        let mut ready = self.recipe.prepare(input, output, downstream)?;
+        let stand_in = match self.links {
+            Links::One => None,
+            Links::Many => {
+                let transport = match &upstream {
+                    Upstream::Stream(ours) => Some(copy(ours.as_fd())?),
+                    _ => None,
+                };
+                Some(StandIn::start()?.stands_for(transport))
+            }
+        };
+        match self.launch(input, output, downstream, stand_in.as_ref()) {
+            Ok(child) => self.enlist(child, upstream, stand_in),
+            Err(error) => {
+                stand_in.into_iter().for_each(dismiss);
+                Err(error)
+            }
+        }
+    }
+
+    /// Starts the program, for a link that `stand_in` stands for.
+    fn launch(
+        &self,
+        input: Option<OwnedFd>,
+        output: Option<OwnedFd>,
+        downstream: Option<BorrowedFd<'_>>,
+        stand_in: Option<&StandIn>,
+    ) -> Result<Child, OpenError> {
+        let server = stand_in.map_or_else(std::process::id, StandIn::number);
+        let mut ready = self.recipe.prepare(input, output, downstream, server)?;
         let started = ready.command.spawn();
-        let mut child = started.map_err(|error| self.recipe.failure(&mut ready, &error))?;
         // The command holds the child's ends; while it does, nothing would ever end.
-        drop(ready);
+        started.map_err(|error| self.recipe.failure(&mut ready, &error))
+    }
+
+    /// Has the child looked after until the end of its link.
+    fn enlist(
+        &self,
+        mut child: Child,
+        upstream: Upstream,
+        stand_in: Option<StandIn>,
+    ) -> Result<Upstream, OpenError> {
         let pid = child.id();
         self.journal.tell(Level::Notice, format_args!("forked off child process {pid}"));
         self.recipe.announce();
-        let served = adopt(Newborn {
+        let newborn = Newborn {
             pid,
             shell: self.recipe.shell(),
             at_end: self.at_end(),
             passed_on: self.recipe.passed_on().to_vec(),
             journal: self.journal.clone(),
-        });
-        match served {
+        };
+        match adopt(newborn, stand_in) {
             Ok(hold) => Ok(held(upstream, Some(hold))),
             Err(error) => {
                 // Not registered, it would not be reaped. Neither call fails for a child of ours.
@@ -162,7 +218,7 @@ impl Program {
                 let (ours, childs) = socketpair(AddressFamily::Unix, SockType::Stream, None, flags)
                     .map_err(|errno| refused("socketpair(1, 1, 0)", errno))?;
                 unblock(&ours)?;
-                for phase in [Phase::Made, Phase::Connected] {
+                for phase in [Phase::Made, Phase::BeforeBind, Phase::Connected] {
                     apply(&ours, &self.address, phase)?;
                 }
                 self.check_terminal(ours.as_fd())?;

@@ -2,8 +2,8 @@
 //!
 //! EXEC cuts its parameter into words and runs the first, found by PATH (that of the child, so that
 //! `path` counts); SYSTEM gives it to a shell. The child stays in our process group and outlives us.
-//! It gets no signal blocked or ignored, and no descriptors but its standard ones and those of
-//! `fdin` and `fdout`. What it does between fork and exec is in the backend's `sys.rs`.
+//! It gets no signal blocked or ignored. Of descriptors it has its standard ones, those of `fdin` and
+//! `fdout`, and those that we were started with, unless they are an address. What it does between fork and exec is in the backend's `sys.rs`.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -135,12 +135,14 @@ impl Recipe {
         }
     }
 
-    /// A command that reads from `input` and writes to `output`, or from and to what is ours.
+    /// A command that reads from `input` and writes to `output`, or from and to what is ours; `server`
+    /// is the process that it takes for its socat.
     pub(super) fn prepare(
         &self,
         input: Option<OwnedFd>,
         output: Option<OwnedFd>,
         downstream: Option<BorrowedFd<'_>>,
+        server: u32,
     ) -> Result<Ready, OpenError> {
         let mut command = match &self.what {
             What::Shell(line) => {
@@ -157,7 +159,7 @@ impl Recipe {
                 command
             }
         };
-        command.envs(variables(&self.prefix, downstream));
+        command.envs(variables(&self.prefix, downstream, server));
         command.envs(self.identity.environment().iter().map(|(name, value)| (*name, value)));
         if let Some(path) = &self.path {
             command.env("PATH", path);

@@ -4,6 +4,9 @@
 //! never set on them; the relay asks poll(2) or uses MSG_DONTWAIT instead. Each link gets duplicates
 //! of its own, so that its end closes nothing that the next link, or the process, still needs.
 //!
+//! What is an address here is kept from programs that are started, as socat does, unless `cloexec=0`;
+//! the standard ones are theirs to have.
+//!
 //! A descriptor that is open for one direction only serves that one, and the link makes do with it.
 //! A standard descriptor that was closed at start is /dev/null, which
 //! Rust's runtime opens in its place: an end of file at once.
@@ -11,14 +14,14 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
-use nsplice_backend::duplicate;
+use nsplice_backend::{close_on_exec, duplicate};
 use nsplice_relay::{Attempt, OpenError, Opener, Upstream};
 
 use crate::endpoint::settings::apply_all;
 use crate::endpoint::Context;
 use crate::fault::Fault;
 use crate::journal::{Journal, Level};
-use crate::language::{Address, Keyword};
+use crate::language::{Address, Keyword, Opt};
 
 use super::adjustments::Adjustments;
 use super::terminal::Settings;
@@ -49,9 +52,10 @@ pub(super) fn opener(
         || "reading from and writing to stdio".to_owned(),
         |name| format!("using {name} for {}", way.purpose()),
     );
+    let is_kept = address.setting(Opt::CloseOnExec).is_some() && !address.has(Opt::CloseOnExec);
     Ok(Box::new(Inherited(Arc::new(Plan {
-        source: inherited(read)?,
-        sink: inherited(write)?,
+        source: inherited(read, is_kept)?,
+        sink: inherited(write, is_kept)?,
         numbers: [read, write],
         address: address.clone(),
         adjustments: Adjustments::of(address)?,
@@ -75,9 +79,16 @@ fn descriptor_number(address: &Address) -> Result<RawFd, Fault> {
         .ok_or_else(|| Fault::new(format_args!("error in FD number \"{text}\"")))
 }
 
-/// Our own duplicate, taken before anything else is opened: nothing of ours can have that number.
-fn inherited(number: RawFd) -> Result<OwnedFd, Fault> {
-    duplicate(number, 0).map_err(|error| {
+/// Our own duplicate, taken before anything else is opened: nothing of ours can have that number. The
+/// original is kept for programs, or kept from them.
+fn inherited(number: RawFd, is_kept: bool) -> Result<OwnedFd, Fault> {
+    let own = duplicate(number, 0).and_then(|own| {
+        if number > libc::STDERR_FILENO {
+            close_on_exec(number, !is_kept)?;
+        }
+        Ok(own)
+    });
+    own.map_err(|error| {
         Fault::new(failed(format_args!("fcntl({number}, F_SETFD, FD_CLOEXEC)"), &error))
     })
 }

@@ -19,7 +19,7 @@ use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nsplice_relay::{Hold, OpenError, Opener, Progress, Upstream, Wake};
 
 use super::{opener, Way};
-use crate::endpoint::Context;
+use crate::endpoint::{Context, Links};
 use crate::fault::Fault;
 use crate::journal::Journal;
 use crate::language::{read, Address, Errand, Keyword, Opt, Setting, Value};
@@ -28,7 +28,7 @@ fn context() -> Context {
     let words = ["-", "-"].map(OsString::from);
     let Ok(Errand::Carry(line)) = read(&words) else { panic!("two dashes are not understood") };
     let journal = Journal::early(&line.flags, "socat");
-    Context { journal, flags: Arc::new(line.flags), prefix: "SOCAT".to_owned() }
+    Context { journal, flags: Arc::new(line.flags), prefix: "SOCAT".to_owned(), links: Links::One }
 }
 
 /// An address with one parameter.

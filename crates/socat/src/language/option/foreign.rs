@@ -34,17 +34,17 @@ pub(crate) const FOREIGN: &[(Groups, &str)] = &[
     (
         Groups::SOCKET,
         "acceptconn attach-filter attachfilter broadcast bsdcompat debug detach-filter \
-         detachfilter dontroute error fiosetown no-check nocheck oobinline passcred peercred \
+         detachfilter dontroute error fiosetown no-check nocheck null-eof oobinline passcred peercred \
          protocol prototype rcvbuf-late rcvlowat rcvtimeo security-authentication \
          security-encryption-network security-encryption-transport securityauthentication \
          securityencryptionnetwork securityencryptiontransport setsockopt-connected \
-         setsockopt-listen setsockopt-socket siocspgrp sndbuf-late sndlowat sndtimeo \
+         setsockopt-socket siocspgrp sndbuf-late sndlowat sndtimeo \
          so-acceptconn so-attach-filter so-broadcast so-bsdcompat so-debug so-detach-filter \
          so-dontroute so-error so-no-check so-oobinline so-passcred so-peercred so-protocol \
          so-prototype so-rcvbuf-late so-rcvbufforce so-rcvlowat so-rcvtimeo \
          so-security-authentication so-security-encryption-network \
          so-security-encryption-transport so-sndbuf-late so-sndlowat so-sndtimeo so-timestamp \
-         so-type sockopt-connected sockopt-listen sockopt-sock socktype timestamp type",
+         so-type sockopt-connected sockopt-sock socktype timestamp type",
     ),
     (
         Groups::REG,

@@ -122,7 +122,6 @@ pub(crate) const TABLE: &[Row] = &[
     ),
     row(Opt::Netns, "netns", "netns", &[], Groups::PROCESS, "INIT", Kind::Text),
     row(Opt::NoFork, "nofork", "nofork", &[], FORK, "BIGEN", Kind::Bool),
-    row(Opt::NullEof, "null-eof", "null-eof", &[], SOCKET, "INIT", Kind::Bool),
     row(
         Opt::Creat,
         "o-create",
@@ -184,6 +183,15 @@ pub(crate) const TABLE: &[Row] = &[
         SOCKET,
         "CONNECTED",
         Kind::SocketOptionInt,
+    ),
+    row(
+        Opt::SetSockOptListen,
+        "setsockopt-listen",
+        "sockopt-listen",
+        &["sockopt-listen"],
+        SOCKET,
+        "PREBIND",
+        Kind::SocketOption,
     ),
     row(
         Opt::SetSockOpt,

@@ -78,7 +78,7 @@ fn what_is_asked_of_a_descriptor_is_done() {
 
 #[test]
 fn what_needs_a_process_of_its_own_is_refused() {
-    let other = with(address(Keyword::Stdio, ""), Opt::Su, text("nobody"));
+    let other = on(address(Keyword::Stdio, ""), Opt::ControllingTty);
     let told = "option \"word\" with address type \"WORD\" is not implemented in nsplice";
     assert!(fault(&other).message.starts_with(told));
 }

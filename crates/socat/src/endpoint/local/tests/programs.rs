@@ -77,14 +77,23 @@ fn a_program_finds_an_orderly_world() {
         // The signals above are the C library's own, and whoever started us may ignore those.
         assert_eq!(mask & 0x7fff_ffff, 0, "{line}");
     }
-    // The fourth is that of the listing itself.
-    assert_eq!(printed(&exec("ls /proc/self/fd")), "0\n1\n2\n3\n");
+    // What we were started with, and the listing itself.
+    let listed = printed(&exec("ls /proc/self/fd"));
+    assert_eq!(listed.lines().filter(|number| !is_inherited(number)).count(), 1, "{listed}");
     let group = printed(&exec("cut -d' ' -f5 /proc/self/stat"));
     assert_eq!(group.trim(), getpgrp().to_string());
     let stat = printed(&on(exec("cut -d' ' -f1,5,6 /proc/self/stat"), Opt::SetSid));
     let numbers: Vec<_> = stat.split_whitespace().collect();
     assert_eq!(numbers[0], numbers[1]);
     assert_eq!(numbers[0], numbers[2], "a session of its own");
+}
+
+/// Whether programs get the descriptor `number` of ours.
+fn is_inherited(number: &str) -> bool {
+    const CLOSED_ON_EXEC: u32 = 0o2_000_000;
+    let told = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap_or_default();
+    let flags = told.lines().find_map(|line| line.strip_prefix("flags:")).map(str::trim);
+    flags.is_some_and(|flags| u32::from_str_radix(flags, 8).unwrap() & CLOSED_ON_EXEC == 0)
 }
 
 /// High numbers: low ones that are in use now may be free, and taken by the start of the child, once
