@@ -236,6 +236,14 @@ impl Child for Program {
         self.end.clone()
     }
 
+    fn unread(&self, end: BorrowedFd<'_>) -> usize {
+        sys::unread(end)
+    }
+
+    fn unacknowledged(&self, socket: BorrowedFd<'_>) -> usize {
+        sys::unacknowledged(socket)
+    }
+
     fn terminate(&mut self) {
         self.signal(Signal::SIGTERM);
     }

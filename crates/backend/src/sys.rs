@@ -135,16 +135,29 @@ pub fn columns(of: BorrowedFd<'_>) -> Option<u16> {
     (answer == 0 && size.ws_col > 0).then_some(size.ws_col)
 }
 
-/// Bytes that `socket` was given and its peer has not acknowledged yet (SIOCOUTQ, tcp(7)); 0 where
-/// that is not known, and of a TCP connection that is over: after a reset the queue stays as it was
-/// for as long as the socket lives (`tcp_ioctl`), but nobody will acknowledge it any more.
+/// Bytes that a TCP socket was given and its peer has not acknowledged yet, a FIN counting as one
+/// (SIOCOUTQ, tcp(7)); 0 of other sockets, where that is not known, and of a connection that is over:
+/// after a reset the queue stays as it was for as long as the socket lives (`tcp_ioctl`), but nobody
+/// will acknowledge it any more.
 pub fn unacknowledged(socket: BorrowedFd<'_>) -> usize {
-    if tcp_info(socket).is_some_and(|info| info.state == TCP_CLOSE) {
-        return 0;
+    match tcp_info(socket) {
+        // TIOCOUTQ has the same number as SIOCOUTQ.
+        Some(info) if info.state != TCP_CLOSE => queued_bytes(socket, libc::TIOCOUTQ),
+        _ => 0,
     }
+}
+
+/// Bytes that wait to be read, of a socket or of a pipe, of which either end can be asked (FIONREAD,
+/// tcp(7) and pipe(7)); 0 where that is not known.
+pub(crate) fn unread(end: BorrowedFd<'_>) -> usize {
+    queued_bytes(end, libc::FIONREAD)
+}
+
+/// What ioctl(2) answers to `question`, one of those that are answered by a number of bytes.
+fn queued_bytes(end: BorrowedFd<'_>, question: libc::Ioctl) -> usize {
     let mut bytes: libc::c_int = 0;
-    // SAFETY: TIOCOUTQ (the same number as SIOCOUTQ) writes one int, to which the pointer leads.
-    let answer = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    // SAFETY: the questions above write one int, to which the pointer leads.
+    let answer = unsafe { libc::ioctl(end.as_raw_fd(), question, &raw mut bytes) };
     if answer == -1 {
         0
     } else {

@@ -6,6 +6,8 @@
 //!   downstream; its FIN is left in the queue, its RST cancels the opening.
 //! * `Relaying`: the lanes run. The link ends `Clean` when both FINs have been passed on, or by the
 //!   first reset, failure or time limit.
+//! * `Delivering`: the child behind the upstream has had its say, but the client has not got all of
+//!   it yet. Only links with a child come here.
 //! * `Closing`: the outcome is decided and both sides are closed, but a child is still to be
 //!   collected.
 //!
@@ -35,6 +37,7 @@ use crate::toolbox::Toolbox;
 use crate::watch::Watch;
 use crate::watched::Watched;
 
+mod delivering;
 mod ending;
 mod opening;
 mod relaying;
@@ -56,6 +59,7 @@ pub(crate) enum Next {
 enum Stage {
     Opening { attempt: Box<dyn Attempt>, wake: Wake, registered: bool },
     Relaying,
+    Delivering { outcome: Outcome, owed: usize, next: Instant, tick: Duration },
     Closing { outcome: Outcome, push: Option<(Instant, Push)> },
 }
 
@@ -208,6 +212,7 @@ impl Link {
         let next = match self.stage {
             Stage::Opening { .. } => self.open_further(tools),
             Stage::Relaying => self.relay(tools),
+            Stage::Delivering { .. } => self.deliver_further(tools.now),
             Stage::Closing { .. } => self.close_further(),
         };
         match next {
@@ -235,6 +240,7 @@ impl Link {
         let stage = match self.stage {
             Stage::Opening { .. } => GlimpseStage::Opening,
             Stage::Relaying if self.is_half_closed() => GlimpseStage::HalfClosed,
+            Stage::Delivering { .. } => GlimpseStage::HalfClosed,
             Stage::Relaying => GlimpseStage::Open,
             Stage::Closing { .. } => GlimpseStage::Closing,
         };

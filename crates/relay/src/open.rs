@@ -168,6 +168,15 @@ pub trait Child: fmt::Debug + Send {
     /// no zombie), else `None`. Asked again, it answers the same.
     fn verdict(&mut self) -> Option<Verdict>;
 
+    /// Bytes that wait in a queue to be read: of the pipe behind `end`, the program's input say, or
+    /// of a socket (FIONREAD of pipe(7) and tcp(7)); 0 where that is not known. The relay makes no
+    /// ioctl(2) itself.
+    fn unread(&self, end: BorrowedFd<'_>) -> usize;
+
+    /// Bytes that a TCP socket has been given and its peer has not acknowledged (SIOCOUTQ of
+    /// tcp(7)), a FIN counting as one; 0 of other sockets, and where nobody will acknowledge them.
+    fn unacknowledged(&self, socket: BorrowedFd<'_>) -> usize;
+
     /// Asks the program to end (SIGTERM).
     fn terminate(&mut self);
 

@@ -27,12 +27,14 @@ pub(crate) struct Watch {
     exit_ready: bool,
     /// When to stop waiting for the other end of the child.
     pub(crate) grace: Option<Instant>,
+    /// When to stop waiting for the end of a child that neither reads nor writes any more.
+    pub(crate) deaf_grace: Option<Instant>,
 }
 
 impl Watch {
     pub(crate) fn new(child: Box<dyn Child>) -> Self {
         let (diagnostics_ready, exit_ready) = (false, false);
-        Self { child, verdict: None, diagnostics_ready, exit_ready, grace: None }
+        Self { child, verdict: None, diagnostics_ready, exit_ready, grace: None, deaf_grace: None }
     }
 
     pub(crate) fn note_exit(&mut self) {

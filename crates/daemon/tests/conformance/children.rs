@@ -1,14 +1,14 @@
 //! Rows 34 to 38: programs that carry a link and do not behave.
 
-use std::io::Write;
-use std::net::TcpStream;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use nsplice_testkit::census::resident_memory;
 use nsplice_testkit::talk::{
     echo, expect_eof, expect_ramp, half_close, read_exactly, read_to_eof, read_to_reset, reset,
-    send_ramp,
+    send_ramp, send_until_stuck,
 };
 use nsplice_testkit::wait_until;
 
@@ -24,6 +24,9 @@ cases! {
     ignores_sigterm on external;
     leaves_a_helper_that_holds_the_pipes on external;
     closes_its_output_and_lives_on on external;
+    leaves_bytes_unread on external;
+    is_heard_to_the_end_by_a_slow_client on external;
+    is_given_up_by_a_client_that_reads_nothing on external;
     has_three_descriptors on external;
     dies_with_nsplice on external;
     template_is_filled_in on external;
@@ -162,6 +165,96 @@ fn closes_its_output_and_lives_on(stage: &Stage) {
     assert_eq!((end.up, end.down), (300_000, 3));
     assert_eq!(std::fs::read(file).unwrap(), nsplice_testkit::ramp::bytes(300_000));
     relay.finish();
+}
+
+/// What the log says is what the client saw, at whatever moment its bytes come.
+fn leaves_bytes_unread(stage: &Stage) {
+    let relay = carried(stage, "echo hi");
+    for number in 0..30 {
+        let mut client = relay.connect();
+        let name = name_of(&client);
+        if number % 3 > 0 {
+            // Whoever is quick enough writes before the program has ended.
+            let _ = client.write_all(b"hello");
+        }
+        if number % 3 > 1 {
+            let _ = client.shutdown(Shutdown::Write);
+        }
+        let mut seen = Vec::new();
+        let end = client.read_to_end(&mut seen);
+        assert_eq!(seen, b"hi\n");
+        let outcome = if end.is_ok() { "clean" } else { "reset-by-upstream" };
+        let end = relay.expect_end(name, outcome);
+        assert_eq!(end.down, 3);
+    }
+    relay.finish();
+
+    // Here they are there when the program ends, in the program's pipe or still with the client.
+    let directory = tempfile::tempdir().unwrap();
+    let gate = directory.path().join("gate");
+    let text = format!("while [ ! -e {} ]; do sleep .01; done; echo hi", gate.display());
+    let relay = carried(stage, &script(&text));
+    for fills_all in [false, true] {
+        let mut client = relay.connect();
+        if fills_all {
+            send_until_stuck(&client, 0);
+        } else {
+            client.write_all(b"hello").unwrap();
+        }
+        std::fs::write(&gate, "").unwrap();
+        assert_eq!(read_to_reset(&client), b"hi\n");
+        let end = relay.expect_end(name_of(&client), "reset-by-upstream");
+        assert!(end.detail.contains("unread"), "{end:?}");
+        std::fs::remove_file(&gate).unwrap();
+    }
+    relay.finish();
+}
+
+/// Everything that was read from it comes before anything that the client is told of its end.
+fn is_heard_to_the_end_by_a_slow_client(stage: &Stage) {
+    const LEN: usize = 60_000;
+    let table = [
+        ("exit 3", "child-failed-midway", "exit status 3"),
+        ("kill -9 $$", "child-failed-midway", "killed by signal 9 (SIGKILL)"),
+        ("exit 0", "reset-by-upstream", "unread"),
+        ("exec cat >/dev/null", "clean", ""),
+    ];
+    for (end, outcome, words) in table {
+        let text = format!("read go; head -c {LEN} /dev/zero; {end}");
+        let relay = carried(stage, &script(&text));
+        let mut client = relay.connect_narrow();
+        let name = name_of(&client);
+        client.write_all(b"go\n").unwrap();
+        match outcome {
+            "clean" => half_close(&client),
+            "reset-by-upstream" => client.write_all(b"and more").unwrap(),
+            _ => {}
+        }
+        wait_until("the program to have ended", || children_of(relay.pid()).is_empty());
+        let seen = if outcome == "clean" { read_to_eof(&client) } else { read_to_reset(&client) };
+        assert_eq!(seen.len(), LEN, "{outcome}");
+        let end = relay.expect_end(name, outcome);
+        assert!(end.detail.contains(words), "{end:?}");
+        relay.finish();
+    }
+}
+
+/// The linger time bounds the wait, and is no reason to take a clean end back.
+fn is_given_up_by_a_client_that_reads_nothing(stage: &Stage) {
+    const LEN: usize = 60_000;
+    for (end, outcome) in [("exit 0", "clean"), ("exit 3", "child-failed-midway")] {
+        let command = script(&format!("sleep 1; head -c {LEN} /dev/zero; {end}"));
+        let options = format!("command = \"{command}\"\nlinger = \"500ms\"");
+        let relay = stage.daemon(PORT).option(&options).start();
+        let client = relay.connect_narrow();
+        relay.expect_end(name_of(&client), outcome);
+        if outcome == "clean" {
+            assert_eq!(read_to_eof(&client).len(), LEN);
+        } else {
+            assert!(read_to_reset(&client).len() < LEN);
+        }
+        relay.finish();
+    }
 }
 
 fn has_three_descriptors(stage: &Stage) {

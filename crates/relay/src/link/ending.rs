@@ -31,6 +31,13 @@ impl Link {
                 self.detail = Some(told);
                 Next::End(Outcome::Expired(Limit::Connect))
             }
+            Stage::Delivering { next, .. } => {
+                if *next <= now {
+                    self.deliver_further(now)
+                } else {
+                    self.give_up_delivery(limits, now)
+                }
+            }
             Stage::Closing { push, .. } => {
                 let due = push.filter(|(moment, _)| *moment <= now);
                 if let (Some((_, what)), Some(watch)) = (due, self.watch.as_mut()) {
@@ -72,7 +79,7 @@ impl Link {
     }
 
     /// The linger time, if it runs.
-    fn linger(&self, limits: &Limits) -> Option<Duration> {
+    pub(super) fn linger(&self, limits: &Limits) -> Option<Duration> {
         if !self.is_half_closed() {
             return None;
         }
@@ -160,6 +167,10 @@ impl Link {
         match &self.stage {
             Stage::Opening { .. } => Some(self.accepted_at + limits.connect_timeout),
             Stage::Closing { push, .. } => push.map(|(moment, _)| moment),
+            Stage::Delivering { next, .. } => {
+                let limit = self.linger(limits).map(|linger| self.active_at + linger);
+                limit.into_iter().chain([*next]).min()
+            }
             Stage::Relaying => {
                 let times = [self.linger(limits), self.idle_timeout(limits)];
                 let silence = times.into_iter().flatten().min();
@@ -180,9 +191,15 @@ impl Link {
         for side in [Side::Downstream, Side::Upstream] {
             // A side to which everything has been delivered, FIN included, must not lose it again
             // because the other side has reset since.
-            let served = self.phase(side.other()) == Phase::Done
+            // A client that a child was to serve has what it gets by now, and what it has sent in vain
+            // is told by a reset.
+            let served = (self.phase(side.other()) == Phase::Done && self.watch.is_none())
                 || (side == Side::Downstream && outcome == Outcome::Clean);
-            let ended = self.phase(side) != Phase::Flowing;
+            let ended = match (&self.stage, &self.watch) {
+                // It has got nothing for too long. What it sends would cut it off from the rest.
+                (Stage::Delivering { owed: 1.., .. }, _) => false,
+                (_, watch) => watch.is_some() || self.phase(side) != Phase::Flowing,
+            };
             let gentle = self.is_gentle();
             let half = &mut self.halves[side as usize];
             half.conduit.discard(tools.pool);
@@ -193,15 +210,17 @@ impl Link {
                 }
             }
             // A descriptor that was handed over may be held by others: closing ours is no FIN. One
-            // that was reset meanwhile needs none.
-            let last_fin = handed_over && outcome == Outcome::Clean && side == Side::Downstream;
+            // that was reset meanwhile needs none. A client of a child's may be sending still, and
+            // closing would be a reset if its bytes come in between.
+            let may_reset = handed_over || self.watch.is_some();
+            let last_fin = may_reset && outcome == Outcome::Clean && side == Side::Downstream;
             if last_fin || gentle {
                 let _ = channel.finish(self.manners.finishes[side as usize]);
             }
             match outcome {
                 _ if self.manners.owners[side as usize] == Owner::Forward => drop(channel),
                 _ if gentle => channel.leave(tools.buffer),
-                // With its end read, closing is all there is to do.
+                // With its end read, or with everything delivered, closing is all there is to do.
                 Outcome::Clean if ended => drop(channel),
                 Outcome::Clean | Outcome::Reset(_) if served => channel.leave(tools.buffer),
                 _ => channel.abort(),
@@ -234,13 +253,19 @@ impl Link {
     }
 
     /// Ends the link once its child has ended. A child that was served to the end and not pushed
-    /// may still say that it failed.
+    /// may still say that it failed, and then it is said that the client did not see that.
     pub(super) fn close_further(&mut self) -> Next {
         let Stage::Closing { outcome, push } = self.stage else { return Next::Wait };
         let Some(verdict) = self.watch.as_ref().and_then(|watch| watch.verdict()).cloned() else {
             return Next::Wait;
         };
-        let unpushed = matches!(push, Some((_, Push::Terminate)));
-        Next::End(if unpushed { self.judge(verdict) } else { outcome })
+        if !matches!(push, Some((_, Push::Terminate))) {
+            return Next::End(outcome);
+        }
+        let outcome = self.judge(verdict);
+        if let Some(detail) = &mut self.detail {
+            detail.push_str(", after the connection had ended well");
+        }
+        Next::End(outcome)
     }
 }

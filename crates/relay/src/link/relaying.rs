@@ -49,7 +49,7 @@ impl Link {
         }
         for from in [Side::Downstream, Side::Upstream] {
             if let Some(outcome) = self.settle(from, tools) {
-                return Next::End(outcome);
+                return self.end_when_delivered(outcome, tools.now);
             }
         }
         if self.progress() != before {
@@ -72,8 +72,9 @@ impl Link {
             return Next::End(outcome);
         }
         // Asked last, because no event may come after what has just been found.
-        if self.is_deaf() {
-            return Next::End(self.judge(Verdict::Success));
+        if self.is_deaf() && !self.waits_for_verdict(tools.now) {
+            let outcome = self.judge(Verdict::Success);
+            return self.end_when_delivered(outcome, tools.now);
         }
         for side in [Side::Downstream, Side::Upstream] {
             if let Err(error) = self.watch_for_room(side, tools) {
@@ -233,24 +234,6 @@ impl Link {
         self.watch.is_some() && reads == Phase::Dead && writes == Phase::Done
     }
 
-    /// The outcome of a link whose child has ended and whose output is delivered.
-    pub(super) fn judge(&mut self, verdict: Verdict) -> Outcome {
-        match verdict {
-            Verdict::Success if self.pending(Side::Downstream) == 0 => Outcome::Clean,
-            Verdict::Success => Outcome::Reset(Side::Upstream),
-            Verdict::Failure(error) => {
-                let silent = self.traffic(Side::Upstream).read == 0;
-                let class = error.class;
-                self.explain(error);
-                if silent {
-                    Outcome::OpenFailed(class)
-                } else {
-                    Outcome::ChildFailed
-                }
-            }
-        }
-    }
-
     /// Ends the link if a side has announced an error that no lane is about to meet by itself.
     fn notice_errors(&mut self) -> Option<Outcome> {
         for side in [Side::Downstream, Side::Upstream] {
@@ -286,7 +269,7 @@ impl Link {
         None
     }
 
-    fn fail(&mut self, side: Side, work: Work, errno: Errno) -> Next {
+    pub(super) fn fail(&mut self, side: Side, work: Work, errno: Errno) -> Next {
         Next::End(self.failure(side, work, errno))
     }
 

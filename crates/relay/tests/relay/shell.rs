@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 use nsplice_relay::{
     Attempt, Child, OpenClass, OpenError, Opener, Progress, Upstream, Verdict, Wake,
 };
+use rustix::io::ioctl_fionread;
 
 use crate::openers::by;
 
@@ -143,6 +144,15 @@ impl Child for Shell {
         let said = String::from_utf8_lossy(&self.said);
         let detail = format!("{end}: {}", said.trim_end());
         Some(Verdict::Failure(OpenError::new(OpenClass::ChildFailed, detail)))
+    }
+
+    fn unread(&self, end: BorrowedFd<'_>) -> usize {
+        ioctl_fionread(end).ok().and_then(|bytes| bytes.try_into().ok()).unwrap_or(0)
+    }
+
+    /// A peer on this machine has what it was sent.
+    fn unacknowledged(&self, _: BorrowedFd<'_>) -> usize {
+        0
     }
 
     fn terminate(&mut self) {

@@ -1,14 +1,12 @@
 //! How links behave, read from flags and options: socat's manners in the relay's words.
 
 use std::ffi::OsStr;
-use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use nsplice_backend::unacknowledged;
 use nsplice_relay::{
     Answers, Endings, Ends, Filter, Finish, Lanes, Limits, Manners, Owner, Side, WhenFull,
 };
-use socket2::{Domain, SockRef};
 
 use crate::dump::Direction;
 use crate::endpoint::{program, serves_many, Way};
@@ -64,8 +62,8 @@ pub(super) fn manners(line: &CommandLine, filters: Filters, first_side: Side) ->
     let owner = owner_of_second(line, first_side);
     let lanes = match flags.directions {
         Directions::Both => Lanes::Both,
-        Directions::FirstToSecond => Lanes::From { side: Side::Downstream, unacknowledged: left },
-        Directions::SecondToFirst => Lanes::From { side: Side::Upstream, unacknowledged: left },
+        Directions::FirstToSecond => Lanes::From { side: Side::Downstream, unacknowledged },
+        Directions::SecondToFirst => Lanes::From { side: Side::Upstream, unacknowledged },
     };
     Manners {
         endings: Endings::Gentle(answers(line)),
@@ -138,14 +136,6 @@ pub(super) fn ways(directions: Directions) -> [Way; 2] {
         Directions::Both => [Way::Both, Way::Both],
         Directions::FirstToSecond => [Way::Read, Way::Write],
         Directions::SecondToFirst => [Way::Write, Way::Read],
-    }
-}
-
-/// What a peer has not acknowledged may still be lost, if it is a peer over TCP.
-fn left(socket: BorrowedFd<'_>) -> usize {
-    match SockRef::from(&socket).domain() {
-        Ok(Domain::IPV4 | Domain::IPV6) => unacknowledged(socket),
-        _ => 0,
     }
 }
 
