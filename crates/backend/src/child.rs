@@ -2,7 +2,8 @@
 //!
 //! What is promised of it:
 //!
-//! - It gets three descriptors and no more. Its ends of the pipes block, ours do not: whether a
+//! - It gets three descriptors and no more, and of our environment only what it needs (see
+//!   `environment.rs`). Its ends of the pipes block, ours do not: whether a
 //!   descriptor blocks is a property of an end, not of a pipe.
 //! - It runs in a process group of its own, with no signal blocked (see `sys.rs`) and SIGPIPE as in
 //!   a fresh process (std sees to that), and the kernel kills it when the loop's thread is gone (see `sys.rs`).
@@ -26,6 +27,7 @@ use nix::unistd::{getpgid, pipe2, read, Pid};
 use nsplice_relay::{Child, OpenClass, OpenError, Verdict};
 
 use crate::brood;
+use crate::environment;
 use crate::last_words::LastWords;
 use crate::offload::offload;
 use crate::process::wait_readable;
@@ -113,6 +115,7 @@ fn spawn(invocation: &Invocation) -> io::Result<(Pid, OwnedFd, [OwnedFd; 3])> {
         .stdout(child_output)
         .stderr(child_diagnostics)
         .process_group(0);
+    command.env_clear().envs(environment::of_child());
     if invocation.plain_messages {
         command.env("LC_ALL", "C");
     }

@@ -23,6 +23,7 @@ mod connect;
 mod destination;
 mod direct;
 mod docker;
+mod environment;
 mod error;
 mod excursion;
 mod expected;
@@ -53,6 +54,7 @@ mod template;
 mod timer;
 mod tools;
 mod trail;
+mod trust;
 
 pub use birthplace::Birthplace;
 pub use brood::{reap_others, Reaped};

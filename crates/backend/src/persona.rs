@@ -15,6 +15,7 @@ use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::unistd::read;
 
 use crate::brood;
+use crate::environment;
 use crate::tools;
 
 /// What a program turned out to be.
@@ -62,6 +63,7 @@ fn answer(path: &Path) -> Option<String> {
         return None;
     }
     let mut command = Command::new(path);
+    command.env_clear().envs(environment::of_child());
     command.arg("-V").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = brood::start(&mut command).ok()?;
     let mut said = Vec::new();

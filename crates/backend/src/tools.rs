@@ -2,17 +2,15 @@
 //!
 //! Programs are looked up once, at start, and run by their absolute paths ever after: a PATH or a
 //! directory that changes later changes nothing, and a missing program is an error at start rather
-//! than one per link. What others may overwrite is not run with our privileges.
+//! than one per link. What others may overwrite is not run with our privileges (see `trust.rs`).
 
-use std::fs;
-use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use which::which;
 
 use crate::error::BackendError;
 use crate::options::Options;
+use crate::trust::weakness;
 
 /// The socat to run.
 pub(crate) fn socat(options: &Options) -> Result<PathBuf, BackendError> {
@@ -39,7 +37,7 @@ pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
     which(name).ok()
 }
 
-/// Whether nobody but its owner and group can put something else in the place of `path`.
+/// Whether nobody else can put something else in the place of `path`.
 pub(crate) fn is_trusted(path: &Path) -> bool {
     matches!(weakness(path), Ok(None))
 }
@@ -57,18 +55,16 @@ fn tool(name: &str, chosen: Option<&Path>, missing: BackendError) -> Result<Path
     trusted(found)
 }
 
-/// `path` itself, if nobody but its owner and group can put something else in its place.
+/// `path` itself, if nobody else can put something else in its place.
 ///
 /// Symbolic links are not replaced by what they lead to: some programs (busybox) go by the name
 /// they are called by.
 fn trusted(path: PathBuf) -> Result<PathBuf, BackendError> {
     match weakness(&path) {
         Ok(None) => Ok(path),
-        Ok(Some(weak)) => Err(BackendError::Tool(format!(
-            "{} is not run, because everyone may write to {}; `chmod o-w` would help",
-            path.display(),
-            weak.display()
-        ))),
+        Ok(Some(weak)) => {
+            Err(BackendError::Tool(format!("{} is not run, because {weak}", path.display())))
+        }
         Err(error) => Err(BackendError::Tool(format!(
             "{} cannot be examined: {}",
             path.display(),
@@ -77,30 +73,11 @@ fn trusted(path: PathBuf) -> Result<PathBuf, BackendError> {
     }
 }
 
-/// What about `path` everyone may write to: the file, or a directory it is in without the sticky
-/// bit, so that anyone could rename something into its place.
-fn weakness(path: &Path) -> io::Result<Option<PathBuf>> {
-    let real = path.canonicalize()?;
-    let directories = [path.parent(), real.parent()];
-    if fs::metadata(&real)?.permissions().mode() & WRITABLE_BY_OTHERS != 0 {
-        return Ok(Some(real));
-    }
-    for directory in directories.into_iter().flatten() {
-        let mode = fs::metadata(directory)?.permissions().mode();
-        if mode & WRITABLE_BY_OTHERS != 0 && mode & STICKY == 0 {
-            return Ok(Some(directory.to_owned()));
-        }
-    }
-    Ok(None)
-}
-
-const WRITABLE_BY_OTHERS: u32 = 0o002;
-const STICKY: u32 = 0o1000;
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::fs::{set_permissions, write, Permissions};
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_program_that_anyone_could_replace_is_not_run() {

@@ -192,6 +192,26 @@ fn a_child_has_three_descriptors_and_an_empty_signal_mask() {
 }
 
 #[test]
+fn a_child_learns_no_secrets() {
+    const TEST: &str = "a_child_learns_no_secrets";
+    if role().is_some() {
+        let mut listing = run("env");
+        let told = listing.rest();
+        assert_eq!(listing.verdict(), Verdict::Success);
+        let names: Vec<_> = told.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
+        assert!(names.contains(&"PATH") && names.contains(&"LC_MESSAGES"), "{told}");
+        assert!(!names.contains(&"AWS_SECRET_ACCESS_KEY"), "{told}");
+        assert!(!names.contains(&"LD_BIND_NOW"), "{told}");
+        return;
+    }
+    counted(|| {
+        let mut again = again(TEST, &[], "child");
+        again.env("AWS_SECRET_ACCESS_KEY", "x").env("LD_BIND_NOW", "1").env("LC_MESSAGES", "C");
+        succeeds(&mut again);
+    });
+}
+
+#[test]
 fn our_ends_do_not_block_and_the_childs_do() {
     counted(|| {
         let mut piped =
