@@ -19,6 +19,7 @@ use nsplice_relay::open::describe;
 use crate::error::BackendError;
 use crate::http::{get, HttpError, Response};
 use crate::process::Process;
+use crate::shown::shown;
 
 /// How to reach Docker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,14 +143,14 @@ fn running(name: &str, response: &Response) -> Result<Running, BackendError> {
     } else {
         Err(BackendError::NoSuchTarget(format!(
             "docker/{name}: container not running ({})",
-            container.id
+            shown(&container.id)
         )))
     }
 }
 
 fn message_of(body: &[u8]) -> String {
     match serde_json::from_slice::<Complaint>(body) {
-        Ok(complaint) => format!(": {}", complaint.message),
+        Ok(complaint) => format!(": {}", shown(&complaint.message)),
         Err(_) => String::new(),
     }
 }

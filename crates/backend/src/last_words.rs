@@ -1,9 +1,9 @@
 //! What a child wrote to its standard error before it ended: kept short, made printable, and read
 //! for the reason of its end.
 
-use std::fmt::Write;
-
 use nsplice_relay::OpenClass;
+
+use crate::shown::escaped;
 
 /// The end of a child's diagnostics. The end is where the reason stands; a child that floods its
 /// standard error costs no more memory than this.
@@ -32,9 +32,7 @@ impl LastWords {
             if !line.is_empty() {
                 line.push_str("; ");
             }
-            for letter in words.chars() {
-                push_printable(&mut line, letter);
-            }
+            line.push_str(&escaped(words.chars()));
         }
         let surplus = line.chars().count().saturating_sub(SHOWN);
         if surplus == 0 && !self.cut {
@@ -80,17 +78,6 @@ impl LastWords {
         } else {
             OpenClass::ChildFailed
         }
-    }
-}
-
-/// Adds `letter`, or its escape if a terminal would do something else than show it.
-fn push_printable(line: &mut String, letter: char) {
-    let escaped = letter.escape_debug();
-    if escaped.len() == 1 || matches!(letter, '"' | '\'' | '\\') {
-        line.push(letter);
-    } else {
-        // Writing to a String cannot fail.
-        let _ = write!(line, "{escaped}");
     }
 }
 

@@ -47,6 +47,7 @@ mod procfs;
 mod resolver;
 mod route;
 mod shared;
+mod shown;
 mod stock;
 mod sys;
 mod target;
@@ -75,6 +76,7 @@ pub use options::Options;
 pub use plan::Plan;
 pub use pool::{split, Asker};
 pub use procfs::of_proc;
+pub use shown::{shown, shown_json};
 pub use sys::{
     close_on_exec, columns, confine, default_action, duplicate, look_up, pidfd_open,
     pidfd_send_signal, prepare, set_socket_option, stand_by, unacknowledged, Branch, LastStep,

@@ -3,7 +3,7 @@
 //! The facts are gathered by the backend crate; here they are put into words. People get tables
 //! with the answer first and one line of advice last, programs get JSON.
 
-use nsplice_backend::{survey, BackendReport, Destination, Host, Survey};
+use nsplice_backend::{shown_json, survey, BackendReport, Destination, Host, Survey};
 use nsplice_relay::memory::{LEAST, NEAR};
 use nsplice_relay::{OpenClass, DEFAULT_SOCKET_MEMORY};
 
@@ -21,7 +21,7 @@ pub(crate) fn run(request: &CheckRequest) -> Result<Exit, Failure> {
     let text = match request.format {
         OutputFormat::Table => in_words(&survey, destination, terminal::width()),
         OutputFormat::Json => serde_json::to_string_pretty(&survey)
-            .map(|json| json + "\n")
+            .map(|json| shown_json(&json) + "\n")
             .map_err(|error| Failure::system("write JSON")(error.into()))?,
     };
     print(&text).map_err(Failure::system("write to standard output"))?;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use nsplice_backend::BackendError;
+use nsplice_backend::{shown, BackendError};
 use nsplice_relay::open::describe;
 use nsplice_relay::RelayError;
 
@@ -133,14 +133,15 @@ impl Failure {
         }
     }
 
-    /// What to print: messages that begin with a place in a file begin with it alone, so that
-    /// editors and people find it; the others say that they are errors.
+    /// What to print, in one line for each failure: messages that begin with a place in a file begin
+    /// with it alone, so that editors and people find it; the others say that they are errors.
     pub(crate) fn line(&self) -> String {
-        match self {
-            Self::Config(ConfigError::Refused { .. })
-            | Self::Forward { .. }
-            | Self::Several { .. } => self.to_string(),
+        let line = match self {
+            // Each of them is a line of its own already.
+            Self::Several { .. } => return self.to_string(),
+            Self::Config(ConfigError::Refused { .. }) | Self::Forward { .. } => self.to_string(),
             _ => format!("error: {self}"),
-        }
+        };
+        shown(&line).into_owned()
     }
 }

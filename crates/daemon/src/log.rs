@@ -4,6 +4,7 @@
 //! holds up a link. The level is checked before anything else, so lines that are not wanted cost next
 //! to nothing.
 
+mod fit;
 mod queue;
 
 use std::io::{self, IsTerminal, Write};
@@ -19,6 +20,7 @@ use slog_term::{
 use crate::failure::Failure;
 use crate::output::{Lines, Waiting};
 
+use self::fit::Fit;
 pub(crate) use self::queue::LINK_END;
 use self::queue::{Sink, Writing};
 
@@ -104,8 +106,8 @@ impl Log {
         };
         let (door, writing) =
             queue::start(sink).map_err(Failure::system("start the thread of the log"))?;
-        let answers = Logger::root(door.patient(), o!());
-        let logger = Logger::root(LevelFilter::new(door, level.0).ignore_res(), o!());
+        let answers = Logger::root(Fit(door.patient()), o!());
+        let logger = Logger::root(LevelFilter::new(Fit(door), level.0).ignore_res(), o!());
         Ok(Self { logger, answers, writing })
     }
 
@@ -255,6 +257,35 @@ mod tests {
             info!(Logger::root(std::sync::Mutex::new(drain).ignore_res(), o!()), "link ended"; "up" => 64);
             let writes: Vec<_> = writes.iter().collect();
             assert!(matches!(writes.as_slice(), [line] if line.ends_with(end)), "{writes:?}");
+        }
+    }
+
+    #[test]
+    fn no_value_forges_a_line_or_fills_the_log() {
+        let flood = "x".repeat(1 << 20);
+        for is_json in [false, true] {
+            let (sender, writes) = channel();
+            let drain = match is_json {
+                true => json(Writes(sender)),
+                false => plain(Writes(sender), Style::Service),
+            };
+            let log = Logger::root(Fit(std::sync::Mutex::new(drain)).ignore_res(), o!());
+            let forged = "no such container\n2026-01-01T00:00:00Z INFO all is well\x1b[2J";
+            info!(log, "said {}", forged; "detail" => forged, "count" => 7, "none" => None::<u8>);
+            info!(log, "flood"; "detail" => format!("from {flood} to"));
+            drop(log);
+            let lines: Vec<_> = writes.iter().collect();
+            assert_eq!(lines.len(), 2, "{lines:?}");
+            for line in &lines {
+                let text = line.strip_suffix('\n').unwrap();
+                assert!(!text.contains(char::is_control) && text.len() < 4096, "{text}");
+            }
+            assert_eq!(lines[0].matches("container").count(), 2);
+            assert!(lines[1].contains("from xxx") && lines[1].contains("xxx to"));
+            if is_json {
+                let fields: serde_json::Value = serde_json::from_str(&lines[0]).unwrap();
+                assert_eq!((&fields["count"], &fields["none"]), (&7.into(), &().into()));
+            }
         }
     }
 

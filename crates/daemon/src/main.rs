@@ -45,6 +45,7 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
+use nsplice_backend::shown;
 use nsplice_compare::{floor, holder};
 
 use crate::environment::Environment;
@@ -75,7 +76,9 @@ fn main() -> ExitCode {
             Exit::Done
         }
         Err(Answer::Usage(message)) => {
-            tell(io::stderr(), &message);
+            // It has several lines, and words of the command line in them.
+            let lines: Vec<_> = message.split('\n').map(shown).collect();
+            tell(io::stderr(), &lines.join("\n"));
             Exit::Usage
         }
     };

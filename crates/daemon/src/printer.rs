@@ -18,6 +18,7 @@ use std::thread;
 use std::time::Duration;
 
 use nix::libc::PIPE_BUF;
+use nsplice_backend::shown;
 use nsplice_relay::open::describe;
 use slog::{warn, Logger};
 
@@ -64,7 +65,7 @@ impl Printer {
 
     /// Hands a line over, without its newline.
     pub(crate) fn line(&self, text: impl Into<String>) {
-        if self.lines.try_send(text.into()).is_err() {
+        if self.lines.try_send(shown(&text.into()).into_owned()).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -214,7 +215,7 @@ mod tests {
         let (mut reader, writer) = pipe().unwrap();
         let (printer, printing) = Printer::start(writer, quiet()).unwrap();
         // More than a pipe and the queue hold together, so this returns only if lines are dropped.
-        let long = "x".repeat(1 << 12);
+        let long = "x".repeat(1000);
         for _ in 0..4 * QUEUE {
             printer.line(long.clone());
         }

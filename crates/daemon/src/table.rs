@@ -4,6 +4,8 @@
 
 use crate::terminal::broken;
 
+use nsplice_backend::shown;
+
 /// A table of text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Table<const N: usize> {
@@ -21,7 +23,7 @@ impl<const N: usize> Table<N> {
 
     /// Adds a row.
     pub(crate) fn row(&mut self, cells: [String; N]) {
-        self.rows.push(cells);
+        self.rows.push(cells.map(|cell| shown(&cell).into_owned()));
     }
 }
 

@@ -14,8 +14,10 @@ mod run;
 mod scripts;
 
 use std::fs;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::process::{Child, Command};
 
 use binary::{end_of, nsplice, quiet};
@@ -150,6 +152,35 @@ fn a_docker_that_does_not_run_is_told() {
     let start = "error: cannot ask Docker at /nonexistent/docker.sock about docker/web: ";
     assert!(end.stderr.starts_with(start), "{}", end.stderr);
     assert_eq!((end.code, end.stderr.lines().count()), (1, 1));
+}
+
+/// Nothing that Docker says forges a line, moves a cursor or fills a screen.
+#[test]
+fn what_docker_says_is_escaped_and_cut() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("docker.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let said = format!("no\\nerror: all is well\\u001b[2J\\u009b2J{}", "x".repeat(1 << 20));
+    let body = format!("{{\"message\":\"{said}\"}}");
+    let head = format!("HTTP/1.1 500 X\r\nContent-Length: {}\r\n\r\n", body.len());
+    // It ends with the process.
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let _ =
+                client.and_then(|mut client| client.write_all((head.clone() + &body).as_bytes()));
+        }
+    });
+    let host = format!("unix://{}", path.display());
+    for command in ["forward", "connect", "check", "check --output json"] {
+        let (command, options) = command.split_once(' ').unwrap_or((command, ""));
+        let mut nsplice = nsplice(&format!("{command} docker/web 80 {options}"));
+        let end = end_of(nsplice.env("DOCKER_HOST", &host));
+        let told = end.stdout + &end.stderr;
+        assert!(told.contains("status 500: no") && told.contains("xxx"), "{told}");
+        assert!(!told.contains(|letter: char| letter.is_control() && letter != '\n'), "{told}");
+        assert!(told.lines().all(|line| !line.starts_with("error: all is well")), "{told}");
+        assert!(told.len() < 32 << 10, "{command}: {} bytes", told.len());
+    }
 }
 
 #[test]
