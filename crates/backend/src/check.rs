@@ -9,9 +9,10 @@ use nix::sys::utsname::uname;
 use serde::Serialize;
 
 use nsplice_relay::open::describe;
+use nsplice_relay::OpenError;
 
 use crate::choice::Choice;
-use crate::destination::Destination;
+use crate::destination::{Destination, Host};
 use crate::error::BackendError;
 use crate::excursion::try_leaving;
 use crate::home::Home;
@@ -20,9 +21,9 @@ use crate::namespace::Identity;
 use crate::options::Options;
 use crate::persona::{self, Persona};
 use crate::place::{Located, Place};
-use crate::plan::Plan;
+use crate::plan::{try_external, Plan};
 use crate::pool::Asker;
-use crate::probe;
+use crate::probe::{self, Connected};
 use crate::target::Target;
 use crate::tools;
 
@@ -109,9 +110,10 @@ pub struct BackendReport {
 /// A real connect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ConnectReport {
-    /// Whether the upstream was opened.
+    /// Whether the upstream was opened, as far as can be told.
     pub connected: bool,
-    /// Until it was open, in microseconds; `None` if it was not.
+    /// Until the connection stood, in microseconds, for each backend alike; `None` if it did not,
+    /// or where that is not seen (a program that leaves connecting to another one).
     pub microseconds: Option<u64>,
     /// The class of the failure, e.g. `refused`.
     pub class: Option<&'static str>,
@@ -120,7 +122,7 @@ pub struct ConnectReport {
 }
 
 /// Finds out what works here and, with a `destination`, what works for it. Blocks: with a
-/// destination it connects once through each usable backend.
+/// destination it connects once through each usable backend, without one it runs nsenter once.
 pub fn survey(options: &Options, destination: Option<&Destination>) -> Survey {
     Survey {
         kernel: uname()
@@ -201,7 +203,9 @@ fn general(choice: Choice, options: &Options) -> BackendReport {
             format!("setns(2) into our own network namespace: {words}; CAP_SYS_ADMIN is needed")
         }),
         (Choice::External, Ok(_)) => {
-            tool_reports(options).into_iter().find_map(|tool| tool.problem)
+            let target = Target::Pid(std::process::id());
+            let ourselves = Destination { target, host: Host::Localhost, port: SOME_PORT };
+            try_external(&ourselves, options).err().map(|error| error.to_string())
         }
         (Choice::Dial | Choice::Auto, Ok(_)) => None,
     };
@@ -216,19 +220,28 @@ fn tried(choice: Choice, destination: &Destination, options: &Options) -> Backen
     let opener = Plan::prepare(destination, choice, &options).and_then(|plan| plan.opener());
     let (reason, connect) = match opener {
         Err(error) => (Some(error.to_string()), None),
-        Ok(mut opener) => (None, Some(connect_report(probe::connect(opener.as_mut())))),
+        Ok(mut opener) => {
+            (None, Some(connect_report(probe::connect(opener.as_mut(), destination.port))))
+        }
     };
     BackendReport { backend: choice.as_str(), usable: reason.is_none(), reason, connect }
 }
 
-fn connect_report(connected: Result<probe::Connected, nsplice_relay::OpenError>) -> ConnectReport {
+fn connect_report(connected: Result<Connected, OpenError>) -> ConnectReport {
     match connected {
-        Ok(connected) => ConnectReport {
-            connected: true,
-            microseconds: Some(u64::try_from(connected.time.as_micros()).unwrap_or(u64::MAX)),
-            class: None,
-            detail: connected.by_child.then(|| CHILD_CONNECTS.to_owned()),
-        },
+        Ok(connected) => {
+            let (time, detail) = match connected {
+                Connected::Here(time) => (Some(time), None),
+                Connected::ByChild(time) => (Some(time), Some(CHILD_CONNECTS)),
+                Connected::Unseen => (None, Some(CHILD_UNSEEN)),
+            };
+            ConnectReport {
+                connected: true,
+                microseconds: time.map(|time| time.as_micros().try_into().unwrap_or(u64::MAX)),
+                class: None,
+                detail: detail.map(str::to_owned),
+            }
+        }
         Err(error) => ConnectReport {
             connected: false,
             microseconds: None,
@@ -249,8 +262,13 @@ const CAPABILITIES: [(&str, u32, &str); 4] = [
 /// What nsplice can be called by, and where it looks for another socat.
 const NAMES: [&str; 3] = ["socat", "nsenter", "socat1"];
 
-const CHILD_CONNECTS: &str =
-    "it is the child that connects; the time is that of starting it, and it had not failed 300 ms later";
+/// For what is started in our own namespace and connects to nothing.
+const SOME_PORT: u16 = 1;
+
+const CHILD_CONNECTS: &str = "a child is started and connects, both in this time";
+
+const CHILD_UNSEEN: &str =
+    "a child was started and had not failed 2 s later; whether and when it connects is not seen";
 
 #[cfg(test)]
 mod tests {

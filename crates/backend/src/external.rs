@@ -163,6 +163,9 @@ impl Recipe {
 
     /// Whether nsenter gets into the namespace and finds socat there, tried with `socat -V`. Blocks
     /// for as long as that takes.
+    ///
+    /// Mostly nsenter may no more than we may; but it can be setuid, have file capabilities, or be a
+    /// wrapper. Only running it tells.
     pub(crate) fn try_tools(&self, located: &Located) -> Result<(), OpenError> {
         let Carrier::Tools { nsenter, socat } = &self.carrier else { return Ok(()) };
         let invocation = self.with_tools(nsenter.as_deref(), socat, located, &["-V".into()]);

@@ -48,6 +48,7 @@ mod resolver;
 mod route;
 mod shared;
 mod shown;
+mod sight;
 mod stock;
 mod sys;
 mod target;

@@ -220,11 +220,21 @@ fn auto(
     };
     let carrier = carrier(destination, options).map_err(|error| both(error.to_string()))?;
     let recipe = Recipe { destination: destination.clone(), place, carrier };
-    // Mostly nsenter may no more than we may; but it can be setuid, have file capabilities, or be a
-    // wrapper. Only running it tells.
     let located = located(destination, &recipe.place)?;
     recipe.try_tools(&located).map_err(|error| both(error.detail))?;
     Ok(Way::External(Arc::new(recipe)))
+}
+
+/// Whether the programs of the backend external are there, and may enter the target of `destination`.
+pub(crate) fn try_external(
+    destination: &Destination,
+    options: &Options,
+) -> Result<(), BackendError> {
+    let carrier = carrier(destination, options)?;
+    let place = Place::find(&destination.target, options, &Asker::default())?;
+    let recipe = Recipe { destination: destination.clone(), place, carrier };
+    let located = located(destination, &recipe.place)?;
+    Ok(recipe.try_tools(&located)?)
 }
 
 /// Enters the target's namespace, once, and comes home.

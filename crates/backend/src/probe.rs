@@ -3,8 +3,13 @@
 //! The opener and the attempt are the very ones that a relay would use; only the waiting is done by
 //! poll(2), which is level-triggered where the relay's epoll is edge-triggered. What is opened is
 //! closed at once.
+//!
+//! The time is that until the connection stands, for each backend: that of a child is looked for from
+//! outside, for what is told when it has started is only that.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::fs;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
@@ -12,35 +17,36 @@ use nsplice_relay::{
     Child, OpenClass, OpenError, Opener, Progress, Upstream, Verdict, Wake, DEFAULT_CONNECT_TIMEOUT,
 };
 
-use crate::process::wait_readable;
+use crate::sight::{self, Sight};
 
 /// A connect that went well.
-#[derive(Debug)]
-pub(crate) struct Connected {
-    /// Until the upstream was open.
-    pub(crate) time: Duration,
-    /// Whether it is a child that connects, so that the time is only that of its start.
-    pub(crate) by_child: bool,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Connected {
+    /// We have connected ourselves, after this time.
+    Here(Duration),
+    /// A child has: its start is part of the time.
+    ByChild(Duration),
+    /// A child is alive, or has ended well, but when it connects cannot be seen.
+    Unseen,
 }
 
-/// Connects through `opener`.
-pub(crate) fn connect(opener: &mut dyn Opener) -> Result<Connected, OpenError> {
+/// Connects through `opener` to `port`.
+pub(crate) fn connect(opener: &mut dyn Opener, port: u16) -> Result<Connected, OpenError> {
     let begun = Instant::now();
     let mut attempt = opener.open(None);
     let mut wake = Wake::START;
     loop {
         match attempt.advance(wake) {
             Progress::Open(upstream) => {
-                let time = begun.elapsed();
                 return match upstream {
                     Upstream::Stream(_) | Upstream::Pair { .. } | Upstream::Held { .. } => {
-                        Ok(Connected { time, by_child: false })
+                        Ok(Connected::Here(begun.elapsed()))
                     }
                     Upstream::Piped { input, output, child } => {
                         // Held open while the child is watched: the end of its input would end it.
-                        let watched = outlive(child);
+                        let watched = watch(child, port, begun);
                         drop((input, output));
-                        watched.map(|()| Connected { time, by_child: true })
+                        watched
                     }
                 };
             }
@@ -49,15 +55,17 @@ pub(crate) fn connect(opener: &mut dyn Opener) -> Result<Connected, OpenError> {
         }
         let left = DEFAULT_CONNECT_TIMEOUT.saturating_sub(begun.elapsed());
         let heard = attempt.source().and_then(|source| wait(source, left));
-        wake = heard.ok_or_else(|| {
-            let seconds = DEFAULT_CONNECT_TIMEOUT.as_secs();
-            let mut told = format!("no answer within {seconds} s");
-            if let Some(so_far) = attempt.so_far() {
-                told.push_str(&format!(": {so_far}"));
-            }
-            OpenError::new(OpenClass::TimedOut, told)
-        })?;
+        wake = heard.ok_or_else(|| unanswered(attempt.so_far()))?;
     }
+}
+
+fn unanswered(so_far: Option<String>) -> OpenError {
+    let seconds = DEFAULT_CONNECT_TIMEOUT.as_secs();
+    let mut told = format!("no answer within {seconds} s");
+    if let Some(so_far) = so_far {
+        told.push_str(&format!(": {so_far}"));
+    }
+    OpenError::new(OpenClass::TimedOut, told)
 }
 
 /// Waits until `source` reports something; `None` if the time is over first.
@@ -78,15 +86,41 @@ fn wait(source: BorrowedFd<'_>, left: Duration) -> Option<Wake> {
     }
 }
 
-/// A child says only by ending that it could not connect: one that lives has connected, or is
-/// still trying.
-fn outlive(mut child: Box<dyn Child>) -> Result<(), OpenError> {
-    wait_readable(child.exit_source(), PollTimeout::from(CHILD_MILLIS));
-    match child.verdict() {
-        None | Some(Verdict::Success) => Ok(()),
-        Some(Verdict::Failure(error)) => Err(error),
+/// Watches a child until it has connected to `port` or ended. One that is seen connecting gets as
+/// long as a connect of ours; of others it is only known that they have not failed.
+fn watch(mut child: Box<dyn Child>, port: u16, begun: Instant) -> Result<Connected, OpenError> {
+    let started = Instant::now();
+    let pid = pid_of(child.exit_source());
+    loop {
+        let sight = pid.map_or(Sight::Nothing, |pid| sight::of(pid, port));
+        if sight == Sight::Connected {
+            return Ok(Connected::ByChild(begun.elapsed()));
+        }
+        match child.verdict() {
+            None => {}
+            Some(Verdict::Success) => return Ok(Connected::Unseen),
+            Some(Verdict::Failure(error)) => return Err(error),
+        }
+        if sight == Sight::Nothing && started.elapsed() > UNSEEN {
+            return Ok(Connected::Unseen);
+        }
+        if begun.elapsed() > DEFAULT_CONNECT_TIMEOUT {
+            return Err(unanswered(None));
+        }
+        sleep(GLANCE);
     }
 }
 
-/// Two execs and a refused connect take about 10 ms.
-const CHILD_MILLIS: u16 = 300;
+/// The number behind a pidfd (proc_pid_fdinfo(5)): the child's own until it has been collected.
+fn pid_of(pidfd: BorrowedFd<'_>) -> Option<u32> {
+    let path = format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd());
+    let told = fs::read_to_string(path).ok()?;
+    told.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok()
+}
+
+/// How long is waited for a connection to be seen: two execs and a connect take about 10 ms, and on a
+/// busy machine much longer.
+const UNSEEN: Duration = Duration::from_secs(2);
+
+/// How often it is looked: how exact the time of a child's connect is.
+const GLANCE: Duration = Duration::from_micros(100);

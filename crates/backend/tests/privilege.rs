@@ -10,7 +10,7 @@ use common::{
 };
 use nix::sys::resource::{setrlimit, Resource};
 use nix::sys::signal::Signal;
-use nsplice_backend::{Choice, ErrorKind};
+use nsplice_backend::{survey, Choice, ErrorKind, Options};
 use nsplice_relay::OpenClass;
 use nsplice_testkit::skip::{require_root_or_userns, require_tool};
 use nsplice_testkit::{Namespace, Server};
@@ -61,6 +61,28 @@ fn a_missing_privilege_is_told_at_start_with_both_reasons() {
         for target in targets(&namespace) {
             succeeds(&mut again(TEST, &UNPRIVILEGED, &target));
         }
+    });
+}
+
+#[test]
+fn a_survey_says_of_no_backend_that_it_enters_where_none_may() {
+    const TEST: &str = "a_survey_says_of_no_backend_that_it_enters_where_none_may";
+    if role().is_some() {
+        for report in survey(&Options::default(), None).backends {
+            assert_eq!(report.usable, report.backend == "dial", "{report:?}");
+            let reason = report.reason.unwrap_or_default();
+            assert_eq!(reason.contains("Operation not permitted"), !report.usable, "{reason}");
+        }
+        return;
+    }
+    counted(|| {
+        let tools = ["setpriv", "socat", "nsenter"];
+        if !require_root_or_userns(TEST)
+            || tools.iter().any(|tool| require_tool(TEST, tool).is_none())
+        {
+            return;
+        }
+        succeeds(&mut again(TEST, &UNPRIVILEGED, "unprivileged"));
     });
 }
 

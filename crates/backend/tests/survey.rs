@@ -2,8 +2,12 @@
 
 mod common;
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
 use common::{counted, to};
-use nsplice_backend::{survey, Options};
+use nsplice_backend::{survey, Options, Template};
+use nsplice_testkit::skip::require_tool;
 use nsplice_testkit::{Namespace, Server};
 use serde_json::{json, Value};
 
@@ -22,7 +26,7 @@ fn every_backend_is_tried_on_the_target() {
     counted(|| {
         let Some(namespace) = Namespace::for_test("every_backend_is_tried") else { return };
         let tools = ["nsenter", "socat"];
-        if tools.iter().any(|t| nsplice_testkit::skip::require_tool("every_backend", t).is_none()) {
+        if tools.iter().any(|t| require_tool("every_backend", t).is_none()) {
             return;
         }
         let server = Server::in_namespace(&namespace, "127.0.0.1:0", common::echo);
@@ -37,10 +41,8 @@ fn every_backend_is_tried_on_the_target() {
             assert_eq!(backend["connect"]["connected"], json!(true), "{backend}");
             assert!(backend["connect"]["microseconds"].is_u64(), "{backend}");
         }
-        assert!(backend(&open, "external")["connect"]["detail"]
-            .as_str()
-            .unwrap()
-            .contains("child"));
+        let connect = &backend(&open, "external")["connect"];
+        assert_eq!(connect["detail"], json!("a child is started and connects, both in this time"));
         let dial = backend(&open, "dial");
         assert_eq!(dial["usable"], json!(false));
         assert!(dial["reason"].as_str().unwrap().contains("setns and external"), "{dial}");
@@ -52,6 +54,42 @@ fn every_backend_is_tried_on_the_target() {
             assert_eq!(connect["class"], json!("refused"), "{connect}");
             assert!(connect["detail"].as_str().unwrap().contains(&target), "{connect}");
         }
+    });
+}
+
+/// Like is measured with like: the time until the connection stands, whoever connects.
+#[test]
+fn the_time_of_a_child_is_that_until_it_has_connected() {
+    const TEST: &str = "the_time_of_a_child_is_that_until_it_has_connected";
+    counted(|| {
+        let Some(namespace) = Namespace::for_test(TEST) else { return };
+        let tools = ["nsenter", "socat"].map(|tool| require_tool(TEST, tool));
+        let [Some(nsenter), Some(_)] = tools else { return };
+        let server = Server::in_namespace(&namespace, "127.0.0.1:0", common::echo);
+        let directory = tempfile::tempdir().unwrap();
+        let slow = directory.path().join("nsenter");
+        let script = format!("#!/bin/sh\nsleep 0.3\nexec {} \"$@\"\n", nsenter.display());
+        fs::write(&slow, script).unwrap();
+        fs::set_permissions(&slow, Permissions::from_mode(0o755)).unwrap();
+        let options = Options { nsenter: Some(slow), ..Options::default() };
+        let destination = to(format!("pid/{}", namespace.pid()), server.port());
+        let survey = serde_json::to_value(survey(&options, Some(&destination))).unwrap();
+        let connect = &backend(&survey, "external")["connect"];
+        assert_eq!(connect["connected"], json!(true), "{connect}");
+        assert!(connect["microseconds"].as_u64().unwrap() >= 300_000, "{connect}");
+    });
+}
+
+#[test]
+fn a_child_that_connects_unseen_is_told_as_such() {
+    counted(|| {
+        let command = Template::parse("sh -c 'cat; exit 3'").unwrap();
+        let options = Options { command: Some(command), ..Options::default() };
+        let survey = survey(&options, Some(&to("tcp/127.0.0.1", 9)));
+        let survey = serde_json::to_value(survey).expect("a survey is plain data");
+        let connect = &backend(&survey, "external")["connect"];
+        assert_eq!(connect["microseconds"], Value::Null, "{connect}");
+        assert!(connect["detail"].as_str().unwrap().contains("not seen"), "{connect}");
     });
 }
 

@@ -70,7 +70,7 @@ fn backends(survey: &Survey, destination: Option<&Destination>) -> Table<4> {
             (Some(connect), _) => {
                 let time = connect.microseconds.map(|time| format!("in {time} us"));
                 let word = time.or_else(|| connect.class.map(str::to_owned));
-                (word.unwrap_or_else(none), connect.detail.clone())
+                (word.unwrap_or_else(|| "not seen".to_owned()), connect.detail.clone())
             }
             (None, _) => (none(), report.reason.clone()),
         };
@@ -174,10 +174,9 @@ fn advice(survey: &Survey, destination: Option<&Destination>) -> String {
     let Some(destination) = destination else {
         return match (enters("setns"), enters("external")) {
             (true, _) => "All is well: the backend auto takes setns here.".to_owned(),
-            (false, true) => format!(
-                "setns is not permitted, and nsenter will need the same: run as root, or give \
-                 nsplice {ENTERING}."
-            ),
+            (false, true) => {
+                "setns is not permitted here: the backend auto takes external.".to_owned()
+            }
             (false, false) => format!(
                 "Only targets of the kind tcp/HOST work: run as root, or give nsplice {ENTERING}."
             ),
@@ -277,7 +276,7 @@ mod tests {
             advice(&survey_with(false, backends), None)
         };
         assert_eq!(told(true, false), "All is well: the backend auto takes setns here.");
-        assert!(told(false, true).starts_with("setns is not permitted"));
+        assert!(told(false, true).ends_with("the backend auto takes external."));
         assert!(told(false, false).starts_with("Only targets of the kind tcp/HOST work"));
     }
 
