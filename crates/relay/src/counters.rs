@@ -18,6 +18,7 @@ pub struct Counters {
     up: Bytes,
     down: Bytes,
     accept_pauses: AtomicU64,
+    marks_raised: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -41,6 +42,8 @@ pub struct Totals {
     pub down: Traffic,
     /// How often accepting stopped for want of descriptors or memory.
     pub accept_pauses: u64,
+    /// How often a burst was long and fast enough for the low-water mark of its source to be raised.
+    pub marks_raised: u64,
 }
 
 impl Totals {
@@ -71,6 +74,7 @@ impl Counters {
             up: self.up.traffic(),
             down: self.down.traffic(),
             accept_pauses: self.accept_pauses.load(Ordering::Relaxed),
+            marks_raised: self.marks_raised.load(Ordering::Relaxed),
         }
     }
 
@@ -84,6 +88,10 @@ impl Counters {
 
     pub(crate) fn accept_paused(&self) {
         add(&self.accept_pauses, 1);
+    }
+
+    pub(crate) fn mark_raised(&self) {
+        add(&self.marks_raised, 1);
     }
 
     pub(crate) fn link_ended(&self, outcome: Outcome, up: Traffic, down: Traffic) {

@@ -27,45 +27,59 @@ use std::time::{Duration, Instant};
 /// of what it may queue at most (`tcp_set_rcvlowat`).
 pub(crate) const HEAP: usize = 1024 * 1024;
 
-/// A burst must at first have carried this many bytes: what patience adds to it is then a few
-/// hundredths, and where a heap takes less than [`TICK`] up to a tenth.
-const LONG: u64 = 64 * 1024 * 1024;
+/// What a burst must be like for the low-water mark of its source to be raised.
+///
+/// The default is for people: what patience adds is then a few hundredths of the time that was taken
+/// anyway, and where a heap takes less than a millisecond up to a tenth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LongBurst {
+    /// The bytes that it must at first have carried.
+    pub bytes: u64,
+    /// The time within which a MiB must arrive, or waiting for it would be felt.
+    pub heap_within: Duration,
+    /// A source that has been silent for longer begins a new burst.
+    pub pause: Duration,
+}
 
-/// The highest price of the mark, in bytes: a minute of the fastest bursts.
-const DEAREST: u64 = 1 << 38;
+impl Default for LongBurst {
+    fn default() -> Self {
+        Self {
+            bytes: 64 * 1024 * 1024,
+            heap_within: Duration::from_millis(4),
+            pause: Duration::from_millis(10),
+        }
+    }
+}
 
-/// A heap must arrive within this time, or waiting for it would be felt.
-const SOON: Duration = Duration::from_millis(4);
-
-/// A source that has been silent for this long begins a new burst.
-const PAUSE: Duration = Duration::from_millis(10);
+/// How often the price of the mark may double: up to a minute of the fastest bursts.
+const MOST_DOUBLINGS: u32 = 12;
 
 /// Added to patience: the loop's timers count in milliseconds.
 const TICK: Duration = Duration::from_millis(1);
 
+/// Patience with a source whose mark cannot be lowered.
+const STUCK: Duration = Duration::from_millis(4);
+
 /// How a lane that splices has been going.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Haul {
     run: Run,
-    /// The bytes that a burst must have carried before the mark is raised.
-    price: u64,
+    /// How often the bytes that a burst must have carried before the mark is raised have doubled.
+    doublings: u32,
+    /// The bytes that had earned the latest mark.
+    cost: u64,
 }
 
 /// What comes from the source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Run {
     /// Nothing has come, or not enough to call it a burst.
+    #[default]
     Quiet,
     /// Bytes come without a pause, `bytes` since `begun`.
     Burst { begun: Instant, latest: Instant, bytes: u64 },
     /// The mark is up, and `bytes` have come since.
     Heaps { latest: Instant, patience: Duration, bytes: u64 },
-}
-
-impl Default for Haul {
-    fn default() -> Self {
-        Self { run: Run::Quiet, price: LONG }
-    }
 }
 
 /// What becomes of the mark.
@@ -80,8 +94,9 @@ pub(crate) enum Mark {
 }
 
 impl Haul {
-    /// Learns that `bytes` were spliced in the turn at `now`.
-    pub(crate) fn note(&mut self, bytes: u64, now: Instant) -> Mark {
+    /// Learns that `bytes` were spliced in the turn at `now`; `long` is what raises the mark.
+    pub(crate) fn note(&mut self, bytes: u64, now: Instant, long: &LongBurst) -> Mark {
+        let price = long.bytes.saturating_mul(1 << self.doublings);
         let fresh = Run::Burst { begun: now, latest: now, bytes };
         self.run = match self.run {
             _ if bytes == 0 => return Mark::Stays,
@@ -89,18 +104,19 @@ impl Haul {
                 Run::Heaps { latest: now, patience, bytes: before + bytes }
             }
             Run::Quiet => fresh,
-            Run::Burst { latest, .. } if now.duration_since(latest) > PAUSE => fresh,
-            Run::Burst { begun, bytes: before, .. } if before + bytes < self.price => {
+            Run::Burst { latest, .. } if now.duration_since(latest) > long.pause => fresh,
+            Run::Burst { begun, bytes: before, .. } if before + bytes < price => {
                 Run::Burst { begun, latest: now, bytes: before + bytes }
             }
             Run::Burst { begun, bytes: before, .. } => {
                 let share = HEAP as f64 / (before + bytes) as f64;
                 let heap = now.duration_since(begun).mul_f64(share);
-                if heap > SOON {
+                if heap > long.heap_within {
                     fresh
                 } else {
                     let patience = heap * 2 + TICK;
                     self.run = Run::Heaps { latest: now, patience, bytes: 0 };
+                    self.cost = price;
                     return Mark::Raised;
                 }
             }
@@ -132,15 +148,15 @@ impl Haul {
 
     /// Goes on waiting: the mark could not be lowered, and is still up.
     pub(crate) fn go_on(&mut self, now: Instant) {
-        self.run = Run::Heaps { latest: now, patience: SOON, bytes: 0 };
+        self.run = Run::Heaps { latest: now, patience: STUCK, bytes: 0 };
     }
 
     /// Ends the waiting: patience has ended, or the lane splices no more.
     pub(crate) fn end(&mut self) -> Mark {
         let run = std::mem::replace(&mut self.run, Run::Quiet);
         let Run::Heaps { bytes, .. } = run else { return Mark::Stays };
-        let pays_off = bytes >= self.price;
-        self.price = if pays_off { LONG } else { DEAREST.min(self.price * 2) };
+        let pays_off = bytes >= self.cost;
+        self.doublings = if pays_off { 0 } else { MOST_DOUBLINGS.min(self.doublings + 1) };
         Mark::Lowered
     }
 }
@@ -151,12 +167,17 @@ mod tests {
 
     const STEP: u64 = 1024 * 1024;
 
+    /// What raises the mark by default.
+    fn long() -> LongBurst {
+        LongBurst::default()
+    }
+
     /// A haul after `count` steps of a MiB, `apart` from each other.
     fn after(count: u64, apart: Duration) -> (Haul, Instant) {
         let (mut haul, mut now) = (Haul::default(), Instant::now());
         for _ in 0..count {
             now += apart;
-            haul.note(STEP, now);
+            haul.note(STEP, now, &long());
         }
         (haul, now)
     }
@@ -164,9 +185,9 @@ mod tests {
     #[test]
     fn a_long_fast_burst_raises_the_mark() {
         let apart = Duration::from_micros(200);
-        let (mut haul, now) = after(LONG / STEP - 1, apart);
+        let (mut haul, now) = after(long().bytes / STEP - 1, apart);
         assert!(!haul.waits_for_heaps(), "it was not long yet");
-        assert_eq!(haul.note(STEP, now + apart), Mark::Raised);
+        assert_eq!(haul.note(STEP, now + apart, &long()), Mark::Raised);
         // A MiB each 200 us: twice that and a tick.
         let patience = haul.deadline().expect("it waits").duration_since(now + apart);
         assert!(patience > TICK && patience < TICK + Duration::from_micros(450), "{patience:?}");
@@ -174,15 +195,15 @@ mod tests {
 
     #[test]
     fn pauses_and_slowness_do_not() {
-        assert!(!after(1000, PAUSE * 2).0.waits_for_heaps());
-        assert!(!after(1000, SOON * 2).0.waits_for_heaps());
+        assert!(!after(1000, long().pause * 2).0.waits_for_heaps());
+        assert!(!after(1000, long().heap_within * 2).0.waits_for_heaps());
     }
 
     #[test]
     fn patience_begins_anew_with_bytes_and_then_ends_once() {
-        let (mut haul, now) = after(LONG / STEP, Duration::from_micros(200));
+        let (mut haul, now) = after(long().bytes / STEP, Duration::from_micros(200));
         let later = now + TICK;
-        assert_eq!(haul.note(STEP, later), Mark::Stays);
+        assert_eq!(haul.note(STEP, later, &long()), Mark::Stays);
         assert_eq!(haul.expire(later), Mark::Stays);
         let deadline = haul.deadline().expect("it waits");
         assert!(deadline > later);
@@ -196,16 +217,16 @@ mod tests {
         fn earn(haul: &mut Haul, carried: u64) -> u64 {
             let mut now = haul.deadline().unwrap_or_else(Instant::now);
             let mut steps = 1;
-            while haul.note(STEP, now) != Mark::Raised {
+            while haul.note(STEP, now, &long()) != Mark::Raised {
                 (steps, now) = (steps + 1, now + Duration::from_micros(200));
             }
-            (0..carried).for_each(|_| assert_eq!(haul.note(STEP, now), Mark::Stays));
+            (0..carried).for_each(|_| assert_eq!(haul.note(STEP, now, &long()), Mark::Stays));
             let deadline = haul.deadline().expect("it waits");
             assert_eq!(haul.expire(deadline), Mark::Lowered);
             steps
         }
         let mut haul = Haul::default();
-        let first = LONG / STEP;
+        let first = long().bytes / STEP;
         assert_eq!(earn(&mut haul, 0), first);
         assert_eq!(earn(&mut haul, first), 2 * first);
         assert_eq!(earn(&mut haul, 4 * first), 4 * first, "less than it had cost");
@@ -214,12 +235,12 @@ mod tests {
             haul.run = Run::Heaps { latest: Instant::now(), patience: TICK, bytes: 0 };
             haul.end();
         }
-        assert_eq!(haul.price, DEAREST);
+        assert_eq!(haul.doublings, MOST_DOUBLINGS);
     }
 
     #[test]
     fn a_mark_that_stays_up_is_waited_for_again_and_again() {
-        let (mut haul, _) = after(LONG / STEP, Duration::from_micros(200));
+        let (mut haul, _) = after(long().bytes / STEP, Duration::from_micros(200));
         for _ in 0..3 {
             let now = haul.deadline().expect("it waits");
             assert_eq!(haul.expire(now), Mark::Lowered);
@@ -230,9 +251,9 @@ mod tests {
 
     #[test]
     fn a_turn_without_bytes_changes_nothing() {
-        let (mut haul, now) = after(LONG / STEP, Duration::from_micros(200));
+        let (mut haul, now) = after(long().bytes / STEP, Duration::from_micros(200));
         let before = haul;
-        assert_eq!(haul.note(0, now + PAUSE), Mark::Stays);
+        assert_eq!(haul.note(0, now + long().pause, &long()), Mark::Stays);
         assert_eq!(haul, before);
     }
 }

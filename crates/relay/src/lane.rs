@@ -22,7 +22,7 @@ use std::time::Instant;
 
 use nix::errno::Errno;
 
-use crate::haul::{Haul, Mark};
+use crate::haul::{Haul, LongBurst, Mark};
 use crate::observer::Traffic;
 use crate::pace::Pace;
 use crate::readiness::Readiness;
@@ -124,12 +124,12 @@ impl Lane {
     }
 
     /// Learns that `read` bytes were taken in the turn at `now`, and tells what becomes of the
-    /// low-water mark of the source.
-    pub(crate) fn note_haul(&mut self, read: u64, now: Instant) -> Mark {
+    /// low-water mark of the source; `long` is a burst that raises it.
+    pub(crate) fn note_haul(&mut self, read: u64, now: Instant, long: &LongBurst) -> Mark {
         match &mut self.haul {
             None => Mark::Stays,
             Some(haul) if self.pace.splices() && self.phase == Phase::Flowing => {
-                haul.note(read, now)
+                haul.note(read, now, long)
             }
             Some(haul) => haul.end(),
         }

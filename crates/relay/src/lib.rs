@@ -47,6 +47,7 @@ pub use downstream::Downstream;
 pub use filter::{Filter, Pass};
 pub use forward::{Forward, Limits, Places, DEFAULT_CONNECT_TIMEOUT};
 pub use glimpse::{Glimpse, GlimpseStage};
+pub use haul::LongBurst;
 pub use listen::{listen, Keepalive, ListenOptions, Listener, BACKLOG};
 pub use manners::{Answers, Endings, Ends, Filters, Finish, Lanes, Manners, Owner, WhenFull};
 pub use observer::{Accepted, Joined, Observer, Record, Silent, Traffic, Trouble, Work};

@@ -315,6 +315,7 @@ impl Link {
 mod tests {
     use super::*;
     use crate::end::fault::{Call, Plan};
+    use crate::haul::LongBurst;
     use crate::pace::Pace;
     use nix::errno::Errno;
     use std::net::{TcpListener, TcpStream};
@@ -328,7 +329,7 @@ mod tests {
             let channel = Channel::stream(stream.try_clone().unwrap().into());
             let mut half = Half { channel, ..Half::default() };
             let lane = half.lane.insert(Lane::new(Pace::Splicing { small: 0 }));
-            while lane.note_haul(heap, now) != Mark::Raised {}
+            while lane.note_haul(heap, now, &LongBurst::default()) != Mark::Raised {}
             if moved == Mark::Lowered {
                 assert_eq!(lane.lose_patience(now + Duration::from_secs(1)), Mark::Lowered);
             }

@@ -26,6 +26,7 @@ use crate::deadlines::Deadlines;
 use crate::downstream::Downstream;
 use crate::forward::Forward;
 use crate::glimpse::Glimpse;
+use crate::haul::LongBurst;
 use crate::link::{Link, Next};
 use crate::listen::Listener;
 use crate::memory::Memory;
@@ -101,6 +102,7 @@ pub struct Relay {
     /// What it has for the queues of its links, once it accepts.
     socket_memory: usize,
     splice: bool,
+    long_burst: LongBurst,
     refusal: Option<Errno>,
     now: Instant,
 }
@@ -141,6 +143,7 @@ impl Relay {
             memory: Memory::idle(),
             socket_memory: settings.socket_memory,
             splice: settings.splice,
+            long_burst: settings.long_burst,
             refusal: None,
             now: Instant::now(),
         };
@@ -329,8 +332,10 @@ impl Relay {
             pool: &mut self.pool,
             memory: &mut self.memory,
             splice: self.splice,
+            long_burst: &self.long_burst,
             observer: &mut *self.observer,
             turns,
+            counters: &self.counters,
             refusal: &mut self.refusal,
         };
         let next = call(link, forward, &mut tools);

@@ -1,5 +1,7 @@
 //! What a loop can be told about how to move bytes.
 
+use crate::haul::LongBurst;
+
 /// Settings of one loop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -16,6 +18,8 @@ pub struct Settings {
     /// least that each link needs apart. The more of it is in use, the shorter the queues of the next
     /// bulk link are. Loops that accept nobody do not use it.
     pub socket_memory: usize,
+    /// What a burst must be like for its source to be read by heaps instead of as bytes come.
+    pub long_burst: LongBurst,
 }
 
 /// Pipes are held only while bytes are in them, so a large one costs little and halves the number
@@ -37,6 +41,7 @@ impl Default for Settings {
             pipe_size: DEFAULT_PIPE_SIZE,
             max_pipes: DEFAULT_MAX_PIPES,
             socket_memory: DEFAULT_SOCKET_MEMORY,
+            long_burst: LongBurst::default(),
         }
     }
 }

@@ -5,6 +5,8 @@ use std::time::Instant;
 use mio::Registry;
 use nix::errno::Errno;
 
+use crate::counters::Counters;
+use crate::haul::LongBurst;
 use crate::memory::Memory;
 use crate::observer::Observer;
 use crate::pipe::PipePool;
@@ -22,10 +24,13 @@ pub(crate) struct Toolbox<'a> {
     pub(crate) memory: &'a mut Memory,
     /// Whether new lanes may splice.
     pub(crate) splice: bool,
+    /// What raises the low-water mark of a source.
+    pub(crate) long_burst: &'a LongBurst,
     /// Who is told what happens.
     pub(crate) observer: &'a mut dyn Observer,
     /// Of the descriptors that the links of the forward share, if they do.
     pub(crate) turns: &'a mut Turns,
+    pub(crate) counters: &'a Counters,
     /// Set when splice(2) was refused.
     pub(crate) refusal: &'a mut Option<Errno>,
 }

@@ -9,7 +9,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::haul::HEAP;
+use crate::haul::{LongBurst, HEAP};
 use crate::pace::COPY_BUFFER;
 use crate::step::Means;
 
@@ -151,7 +151,7 @@ impl Scene {
     /// One that has come to wait for heaps.
     fn with_heaps() -> Self {
         let mut scene = Self::new(Pace::Splicing { small: 0 }, false);
-        while scene.lane.note_haul(HEAP as u64, scene.now) != Mark::Raised {}
+        while scene.lane.note_haul(HEAP as u64, scene.now, &LongBurst::default()) != Mark::Raised {}
         scene.world.heaps_only = true;
         scene
     }
@@ -210,7 +210,8 @@ impl Scene {
             let (carries, taken) = (self.world.carries, self.world.taken);
             let stop =
                 self.lane.run(&mut self.world, &mut self.source, &mut self.sink, Budget::TURN);
-            let mark = self.lane.note_haul(self.world.taken - taken, self.now);
+            let mark =
+                self.lane.note_haul(self.world.taken - taken, self.now, &LongBurst::default());
             self.apply(mark);
             assert!(self.world.carries - carries <= Budget::TURN.steps, "a turn beyond its budget");
             self.check_books();

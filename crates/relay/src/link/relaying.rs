@@ -173,7 +173,10 @@ impl Link {
             let (queues, memory) = (source.queues, &mut tools.memory);
             source.queues = memory.arrange(queues, source_end, sink_end, carried, is_full);
         }
-        let mark = lane.note_haul(lane.traffic().read - before, tools.now);
+        let mark = lane.note_haul(lane.traffic().read - before, tools.now, tools.long_burst);
+        if mark == Mark::Raised {
+            tools.counters.mark_raised();
+        }
         source.apply(mark, tools.now);
         // With the mark lowered there may be bytes that nothing has told of.
         match stop {
