@@ -1,5 +1,7 @@
 //! What becomes of links when the target or the process of a link is lost.
 
+use std::io::ErrorKind;
+
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use socket2::Domain;
@@ -44,7 +46,12 @@ pub(super) fn target_gone(scene: &Scene<'_>) -> Seen {
     drop(client);
     match Player::connect(socket, address) {
         Ok(next) => next.expect_reset()?,
-        Err(Fault::Unconnected(error)) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
+        // It has stopped listening, or is a little late with the same answer.
+        Err(Fault::Unconnected(error))
+            if matches!(
+                error.kind(),
+                ErrorKind::ConnectionReset | ErrorKind::ConnectionRefused
+            ) => {}
         Err(fault) => return Err(fault.into()),
     }
     Ok(format!("{told} to the link, RST to the next client"))

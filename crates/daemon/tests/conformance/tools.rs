@@ -88,10 +88,12 @@ fn missing_tools_are_told_in_the_kubelets_words(stage: &Stage) {
         fs::write(path.path().join("socat"), "#!/bin/sh\n").unwrap();
         assert_eq!(told(path.path(), command), no_socat(), "it is not executable");
     }
-    let (mut command, _directory) = stage.daemon(80).path("/nonexistent").command();
-    let end = end_of(&mut command);
-    assert_eq!(end.code, 6, "{end:?}");
-    assert!(end.stderr.contains("unable to do port forwarding: socat not found."), "{end:?}");
+    // A daemon serves its other forwards, and refuses the links of this one.
+    let relay = stage.daemon(80).path("/nonexistent").start();
+    relay.program().expect_stderr("unable to do port forwarding: socat not found.");
+    relay.connect_refused();
+    relay.expect_only_end("tool-missing");
+    relay.finish();
 }
 
 fn tools_that_go_away_later_are_a_class(stage: &Stage) {
