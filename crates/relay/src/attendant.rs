@@ -32,6 +32,8 @@ pub enum Order {
     DrainThen(Box<dyn FnOnce(usize) + Send>),
     /// The observer is told what the links that are alive have carried so far.
     Report,
+    /// Ends the links that are let go by what they hold ([`crate::Hold::lets_go`]), as a stop does.
+    EndLetGo,
     /// As [`crate::Handle::stop`]; attendants are dismissed.
     Stop,
     /// Makes a link of this downstream, for the forward with this number (see
@@ -45,6 +47,7 @@ impl Debug for Order {
             Self::Nothing => "Nothing",
             Self::DrainThen(_) => "DrainThen",
             Self::Report => "Report",
+            Self::EndLetGo => "EndLetGo",
             Self::Stop => "Stop",
             Self::Admit(..) => "Admit",
         })

@@ -230,6 +230,11 @@ impl Link {
         }
     }
 
+    /// Something that the link holds wants it to end.
+    pub(crate) fn is_let_go(&self) -> bool {
+        self.holds.iter().any(|hold| hold.lets_go())
+    }
+
     /// The outcome has been decided and only the child is waited for.
     pub(crate) fn is_closing(&self) -> bool {
         matches!(self.stage, Stage::Closing { .. })

@@ -146,7 +146,12 @@ pub enum Upstream {
 }
 
 /// What lives as long as a link: dropping it cleans up after the upstream.
-pub trait Hold: fmt::Debug + Send {}
+pub trait Hold: fmt::Debug + Send {
+    /// Whether the link is to end now. Asked when an attendant wants it ([`crate::Order::EndLetGo`]).
+    fn lets_go(&self) -> bool {
+        false
+    }
+}
 
 /// A program behind an upstream.
 ///

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
 use nsplice_testkit::skip::require_tool;
@@ -72,11 +73,29 @@ fn process_1_leaves_no_zombies() {
         hang_up(&stream);
     };
     (0..5).for_each(|_| serve());
-    // Orphans are collected along with children, so that the latest may be left.
-    wait_until("the orphans to be collected", || {
-        serve();
-        children(first).len() <= 2
-    });
+    wait_until("the orphans to be collected", || children(first).is_empty());
+}
+
+/// A shell leaves its jobs to what it execs: one has ended by then, one ends with the shell's input.
+#[test]
+fn the_jobs_of_a_shell_are_reaped() {
+    const TEST: &str = "the_jobs_of_a_shell_are_reaped";
+    let Some(node) = Namespace::for_test(TEST) else { return };
+    let socat = Subject::called("socat");
+    let jobs = "exec 3<&0 </dev/null; true & cat <&3 & exec \"$0\" \"$@\" 3<&-";
+    for line in [format!("TCP-LISTEN:{FRONT},fork PIPE"), format!("TCP-LISTEN:{FRONT} PIPE")] {
+        let mut command = Command::new("sh");
+        command.args(["-c", jobs]).arg(socat.path()).args(line.split(' ')).stdin(Stdio::piped());
+        let mut program = node.inside(|| Program::spawn(&mut command));
+        wait_until("the job that has ended to be reaped", || {
+            let name = fs::read_to_string(format!("/proc/{}/comm", program.pid()));
+            name.is_ok_and(|name| name == "socat\n") && children(program.pid()).len() == 1
+        });
+        drop(program.take_stdin());
+        wait_until("the other one to be reaped", || children(program.pid()).is_empty());
+        program.signal(Signal::SIGTERM);
+        assert_eq!(poll_for(PATIENCE, || program.ended()).and_then(|end| end.code()), Some(143));
+    }
 }
 
 fn children(pid: u32) -> Vec<u32> {
@@ -86,7 +105,6 @@ fn children(pid: u32) -> Vec<u32> {
 }
 
 fn processes(node: &Namespace) -> Vec<String> {
-    let output =
-        std::process::Command::new("ip").args(["netns", "pids", node.name()]).output().unwrap();
+    let output = Command::new("ip").args(["netns", "pids", node.name()]).output().unwrap();
     String::from_utf8_lossy(&output.stdout).split_whitespace().map(str::to_owned).collect()
 }

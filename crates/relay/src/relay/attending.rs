@@ -6,7 +6,8 @@ use mio::unix::SourceFd;
 use mio::Interest;
 
 use crate::attendant::{Attendant, Order};
-use crate::outcome::Side;
+use crate::link::Next;
+use crate::outcome::{Outcome, Side};
 use crate::table::Key;
 
 use super::{Relay, RelayError};
@@ -55,6 +56,18 @@ impl Relay {
                     self.observer.carrying(link.traffic(up), link.traffic(down));
                 }
                 self.observer.reported();
+            }
+            Order::EndLetGo => {
+                for key in self.links.keys() {
+                    self.with_link(key, |link, _, _| {
+                        let ends = link.is_let_go() && !link.is_closing();
+                        if ends {
+                            Next::End(Outcome::Stopped)
+                        } else {
+                            Next::Wait
+                        }
+                    });
+                }
             }
             Order::Stop => {
                 self.attendants.clear();

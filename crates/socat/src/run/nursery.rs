@@ -26,10 +26,19 @@ impl Attendant for Nursery {
 
     fn attend(&mut self) -> Order {
         children::reap();
-        Order::Nothing
+        ending_links()
     }
 
     fn keeps_loop(&self) -> bool {
         children::is_awaiting()
+    }
+}
+
+/// What the loop is to do about links whose stand-ins were killed.
+pub(super) fn ending_links() -> Order {
+    if children::end_links() {
+        Order::EndLetGo
+    } else {
+        Order::Nothing
     }
 }

@@ -24,6 +24,7 @@ use crate::language::Opt;
 use super::doorkeeper::Doorkeeper;
 use super::driver::{self, Opened};
 use super::manners;
+use super::nursery::ending_links;
 use super::reconnector::Reconnector;
 use super::signals::{self, Demand, Signals};
 use super::{split, Job};
@@ -65,7 +66,8 @@ impl Attendant for Watchman {
 
     fn attend(&mut self) -> Order {
         match self.signals.next(&self.journal) {
-            None => Order::Nothing,
+            // A child may have ended.
+            None => ending_links(),
             Some(Demand::Statistics) => Order::Report,
             Some(Demand::Exit { signal, from_terminal }) => {
                 self.ending.set(signal);

@@ -8,8 +8,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signalfd::{siginfo, SfdFlags, SignalFd};
 
+use crate::endpoint::children;
 use crate::journal::{Journal, Level};
 
 /// The signals that are waited for.
@@ -38,16 +39,18 @@ impl Signals {
     /// Collects signals from now on. One that is ignored (by nohup, say) stays ignored: a blocked
     /// signal that is ignored is never queued.
     pub(super) fn collect() -> io::Result<Self> {
-        let mask: SigSet = ENDING.iter().copied().chain([Signal::SIGUSR1]).collect();
+        let others = [Signal::SIGUSR1, Signal::SIGCHLD];
+        let mask: SigSet = ENDING.iter().copied().chain(others).collect();
         mask.thread_block()?;
         let source = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        // Of those that ended before nothing will tell.
+        children::reap();
         Ok(Self { source })
     }
 
     /// The next demand, if a signal has arrived.
     pub(super) fn next(&self, journal: &Journal) -> Option<Demand> {
-        let info = self.source.read_signal().ok()??;
-        let signal = Signal::try_from(i32::try_from(info.ssi_signo).ok()?).ok()?;
+        let (signal, info) = self.next_signal()?;
         if signal == Signal::SIGUSR1 {
             return Some(Demand::Statistics);
         }
@@ -65,6 +68,18 @@ impl Signals {
         journal.tell(Level::Notice, format_args!("socat_signal(): finishing signal {number}"));
         journal.tell(Level::Notice, format_args!("exit({})", 128 + number));
         Some(Demand::Exit { signal, from_terminal: info.ssi_code == libc::SI_KERNEL })
+    }
+
+    /// The next signal that demands something; children that have ended are reaped on the way.
+    fn next_signal(&self) -> Option<(Signal, siginfo)> {
+        loop {
+            let info = self.source.read_signal().ok()??;
+            let signal = Signal::try_from(i32::try_from(info.ssi_signo).ok()?).ok()?;
+            if signal != Signal::SIGCHLD {
+                return Some((signal, info));
+            }
+            children::reap();
+        }
     }
 }
 

@@ -7,8 +7,9 @@
 //! descriptor ([`source`]) becomes readable when a child has ended, and whoever waits for that calls
 //! [`reap`]. Every start of a child and every end of a link reaps as well.
 //!
-//! The first process of a PID namespace (socat as a container's entry point) inherits the orphans of
-//! its children. Nothing tells of their end, so they are collected along with the children.
+//! There are children that were not started here: the first process of a PID namespace (socat as a
+//! container's entry point) inherits the orphans of all others, and a shell that has jobs leaves them to
+//! what it execs. SIGCHLD tells of their end, and they are collected along with the children.
 //!
 //! Where a process serves many links, another one stands for the link towards its program
 //! (`stand_in.rs`), and is reaped here as well.
@@ -18,6 +19,7 @@
 
 mod stand_in;
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -34,8 +36,6 @@ use crate::journal::{Journal, Level};
 use super::{failed, refused};
 
 pub(super) use stand_in::StandIn;
-
-use stand_in::LinkEnd;
 
 /// What happens to a child when its link has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,9 +90,12 @@ pub(crate) fn source() -> Result<OwnedFd, OpenError> {
 pub(crate) fn reap() {
     let mut register = lock();
     register.reap();
-    if std::process::id() == 1 {
-        register.reap_orphans();
-    }
+    register.reap_others();
+}
+
+/// Whether there are links to be ended whose stand-ins have been killed; true once for each.
+pub(crate) fn end_links() -> bool {
+    std::mem::take(&mut lock().ends_links)
 }
 
 /// Whether a child has failed while it served a link.
@@ -118,7 +121,11 @@ pub(crate) fn pass_on(signal: Signal) {
 #[derive(Debug)]
 struct Serving(u32);
 
-impl Hold for Serving {}
+impl Hold for Serving {
+    fn lets_go(&self) -> bool {
+        lock().let_go.contains(&self.0)
+    }
+}
 
 impl Drop for Serving {
     fn drop(&mut self) {
@@ -134,6 +141,10 @@ struct Register {
     children: Vec<Child>,
     /// With the children that they stand before.
     stand_ins: Vec<(u32, StandIn)>,
+    /// Whose stand-ins were killed while their links lived.
+    let_go: BTreeSet<u32>,
+    /// There are new ones among those, and the loop has not been told.
+    ends_links: bool,
     has_failed: bool,
 }
 
@@ -155,6 +166,8 @@ static REGISTER: Mutex<Register> = Mutex::new(Register {
     epoll: None,
     children: Vec::new(),
     stand_ins: Vec::new(),
+    let_go: BTreeSet::new(),
+    ends_links: false,
     has_failed: false,
 });
 
@@ -199,18 +212,11 @@ impl Register {
         let ended: Vec<_> =
             self.stand_ins.extract_if(.., |(_, stand_in)| stand_in.has_ended()).collect();
         for (pid, stand_in) in ended {
-            let end = stand_in.end_link();
-            let Some(child) = self.children.iter_mut().find(|child| child.newborn.pid == pid)
-            else {
-                continue;
-            };
-            if end == LinkEnd::Before {
-                continue;
-            }
-            child.newborn.journal.tell(Level::Warning, "SOCAT_PID was ended by a signal");
-            child.stage = Stage::Released;
-            if child.newborn.at_end == AtEnd::Terminate || end == LinkEnd::ByProgram {
-                child.signal(Signal::SIGTERM);
+            let child = self.children.iter().find(|child| child.newborn.pid == pid);
+            if let (Some(child), false) = (child, stand_in.is_dismissed()) {
+                child.newborn.journal.tell(Level::Warning, "SOCAT_PID was ended by a signal");
+                self.let_go.insert(pid);
+                self.ends_links = true;
             }
         }
     }
@@ -230,7 +236,7 @@ impl Register {
 
     /// Collects those who have ended and are none of ours. Only to be called when every child of
     /// ours is in the register.
-    fn reap_orphans(&self) {
+    fn reap_others(&self) {
         let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
         while let Ok(status) = waitid(Id::All, ended | WaitPidFlag::WNOWAIT) {
             let Some(pid) = status.pid() else { return };
@@ -245,6 +251,7 @@ impl Register {
     }
 
     fn release(&mut self, pid: u32) {
+        self.let_go.remove(&pid);
         for (_, stand_in) in self.stand_ins.iter_mut().filter(|(child, _)| *child == pid) {
             stand_in.dismiss();
         }

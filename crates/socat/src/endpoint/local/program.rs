@@ -132,13 +132,7 @@ impl Program {
         let (upstream, input, output) = self.transport(self.way)?;
         let stand_in = match self.links {
             Links::One => None,
-            Links::Many => {
-                let transport = match &upstream {
-                    Upstream::Stream(ours) => Some(copy(ours.as_fd())?),
-                    _ => None,
-                };
-                Some(StandIn::start()?.stands_for(transport))
-            }
+            Links::Many => Some(StandIn::start()?),
         };
         match self.launch(input, output, downstream, stand_in.as_ref()) {
             Ok(child) => self.enlist(child, upstream, stand_in),

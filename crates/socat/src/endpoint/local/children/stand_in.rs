@@ -6,14 +6,12 @@
 //! the link. It ends by itself with the pipe that it is held by, so that it never outlives the link,
 //! however that ends.
 
-use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::fcntl::OFlag;
 use nix::unistd::{pipe2, Pid};
 use nsplice_backend::{pidfd_open, stand_by};
 use nsplice_relay::OpenError;
-use socket2::SockRef;
 
 use super::super::{failed, refused};
 
@@ -24,8 +22,6 @@ pub(in super::super) struct StandIn {
     pub(super) pidfd: OwnedFd,
     /// It ends when this is closed: at the end of the link.
     leash: Option<OwnedFd>,
-    /// Our end of what leads to the program, if that is a socket.
-    transport: Option<OwnedFd>,
 }
 
 impl StandIn {
@@ -35,7 +31,7 @@ impl StandIn {
         let pid = stand_by(&end).map_err(|error| failed("fork()", &error))?;
         let pidfd = pidfd_open(pid.as_raw())
             .map_err(|error| failed(format_args!("pidfd_open({pid})"), &error))?;
-        Ok(Self { pid, pidfd, leash: Some(leash), transport: None })
+        Ok(Self { pid, pidfd, leash: Some(leash) })
     }
 
     /// The number that it is known by.
@@ -43,16 +39,9 @@ impl StandIn {
         self.pid.as_raw().unsigned_abs()
     }
 
-    /// Its end is the end of `transport`, too.
-    pub(in super::super) fn stands_for(mut self, transport: Option<OwnedFd>) -> Self {
-        self.transport = transport;
-        self
-    }
-
     /// Lets it go: the link has ended.
     pub(super) fn dismiss(&mut self) {
         self.leash = None;
-        self.transport = None;
     }
 
     /// Whether it has ended: then it is no zombie any more.
@@ -60,28 +49,8 @@ impl StandIn {
         super::collected(self.pidfd.as_fd()).is_some()
     }
 
-    /// Ends what it stood for, if it was not dismissed before. Whether that was left to be done, and
-    /// whether it could be.
-    pub(super) fn end_link(&self) -> LinkEnd {
-        match (&self.leash, &self.transport) {
-            (None, _) => LinkEnd::Before,
-            (Some(_), None) => LinkEnd::ByProgram,
-            (Some(_), Some(transport)) => {
-                // It may have ended meanwhile.
-                let _ = SockRef::from(transport).shutdown(Shutdown::Both);
-                LinkEnd::Done
-            }
-        }
+    /// Whether it was let go, so that its end means nothing.
+    pub(super) fn is_dismissed(&self) -> bool {
+        self.leash.is_none()
     }
-}
-
-/// What is left to be done to end a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LinkEnd {
-    /// It has ended before.
-    Before,
-    /// Nothing.
-    Done,
-    /// The program has to end.
-    ByProgram,
 }
