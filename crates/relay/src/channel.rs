@@ -82,7 +82,12 @@ impl Channel {
         match self {
             _ if how == Finish::Nothing => Ok(()),
             Self::Closed => Ok(()),
+            Self::Stream(..) if how == Finish::Close => Ok(()),
             Self::Stream(socket, _) => shutdown(socket.as_raw_fd(), Shutdown::Write),
+            Self::Pair(pair) if how == Finish::Close => {
+                pair.sink = None;
+                Ok(())
+            }
             Self::Pair(pair) => match pair.sink.take() {
                 // Closing is not enough for a socket that someone else holds, too.
                 Some((fd, kind)) if kind.is_socket() => shutdown(fd.as_raw_fd(), Shutdown::Write),

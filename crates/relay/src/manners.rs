@@ -125,6 +125,9 @@ pub enum Finish {
     /// The sending half of a socket is shut down, the sink of a pair is closed.
     #[default]
     Shut,
+    /// The sink of a pair is closed, and nothing is done to what it leads to, which others have as
+    /// well: who reads from it is told if they have closed it, too.
+    Close,
     /// Not at all while the link lives.
     Nothing,
 }

@@ -5,7 +5,8 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
-use std::thread::sleep;
+use std::sync::mpsc::channel;
+use std::thread::{self, sleep};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -59,6 +60,45 @@ fn a_server_that_ends_first_ends_it_while_input_is_open() {
         }
         server.join();
     }
+}
+
+/// Whoever reads standard output is told at once, although the process goes on: others may hold the
+/// terminal or the file behind it, but a pipe has its end when all have closed it.
+#[test]
+fn the_end_reaches_who_reads_standard_output_at_once() {
+    let socat = Subject::called("socat");
+    let server = Server::start(listen("127.0.0.1:0"), |mut stream| {
+        stream.write_all(b"page\n").unwrap();
+        half_close(&stream);
+        read_to_eof(&stream)
+    });
+    let port = server.port();
+    let lines = [
+        format!("-t 1000 - TCP4:127.0.0.1:{port}"),
+        format!("-t 1000 TCP4:127.0.0.1:{port} -"),
+        format!("-t 1000 STDIN!!STDOUT TCP4:127.0.0.1:{port}"),
+    ];
+    for line in lines {
+        let mut command = patient(&socat, &line);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(b"one, ").unwrap();
+        let (sender, said) = channel();
+        let mut output = child.stdout.take().unwrap();
+        let reader = thread::spawn(move || {
+            let mut text = String::new();
+            output.read_to_string(&mut text).unwrap();
+            sender.send(text).unwrap();
+        });
+        assert_eq!(said.recv_timeout(PATIENCE).as_deref(), Ok("page\n"), "{line}");
+        reader.join().unwrap();
+        assert_eq!(child.try_wait().unwrap(), None, "{line}");
+        // And the other way it goes on.
+        input.write_all(b"two").unwrap();
+        drop(input);
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{line}");
+    }
+    assert_eq!(server.join(), [b"one, two"; 3]);
 }
 
 #[test]

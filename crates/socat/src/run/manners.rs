@@ -202,10 +202,13 @@ fn is_standard(address: &Address) -> bool {
 fn finish(address: &Address, owner: Owner) -> Finish {
     let is_kept =
         [Opt::ShutNone, Opt::ShutNull, Opt::EndClose].into_iter().any(|option| address.has(option));
-    // Others did not ask for their end.
-    let is_others = owner == Owner::Forward || is_standard(address);
-    if !address.has(Opt::ShutDown) && (is_kept || is_others) {
+    if address.has(Opt::ShutDown) {
+        Finish::Shut
+    } else if is_kept || owner == Owner::Forward {
+        // Others did not ask for their end.
         Finish::Nothing
+    } else if is_standard(address) {
+        Finish::Close
     } else {
         Finish::Shut
     }

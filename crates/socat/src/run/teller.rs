@@ -1,12 +1,14 @@
 //! What the relay tells, in socat's messages.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::Arc;
 
+use nix::unistd::dup2_stdout;
 use nsplice_relay::open::describe;
-use nsplice_relay::{Joined, Limit, Observer, Outcome, Record, Side, Traffic, Work};
+use nsplice_relay::{Finish, Joined, Limit, Observer, Outcome, Record, Side, Traffic, Work};
 
 use crate::endpoint::ACCEPT_TIMED_OUT;
 use crate::journal::{Journal, Level};
@@ -30,6 +32,8 @@ pub(super) struct Teller {
     numbers: [Numbers; 2],
     /// Whether a reader that has gone is no failure, for each side: `cool-write`.
     cool: [bool; 2],
+    /// Whether each side is told its end by closing standard output, which is the only link's.
+    closes_output: [bool; 2],
     /// The side that the command line's first address is.
     first_side: Side,
     status: LastStatus,
@@ -57,13 +61,19 @@ impl Teller {
     /// Tells of the links of `job`; `many` if each is what socat has a process for.
     pub(super) fn new(job: &Job, many: bool) -> Self {
         let line = &job.line;
+        let numbers = [manners::numbers(&line.first), manners::numbers(&line.second)];
+        let closes = |side: Side| {
+            let is_output = numbers[side as usize][1] == Some(libc::STDOUT_FILENO);
+            !many && is_output && job.manners.finishes[side as usize] == Finish::Close
+        };
         Self {
             journal: job.context.journal.clone(),
             many,
             statistics: line.flags.statistics,
             unopened: job.unopened_status(&line.second),
-            numbers: [manners::numbers(&line.first), manners::numbers(&line.second)],
+            numbers,
             cool: [&line.first, &line.second].map(|it| manners::written(it).has(Opt::CoolWrite)),
+            closes_output: [Side::Downstream, Side::Upstream].map(closes),
             first_side: job.first_side,
             status: job.status.clone(),
             ended: [0; 2],
@@ -112,6 +122,9 @@ impl Observer for Teller {
         let number = if side == self.first_side { 1 } else { 2 };
         let fd = self.source(link, side);
         self.journal.tell(Level::Notice, format_args!("socket {number} (fd {fd}) is at EOF"));
+        if self.closes_output[side.other() as usize] {
+            close_standard_output();
+        }
     }
 
     fn ended(&mut self, record: &Record<'_>) {
@@ -191,6 +204,15 @@ impl Teller {
             let [from, to] = if side == self.first_side { [2, 1] } else { [1, 2] };
             self.journal.tell(level, format_args!("socket {from} to socket {to} is in error"));
         }
+    }
+}
+
+/// Lets go of standard output, so that who reads it gets its end if nobody else has it: the link's own
+/// descriptor, a duplicate, is closed by the relay. The number stays in use.
+fn close_standard_output() {
+    // Where there is no descriptor to be had the reader is told when the process ends.
+    if let Ok(null) = File::options().write(true).open("/dev/null") {
+        let _ = dup2_stdout(null);
     }
 }
 

@@ -11,6 +11,7 @@
 //! A standard descriptor that was closed at start is /dev/null, which
 //! Rust's runtime opens in its place: an end of file at once.
 
+use std::io::{stderr, stdin, stdout, Stderr, Stdin, Stdout};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
@@ -79,14 +80,41 @@ fn descriptor_number(address: &Address) -> Result<RawFd, Fault> {
         .ok_or_else(|| Fault::new(format_args!("error in FD number \"{text}\"")))
 }
 
-/// Our own duplicate, taken before anything else is opened: nothing of ours can have that number. The
-/// original is kept for programs, or kept from them.
-fn inherited(number: RawFd, is_kept: bool) -> Result<OwnedFd, Fault> {
-    let own = duplicate(number, 0).and_then(|own| {
-        if number > libc::STDERR_FILENO {
-            close_on_exec(number, !is_kept)?;
+/// A descriptor that was there at start.
+#[derive(Debug)]
+enum Given {
+    Stdin(Stdin),
+    /// Not a duplicate: when a link has had its end, nothing of ours may keep it from its reader.
+    Stdout(Stdout),
+    Stderr(Stderr),
+    /// A duplicate.
+    Other(OwnedFd),
+}
+
+impl AsFd for Given {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Stdin(stream) => stream.as_fd(),
+            Self::Stdout(stream) => stream.as_fd(),
+            Self::Stderr(stream) => stream.as_fd(),
+            Self::Other(own) => own.as_fd(),
         }
-        Ok(own)
+    }
+}
+
+/// What is there as `number`. Of what is no standard stream it is our own duplicate, taken before
+/// anything else is opened: nothing of ours can have that number. The original is kept for programs, or
+/// kept from them.
+fn inherited(number: RawFd, is_kept: bool) -> Result<Given, Fault> {
+    match number {
+        libc::STDIN_FILENO => return Ok(Given::Stdin(stdin())),
+        libc::STDOUT_FILENO => return Ok(Given::Stdout(stdout())),
+        libc::STDERR_FILENO => return Ok(Given::Stderr(stderr())),
+        _ => {}
+    }
+    let own = duplicate(number, 0).and_then(|own| {
+        close_on_exec(number, !is_kept)?;
+        Ok(Given::Other(own))
     });
     own.map_err(|error| {
         Fault::new(failed(format_args!("fcntl({number}, F_SETFD, FD_CLOEXEC)"), &error))
@@ -112,8 +140,8 @@ impl Opener for Inherited {
 
 #[derive(Debug)]
 struct Plan {
-    source: OwnedFd,
-    sink: OwnedFd,
+    source: Given,
+    sink: Given,
     /// Their numbers, for messages.
     numbers: [RawFd; 2],
     /// Its options may be those of sockets.
