@@ -206,17 +206,18 @@ fn run(
 ) -> [String; 2] {
     let directory = tempfile::tempdir().unwrap();
     let (bin, work) = (directory.path().join("bin"), directory.path().join("work"));
-    for path in [&bin, &work] {
+    let trace = directory.path().join("trace");
+    for path in [&bin, &work, &trace] {
         fs::create_dir(path).unwrap();
     }
     let script = |path: &Path, text: String| {
         fs::write(path, text).unwrap();
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     };
-    let trace = directory.path().join("trace");
     std::os::unix::fs::symlink(ours(), directory.path().join("socat")).unwrap();
     let (real, told) = (directory.path().join("socat"), trace.display());
-    let strace = format!("strace -f -qq -A -s 200 -o {told} -e trace={CALLS} -e signal=none");
+    // A file for each process: in one, a call is told in parts where another comes in between.
+    let strace = format!("strace -ff -qq -s 200 -o {told}/$$ -e trace={CALLS} -e signal=none");
     script(&bin.join("socat"), format!("#!/bin/sh\nexec {strace} {} \"$@\"\n", real.display()));
     script(&work.join("here"), "#!/bin/sh\necho found\n".to_owned());
     fs::write(work.join("f"), "content\n").unwrap();
@@ -235,7 +236,8 @@ fn run(
     command.env("SIGNAL", signal).env("LC_ALL", "C");
     let output = node.inside(|| command.output()).unwrap();
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    [printed, fs::read_to_string(trace).unwrap_or_default()]
+    let files = fs::read_dir(trace).unwrap().map(|entry| entry.unwrap().path());
+    [printed, files.map(|file| fs::read_to_string(file).unwrap_or_default()).collect()]
 }
 
 /// Whether the trace of an option is there.
