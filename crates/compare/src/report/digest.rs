@@ -161,14 +161,17 @@ impl<'a> Case<'a> {
         self.rows.iter().find(|row| row.subject == subject)
     }
 
-    /// The best of all candidates but stand-ins in `figure`, if there are two to choose from.
+    /// The best of all candidates but stand-ins in `figure`, if there are two to choose from and it is
+    /// ahead of all others by more than noise ([`Spread::is_apart`]).
     #[must_use]
     pub fn best(&self, figure: Figure) -> Option<&'a str> {
         let is_candidate = |row: &&Row<'a>| !row.kind.is_yardstick() && !is_stand_in(row.subject);
         let candidates: Vec<&Row<'a>> = self.rows.iter().filter(is_candidate).collect();
-        let have = candidates.iter().filter(|row| row.spread(figure).is_some()).count();
         let (name, _) = best_of(&candidates, figure)?;
-        (have > 1).then_some(name)
+        let spreads = candidates.iter().filter_map(|row| Some((row.subject, row.spread(figure)?)));
+        let (best, others): (Vec<_>, Vec<_>) = spreads.partition(|(subject, _)| *subject == name);
+        let ahead = |(_, best): &(&str, Spread)| others.iter().all(|(_, it)| best.is_apart(it));
+        (!others.is_empty() && best.iter().all(ahead)).then_some(name)
     }
 }
 

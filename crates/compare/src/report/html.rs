@@ -144,8 +144,8 @@ fn write_glance(page: &mut String, comparison: &Comparison, cases: &[Case<'_>]) 
     if !headlines.is_empty() {
         let _ = writeln!(
             page,
-            "<p class=\"note\">Medians of the rounds; <span class=\"best\">best</span> is the best of those compared, \
-             in which the yardsticks direct and floor take no part. Less is better, except for Gbit/s.</p>"
+            "<p class=\"note\">Medians of the rounds; <span class=\"best\">best</span> is ahead of all \
+             others by more than noise (a tenth, and no round in common), in which the yardsticks direct and floor take no part. Less is better, except for Gbit/s.</p>"
         );
     }
     page.push_str("</section>\n");

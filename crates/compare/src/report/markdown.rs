@@ -1,7 +1,8 @@
-//! A comparison as tables in Markdown, for documents: README's section Numbers is made of two.
+//! A comparison as tables in Markdown, for documents: README's section Numbers is made of two. Its warnings
+//! stand before them.
 //!
 //! Subjects are columns and workloads are rows, since a document has room for the one figure of each workload that
-//! tells most. A cell is the median of the rounds. The best candidate of a row is bold, the last columns are the
+//! tells most. A cell is the median of the rounds. The best candidate of a row is bold if it is ahead by more than noise, the last columns are the
 //! quotients of [`Ratio`](digest::Ratio). A stand-in has a table with its original instead of a column, and behaviours
 //! are counted group by group.
 
@@ -17,6 +18,7 @@ use crate::subject::{DIRECT, FLOOR};
 pub fn render(comparison: &Comparison) -> String {
     let cases = digest::cases(comparison);
     let mut text = origin(comparison);
+    write_warnings(&mut text, comparison);
     let subjects: Vec<&str> = digest::in_order_of_rows(&comparison.subjects)
         .into_iter()
         .map(|(name, _)| name)
@@ -88,6 +90,17 @@ fn origin(comparison: &Comparison) -> String {
     }
     parts.retain(|part| !part.is_empty());
     format!("Taken {}.\n", parts.join("; "))
+}
+
+/// Writes what makes the figures doubtful: they are not to be read without.
+fn write_warnings(text: &mut String, comparison: &Comparison) {
+    if comparison.warnings.is_empty() {
+        return;
+    }
+    text.push_str("\nWarnings of these runs:\n\n");
+    for warning in &comparison.warnings {
+        let _ = writeln!(text, "- {}", escape(warning));
+    }
 }
 
 /// Writes a table of `rows`, with a column for each of `subjects` that was measured and for each of `quotients`.
@@ -236,6 +249,25 @@ mod tests {
         assert!(text.contains(costs), "{text}");
         let apart = "| bulk 1 stream up, CPU s/GB | 0.050 | 0.200 | 0.25 |\n";
         assert!(text.ends_with(apart), "{text}");
+    }
+
+    #[test]
+    fn the_best_within_the_noise_is_none() {
+        let rounds = |subject: &str, cpu: [f64; 2]| cpu.map(|cpu| bulk(subject, cpu));
+        // By less than a tenth; by more, but rounds reach into each other; and truly ahead.
+        for (other, is_best) in [([0.105, 0.109], false), ([0.101, 0.3], false), ([0.2, 0.3], true)]
+        {
+            let measured = [rounds("nsplice", [0.099, 0.101]), rounds("haproxy", other)].concat();
+            let text = render(&lines::comparison(measured));
+            assert_eq!(text.contains("**0.100**"), is_best, "{other:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn warnings_go_with_the_figures() {
+        let mut comparison = lines::comparison(vec![bulk("nsplice", 0.1)]);
+        comparison.warnings = vec!["The load average was 8.0.".to_owned()];
+        assert!(render(&comparison).contains("- The load average was 8.0.\n"));
     }
 
     #[test]

@@ -19,6 +19,9 @@
 /// The share of chance findings that is put up with.
 pub const LEVEL: f64 = 0.05;
 
+/// Medians that differ by less than this share of the larger one are level.
+const NOISE: f64 = 0.1;
+
 /// A spread from least to most beyond this share of the median makes the median doubtful.
 pub const WIDE: f64 = 0.5;
 
@@ -36,6 +39,16 @@ pub struct Spread {
 }
 
 impl Spread {
+    /// Whether this and `other` differ by more than noise: no round of one reaches into the rounds of the
+    /// other, and the medians are more than a tenth apart, which on a machine with other work in it is
+    /// nobody's merit.
+    #[must_use]
+    pub fn is_apart(&self, other: &Self) -> bool {
+        let disjoint = self.most < other.least || other.most < self.least;
+        let far = (self.median - other.median).abs() > NOISE * self.median.max(other.median).abs();
+        disjoint && far
+    }
+
     /// Of `values`, if there are any.
     #[must_use]
     pub fn of(values: &[f64]) -> Option<Self> {
