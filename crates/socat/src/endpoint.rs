@@ -109,20 +109,28 @@ fn one(address: &Address, way: Way, context: &Context) -> Result<Box<dyn Opener>
     }
     address.check_options()?;
     match address.keyword {
-        Keyword::TcpConnect
-        | Keyword::Tcp4Connect
-        | Keyword::Tcp6Connect
-        | Keyword::UnixConnect
-        | Keyword::UnixClient
-        | Keyword::AbstractConnect
-        | Keyword::AbstractClient
-        | Keyword::VsockConnect => connecting(address, context),
+        keyword if connects(keyword) => connecting(address, context),
         keyword if listen::listens(keyword) => {
             let route: Arc<dyn Route> = Arc::new(Reception::of(address, context)?);
             Ok(routed("listen", route, address, context))
         }
         _ => local::opener(address, way, context),
     }
+}
+
+/// Whether it is an address that connects.
+pub(crate) fn connects(keyword: Keyword) -> bool {
+    matches!(
+        keyword,
+        Keyword::TcpConnect
+            | Keyword::Tcp4Connect
+            | Keyword::Tcp6Connect
+            | Keyword::UnixConnect
+            | Keyword::UnixClient
+            | Keyword::AbstractConnect
+            | Keyword::AbstractClient
+            | Keyword::VsockConnect
+    )
 }
 
 fn connecting(address: &Address, context: &Context) -> Result<Box<dyn Opener>, Fault> {

@@ -9,7 +9,7 @@ use nsplice_relay::{
 };
 
 use crate::dump::Direction;
-use crate::endpoint::{program, serves_many, Way};
+use crate::endpoint::{connects, program, serves_many, Way};
 use crate::fault::Fault;
 use crate::filter::Filters;
 use crate::language::flags::Directions;
@@ -79,21 +79,7 @@ pub(super) fn manners(line: &CommandLine, filters: Filters, first_side: Side) ->
 /// Which side answers: the one that is a server or a program, if the other is neither. A listener's
 /// clients ask, and whoever started socat does; `TCP:a TCP:b` and `TCP-LISTEN:80 -` do not tell.
 fn answers(line: &CommandLine) -> Answers {
-    let serves = |spec: &Spec| {
-        matches!(
-            read(spec).keyword,
-            Keyword::Exec
-                | Keyword::System
-                | Keyword::TcpConnect
-                | Keyword::Tcp4Connect
-                | Keyword::Tcp6Connect
-                | Keyword::UnixConnect
-                | Keyword::UnixClient
-                | Keyword::AbstractConnect
-                | Keyword::AbstractClient
-                | Keyword::VsockConnect
-        )
-    };
+    let serves = |spec: &Spec| starts_programs(spec) || connects(read(spec).keyword);
     let afterwards = line.flags.linger.unwrap_or(AFTER_ANSWER);
     match (serves(&line.first), serves(&line.second)) {
         (false, true) => Answers::From { side: Side::Upstream, afterwards },
