@@ -35,7 +35,7 @@ const LONG: Duration = Duration::from_secs(5);
 /// What a row does with a loop.
 type Row = (&'static str, fn(Settings));
 
-const ROWS: [Row; 10] = [
+const ROWS: [Row; 11] = [
     ("connect: from the accept", connect_from_the_accept),
     ("idle: from the upstream's opening", idle_from_the_opening),
     ("idle: renewed by a byte up", |settings| idle_renewed_by_a_byte(settings, Side::Downstream)),
@@ -45,6 +45,7 @@ const ROWS: [Row; 10] = [
     ("linger: from the server's end", |settings| linger_from_an_end(settings, Side::Upstream)),
     ("linger: renewed by a byte", linger_renewed_by_a_byte),
     ("linger after the answer: from the answering side's end", linger_after_the_answer),
+    ("idle of a gentle link: renewed by a byte", idle_of_a_gentle_link),
     ("drain: from the command", drain_from_the_command),
 ];
 
@@ -175,6 +176,15 @@ fn linger_after_the_answer(settings: Settings) {
     assert_lived(&other.only_end(), Limit::Linger, SILENCE + LONG);
     relay.close();
     other.close();
+}
+
+fn idle_of_a_gentle_link(settings: Settings) {
+    let (relay, [client, server]) = gentle(settings, Answers::Both, idle(LONG));
+    sleep(SILENCE);
+    send_ramp(&client, 0, 1);
+    expect_ramp(&server, 0, 1);
+    assert_lived(&relay.only_end(), Limit::Idle, SILENCE + LONG);
+    relay.close();
 }
 
 fn drain_from_the_command(settings: Settings) {
