@@ -41,7 +41,9 @@ impl Link {
                 Stop::SinkFailed(Errno::EPIPE)
                     if from == Side::Downstream && self.watch.is_some() => {}
                 Stop::SinkFailed(errno) => {
-                    // What the failed side has sent before is still owed to the other one.
+                    // What the failed side has sent before is still owed to the other one, told of by
+                    // an event or, if it came since the last ones, not yet.
+                    self.halves[from.other() as usize].ready.set_readable(true);
                     self.run_lane(from.other(), tools, Budget::LAST);
                     return self.fail(from.other(), Work::Write, errno);
                 }

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nsplice_relay::{
-    Answers, Attendant, Downstream, Endings, Ends, Filter, Filters, Finish, Forward, Lanes, Limit,
-    Limits, Manners, Order, Outcome, Pass, Places, Settings, Side, WhenFull,
+    Answers, Attempt, Attendant, Downstream, Endings, Ends, Filter, Filters, Finish, Forward,
+    Lanes, Limit, Limits, Manners, Order, Outcome, Pass, Places, Progress, Settings, Side,
+    Upstream, Wake, WhenFull,
 };
 use nsplice_testkit::talk::{
     echo, expect_eof, expect_ramp, half_close, read_exactly, read_to_eof, reset, send_ramp,
@@ -22,7 +23,7 @@ use nsplice_testkit::talk::{
 use nsplice_testkit::{connect, listen, ramp, Server};
 
 use crate::bench::{accept, listening, ANY_PORT};
-use crate::openers::{connecting, forward};
+use crate::openers::{by, connecting, forward};
 use crate::running::Running;
 use crate::scene::{in_both_modes, scene};
 
@@ -186,6 +187,69 @@ fn a_filter_changes_and_ends_one_lane_and_leaves_the_other_alone() {
         expect_eof(&client);
         assert_eq!(stage.relay.only_end().up.written, 28);
         stage.relay.close();
+    });
+}
+
+/// Lets the upstream speak and go before it is given what has been read for it.
+#[derive(Debug)]
+struct Parting(UnixStream);
+
+impl Filter for Parting {
+    fn block(&self) -> usize {
+        100
+    }
+
+    fn pass(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Pass {
+        self.0.write_all(b"last words").expect("there is room");
+        self.0.shutdown(std::net::Shutdown::Both).expect("shut down");
+        out.extend(bytes);
+        Pass::More
+    }
+}
+
+#[derive(Debug)]
+struct PartingForth(UnixStream);
+
+impl Filters for PartingForth {
+    fn lane(&self, from: Side) -> Option<Box<dyn Filter>> {
+        let peer = self.0.try_clone().expect("a copy");
+        (from == Side::Downstream).then(|| Box::new(Parting(peer)) as Box<dyn Filter>)
+    }
+}
+
+/// An upstream that is there already.
+#[derive(Debug)]
+struct Given(OwnedFd);
+
+impl Attempt for Given {
+    fn advance(&mut self, _: Wake) -> Progress {
+        Progress::Open(Upstream::Stream(self.0.try_clone().expect("a copy")))
+    }
+
+    fn source(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+}
+
+/// No event has told of them when the write fails: they came after the last ones.
+#[test]
+fn the_last_words_of_a_side_that_cannot_be_written_to_are_delivered() {
+    in_both_modes(|settings| {
+        let (near, far) = UnixStream::pair().expect("a pair");
+        near.set_nonblocking(true).expect("a socket can be non-blocking");
+        let filters: Box<dyn Filters> = Box::new(PartingForth(far));
+        let manners = Manners { filters: Some(filters), ..gentle() };
+        let forward = Forward {
+            manners: Arc::new(manners),
+            ..forward(by(move || Given(near.try_clone().expect("a copy").into())))
+        };
+        let mut address = ANY_PORT;
+        let relay = Running::start(settings, |relay| address = listening(relay, forward));
+        let mut client = connect(address);
+        client.write_all(b"x").expect("send");
+        assert_eq!(read_to_eof(&client), b"last words");
+        assert_eq!(relay.only_end().outcome, Outcome::Reset(Side::Upstream));
+        relay.close();
     });
 }
 
