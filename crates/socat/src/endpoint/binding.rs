@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use nix::errno::Errno;
+use nix::sys::stat::{fchmod, Mode};
 use nsplice_relay::open::describe;
 use nsplice_relay::{OpenClass, OpenError};
 use socket2::{SockAddr, Socket};
@@ -137,8 +138,15 @@ fn split_bind(text: &OsStr) -> (Option<String>, Option<OsString>) {
 }
 
 impl Local {
-    /// Binds `socket`.
-    pub(crate) fn bind(&self, socket: &Socket) -> Result<(), OpenError> {
+    /// Binds `socket`. A file that this makes gets `mode`, less the umask.
+    pub(crate) fn bind(&self, socket: &Socket, mode: Option<Mode>) -> Result<(), OpenError> {
+        if let (Some(mode), true) = (mode, self.path().is_some()) {
+            // unix(7): bind(2) makes the file with the mode that the socket has.
+            fchmod(socket, mode).map_err(|errno| {
+                let (number, mode) = (socket.as_raw_fd(), mode.bits());
+                OpenError::from_io(format!("fchmod({number}, 0{mode:03o})"), &errno.into())
+            })?;
+        }
         let bind = |address: &SockAddr| socket.bind(address).map_err(|error| errno_of(&error));
         match self {
             Self::Unbound => Ok(()),

@@ -25,6 +25,7 @@ use nsplice_relay::{Attempt, OpenClass, OpenError, Progress, Wake};
 use socket2::{SockRef, Socket};
 
 use crate::journal::Level;
+use crate::language::Opt;
 
 use super::candidate::{Candidate, Connection, Found};
 use super::name::spelled;
@@ -32,7 +33,7 @@ use super::netns::errno_of;
 use super::route::{Route, Turn};
 use super::settings::{apply, Phase};
 use super::setup::no_answer;
-use super::socket_file::{with_file, SocketFile};
+use super::socket_file::{mode_of, with_file, SocketFile};
 
 /// How long to wait for room in a listener's queue.
 const CONGESTED: Duration = Duration::from_millis(10);
@@ -345,8 +346,10 @@ impl Connection {
         }
         apply(&socket, &self.address, Phase::Made)?;
         apply(&socket, &self.address, Phase::BeforeBind)?;
-        candidate.local.bind(&socket)?;
-        let file = candidate.local.path().map(SocketFile::made);
+        candidate.local.bind(&socket, self.address.number(Opt::Mode).map(mode_of))?;
+        let stays =
+            self.address.setting(Opt::UnlinkClose).is_some() && !self.address.has(Opt::UnlinkClose);
+        let file = candidate.local.path().filter(|_| !stays).map(SocketFile::made);
         Ok(Bound { socket, file })
     }
 

@@ -124,6 +124,11 @@ impl Change {
     }
 }
 
+/// Permissions from a number.
+pub(crate) fn mode_of(number: i64) -> Mode {
+    Mode::from_bits_truncate(u32::try_from(number).unwrap_or_default())
+}
+
 fn mask(number: i64) -> Mode {
     Mode::from_bits_truncate(u32::try_from(number & 0o777).unwrap_or(0))
 }

@@ -11,10 +11,11 @@ use nix::sys::stat::{fchmod, Mode};
 use nix::unistd::{fchown, lseek, Gid, Uid, Whence};
 use nsplice_relay::OpenError;
 
+use crate::endpoint::socket_file::mode_of;
 use crate::fault::Fault;
 use crate::language::{Address, Opt};
 
-use super::entry::{group, mode_of, owners, user};
+use super::entry::{group, owners, user};
 use super::refused;
 
 /// The changes, in the order in which they are made.

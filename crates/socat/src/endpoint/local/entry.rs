@@ -14,7 +14,7 @@ use nix::sys::stat::{umask, Mode};
 use nix::unistd::{fchown, fchownat, Gid, Uid};
 use nsplice_relay::{Hold, OpenClass, OpenError};
 
-use crate::endpoint::socket_file::SocketFile;
+use crate::endpoint::socket_file::{mode_of, SocketFile};
 use crate::fault::Fault;
 use crate::language::{value, Address, Opt, Value};
 
@@ -146,11 +146,6 @@ impl Entry {
 pub(super) fn owners(user: Option<Uid>, group: Option<Gid>) -> String {
     let number = |id: Option<u32>| id.map_or_else(|| "-1".to_owned(), |id| id.to_string());
     format!("{}, {}", number(user.map(Uid::as_raw)), number(group.map(Gid::as_raw)))
-}
-
-/// Permissions from a number.
-pub(super) fn mode_of(number: i64) -> Mode {
-    Mode::from_bits_truncate(u32::try_from(number).unwrap_or_default())
 }
 
 /// The user that `option` names, or numbers.

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::time::Duration;
 
@@ -220,6 +221,18 @@ fn a_clients_own_socket_file_goes_with_its_link() {
     );
     drop(open);
     assert!(!own.exists());
+}
+
+#[test]
+fn a_clients_own_socket_file_has_the_mode_that_was_asked_for_and_may_stay() {
+    let bench = Bench::new();
+    let (path, own) = (bench.path("s"), bench.path("own"));
+    let _listener = UnixListener::bind(&path).unwrap();
+    let (path, named) = (path.display(), own.display());
+    let open = bench.open(&format!("UNIX-CONNECT:{path},bind={named},mode=400,unlink-close=0"));
+    assert_eq!(own.metadata().unwrap().permissions().mode() & 0o777, 0o400);
+    drop(open.unwrap());
+    assert!(own.exists());
 }
 
 #[test]
