@@ -5,11 +5,11 @@
 //! owners by its name, because opening it may wait for them.
 
 use std::fs;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{chown as chown_path, PermissionsExt};
 use std::path::PathBuf;
 
-use nix::fcntl::{AtFlags, AT_FDCWD};
+use nix::fcntl::{open, AtFlags, OFlag, AT_FDCWD};
 use nix::sys::stat::{umask, Mode};
 use nix::unistd::{fchown, fchownat, Gid, Uid};
 use nsplice_relay::{Hold, OpenClass, OpenError};
@@ -41,6 +41,13 @@ struct Early {
     user: Option<Uid>,
     group: Option<Gid>,
     unlink: bool,
+}
+
+/// A file by a name that nothing else can take.
+#[derive(Debug)]
+pub(super) struct Pinned {
+    pub(super) path: PathBuf,
+    _file: OwnedFd,
 }
 
 impl Entry {
@@ -104,6 +111,18 @@ impl Entry {
             })?;
         }
         Ok(())
+    }
+
+    /// What is behind the name now, for an open(2) that waits: one that comes late, after its link
+    /// was given up, must not be the other end of what has taken the name by then. Nothing where
+    /// that cannot be had; the name has to do there.
+    pub(super) fn pinned(&self) -> Option<Pinned> {
+        if self.early.unlink {
+            return None;
+        }
+        let file = open(&self.path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        path.exists().then_some(Pinned { path, _file: file })
     }
 
     /// Gives what was opened to the owners that were asked for.

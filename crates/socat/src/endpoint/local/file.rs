@@ -24,7 +24,7 @@ use crate::journal::{Journal, Level};
 use crate::language::{Address, Keyword, Opt};
 
 use super::adjustments::Adjustments;
-use super::entry::{failure, Entry};
+use super::entry::{failure, Entry, Pinned};
 use super::terminal::Settings;
 use super::waiting::Waiting;
 use super::{answered, check, held, pair, refused, Way};
@@ -110,11 +110,13 @@ impl Opener for Named {
         let flags = self.0.flags_for(found);
         let plan = Arc::clone(&self.0);
         if found.is_some_and(|kind| kind.is_fifo()) && waits(flags) {
+            let pinned = self.0.entry.pinned();
             return Waiting::start(self.0.entry.unlinked(), move || {
-                plan.open(found, flags).and_then(|descriptor| plan.adjust(&descriptor))
+                plan.open(found, flags, pinned.as_ref())
+                    .and_then(|descriptor| plan.adjust(&descriptor))
             });
         }
-        let descriptor = match self.0.open(found, flags) {
+        let descriptor = match self.0.open(found, flags, None) {
             Ok(descriptor) => descriptor,
             Err(error) => return answered(Err(error)),
         };
@@ -178,12 +180,18 @@ impl Plan {
         self.flags | more
     }
 
-    fn open(&self, found: Option<fs::FileType>, flags: OFlag) -> Result<OwnedFd, OpenError> {
+    fn open(
+        &self,
+        found: Option<fs::FileType>,
+        flags: OFlag,
+        pinned: Option<&Pinned>,
+    ) -> Result<OwnedFd, OpenError> {
         self.address.check_as_file().map_err(failure)?;
         self.tell(found);
         let mode = self.entry.mode.unwrap_or(Mode::from_bits_truncate(DEFAULT_MODE));
         self.entry.make(|| {
-            open(&self.entry.path, flags | OFlag::O_CLOEXEC | OFlag::O_NOCTTY, mode)
+            let path = pinned.map_or(&self.entry.path, |pinned| &pinned.path);
+            open(path, flags | OFlag::O_CLOEXEC | OFlag::O_NOCTTY, mode)
                 .map_err(|errno| refused(self.told(flags, mode), errno))
         })
     }

@@ -21,7 +21,7 @@ use crate::fault::Fault;
 use crate::journal::{Journal, Level};
 use crate::language::Address;
 
-use super::entry::Entry;
+use super::entry::{Entry, Pinned};
 use super::file::{flags, waits, DEFAULT_MODE};
 use super::waiting::Waiting;
 use super::{answered, held, pair, refused, Way};
@@ -75,9 +75,10 @@ impl Opener for Fifo {
         };
         let plan = Arc::clone(&self.0);
         if waits(self.0.flags) {
-            return Waiting::start(made, move || plan.open());
+            let pinned = self.0.entry.pinned();
+            return Waiting::start(made, move || plan.open(pinned.as_ref()));
         }
-        answered(plan.open().map(|upstream| held(upstream, made)))
+        answered(plan.open(None).map(|upstream| held(upstream, made)))
     }
 }
 
@@ -116,11 +117,11 @@ impl Plan {
         Ok(made)
     }
 
-    fn open(&self) -> Result<Upstream, OpenError> {
-        let path = &self.entry.path;
+    fn open(&self, pinned: Option<&Pinned>) -> Result<Upstream, OpenError> {
+        let path = pinned.map_or(&self.entry.path, |pinned| &pinned.path);
         let descriptor =
             open(path, self.flags | OFlag::O_CLOEXEC, Mode::empty()).map_err(|errno| {
-                let (name, flags) = (path.display(), self.flags.bits());
+                let (name, flags) = (self.entry.path.display(), self.flags.bits());
                 refused(format_args!("open(\"{name}\", 0{flags:o}, 0{DEFAULT_MODE:o})"), errno)
             })?;
         self.entry.hand_over(descriptor.as_fd())?;
