@@ -188,6 +188,13 @@ pub(super) const CASES: &[Case] = &[
         &[Shell("mkfifo fifo"), Start, Told("opening named pipe"), Kill(SIGTERM), Exit],
     ),
     case(
+        "files/a lock that cannot be had at a FIFO",
+        "socat -u PIPE:fifo,lock -",
+        &[Shell("mkfifo fifo"), Start, Shell("echo content >fifo || :"), Exit],
+    )
+    // The call is told in other words.
+    .rules(|report| ends(report, "status 1", "Bad file descriptor")),
+    case(
         "files/a lock that cannot be had",
         "socat -u OPEN:in,lock,unlink-close -",
         &[Shell("echo content >in"), Start, Exit],

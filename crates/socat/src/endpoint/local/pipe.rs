@@ -6,7 +6,7 @@
 //! reading and writing, and so never sees an end.
 
 use std::fs;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use crate::fault::Fault;
 use crate::journal::{Journal, Level};
 use crate::language::Address;
 
+use super::adjustments::Adjustments;
 use super::entry::{Entry, Pinned};
 use super::file::{flags, waits, DEFAULT_MODE};
 use super::waiting::Waiting;
@@ -37,7 +38,8 @@ pub(super) fn opener(
         return Ok(Box::new(Echo(journal)));
     };
     let entry = Entry::of(address, PathBuf::from(path))?;
-    Ok(Box::new(Fifo(Arc::new(Plan { entry, flags: flags(address, way), way, journal }))))
+    let (flags, adjustments) = (flags(address, way), Adjustments::of_named(address));
+    Ok(Box::new(Fifo(Arc::new(Plan { entry, flags, adjustments, way, journal }))))
 }
 
 /// A pipe without a name.
@@ -74,7 +76,7 @@ impl Opener for Fifo {
             Err(error) => return answered(Err(error)),
         };
         let plan = Arc::clone(&self.0);
-        if waits(self.0.flags) {
+        if waits(self.0.flags) || self.0.adjustments.waits() {
             let pinned = self.0.entry.pinned();
             return Waiting::start(made, move || plan.open(pinned.as_ref()));
         }
@@ -86,6 +88,7 @@ impl Opener for Fifo {
 struct Plan {
     entry: Entry,
     flags: OFlag,
+    adjustments: Adjustments,
     way: Way,
     journal: Journal,
 }
@@ -125,6 +128,7 @@ impl Plan {
                 refused(format_args!("open(\"{name}\", 0{flags:o}, 0{DEFAULT_MODE:o})"), errno)
             })?;
         self.entry.hand_over(descriptor.as_fd())?;
+        self.adjustments.make(descriptor.as_fd(), descriptor.as_raw_fd())?;
         self.unblock(&descriptor)?;
         pair(descriptor.as_fd(), descriptor.as_fd(), self.way)
     }
