@@ -44,7 +44,7 @@ impl Signals {
         mask.thread_block()?;
         let source = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         // Of those that ended before nothing will tell.
-        children::reap();
+        children::reap_all();
         Ok(Self { source })
     }
 
@@ -78,7 +78,7 @@ impl Signals {
             if signal != Signal::SIGCHLD {
                 return Some((signal, info));
             }
-            children::reap();
+            children::reap_all();
         }
     }
 }

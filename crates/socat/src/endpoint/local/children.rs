@@ -88,6 +88,12 @@ pub(crate) fn source() -> Result<OwnedFd, OpenError> {
 
 /// Collects the children that have ended, and tells of those that have failed.
 pub(crate) fn reap() {
+    lock().reap();
+}
+
+/// The same, and collects children that were not started here. Only for the thread that starts
+/// programs: one that is not in the register yet would be taken for a stranger.
+pub(crate) fn reap_all() {
     let mut register = lock();
     register.reap();
     register.reap_others();
