@@ -239,12 +239,16 @@ fn is_heard_to_the_end_by_a_slow_client(stage: &Stage) {
     }
 }
 
-/// The linger time bounds the wait, and is no reason to take a clean end back.
+/// The linger time bounds the wait, or else the idle time, and neither is a reason to take a clean end
+/// back.
 fn is_given_up_by_a_client_that_reads_nothing(stage: &Stage) {
     const LEN: usize = 60_000;
-    for (end, outcome) in [("exit 0", "clean"), ("exit 3", "child-failed-midway")] {
+    let (clean, failed) = (("exit 0", "clean"), ("exit 3", "child-failed-midway"));
+    for ((end, outcome), limit) in
+        [(clean, "linger = '500ms'"), (failed, "linger = '500ms'"), (failed, "idle_timeout = '4s'")]
+    {
         let command = script(&format!("sleep 1; head -c {LEN} /dev/zero; {end}"));
-        let options = format!("command = \"{command}\"\nlinger = \"500ms\"");
+        let options = format!("command = \"{command}\"\n{limit}");
         let relay = stage.daemon(PORT).option(&options).start();
         let client = relay.connect_narrow();
         relay.expect_end(name_of(&client), outcome);

@@ -3,7 +3,7 @@
 //! A child that has ended has said all it will say, but its last bytes may still be in our send
 //! queue. A reset would take them away (RFC 9293, 3.10.5), and so would the kernel's own answer to
 //! bytes that a client sends to a socket that is closed. So the sockets are kept until the client has
-//! acknowledged everything, has reset, or has been silent for the linger time. Nothing tells of an
+//! acknowledged everything, has reset, or has been silent for the linger or the idle time. Nothing tells of an
 //! acknowledgement: it is asked for, at growing intervals.
 //!
 //! What the client has sent and the child has not read was not delivered, whether it is still in
@@ -114,10 +114,10 @@ impl Link {
         Next::Wait
     }
 
-    /// Waits no longer for a client that has not taken a byte for the linger time. What was decided
+    /// Waits no longer for a client that has not taken a byte for the linger or the idle time. What was decided
     /// stands: after a clean end the kernel goes on delivering.
     pub(super) fn give_up_delivery(&self, limits: &Limits, now: Instant) -> Next {
-        let is_over = self.linger(limits).is_some_and(|linger| self.active_at + linger <= now);
+        let is_over = self.quiet_limit(limits).is_some_and(|limit| self.active_at + limit <= now);
         match self.stage {
             Stage::Delivering { outcome, .. } if is_over => Next::End(outcome),
             _ => Next::Wait,

@@ -162,18 +162,22 @@ impl Link {
         true
     }
 
+    /// The time after which silence ends the link, in the state that it is in.
+    pub(super) fn quiet_limit(&self, limits: &Limits) -> Option<Duration> {
+        [self.linger(limits), self.idle_timeout(limits)].into_iter().flatten().min()
+    }
+
     /// When the link next has to be looked at, computed from its state alone.
     pub(crate) fn wanted_deadline(&self, limits: &Limits) -> Option<Instant> {
         match &self.stage {
             Stage::Opening { .. } => Some(self.accepted_at + limits.connect_timeout),
             Stage::Closing { push, .. } => push.map(|(moment, _)| moment),
             Stage::Delivering { next, .. } => {
-                let limit = self.linger(limits).map(|linger| self.active_at + linger);
-                limit.into_iter().chain([*next]).min()
+                let silence = self.quiet_limit(limits).map(|limit| self.active_at + limit);
+                silence.into_iter().chain([*next]).min()
             }
             Stage::Relaying => {
-                let times = [self.linger(limits), self.idle_timeout(limits)];
-                let silence = times.into_iter().flatten().min();
+                let silence = self.quiet_limit(limits);
                 let grace = self.watch.as_ref().and_then(|watch| watch.grace);
                 let grace = grace.filter(|_| self.phase(Side::Upstream) != Phase::Done);
                 let silence = silence.map(|limit| self.active_at + limit);
