@@ -4,8 +4,7 @@
 //! with the answer first and one line of advice last, programs get JSON.
 
 use nsplice_backend::{shown_json, survey, BackendReport, Destination, Host, Survey};
-use nsplice_relay::memory::{LEAST, NEAR};
-use nsplice_relay::{OpenClass, DEFAULT_SOCKET_MEMORY};
+use nsplice_relay::OpenClass;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -137,24 +136,6 @@ fn system(survey: &Survey) -> Table<3> {
             "fs.pipe-user-pages-soft",
             number(limits.pipe_user_pages_soft),
             "pages in all pipes of a user, beyond which they are small".to_owned(),
-        ),
-        (
-            "receive queue",
-            number(limits.granted_receive_queue),
-            format!(
-                "bytes that each way of a link may hold unread, {} of which were asked for",
-                NEAR
-            ),
-        ),
-        (
-            "net.core.rmem_max",
-            number(limits.receive_max),
-            "bytes, half of that, for all without CAP_NET_ADMIN".to_owned(),
-        ),
-        (
-            "socket memory",
-            DEFAULT_SOCKET_MEMORY.to_string(),
-            format!("bytes in all queues; beyond it {} for each way of a bulk link", 2 * LEAST),
         ),
     ] {
         table.row([name.to_owned(), value, meaning]);

@@ -3,7 +3,8 @@
 //! What a peer sends and the other side does not take waits in the queues of our two sockets. How long
 //! these may grow is tuned by the kernel, up to `tcp_rmem` and `tcp_wmem` of the namespace that a
 //! socket was born in: for an upstream that is the container's to set, and at the kernel's defaults a
-//! single client that stops reading pins some 30 MB. So a loop sizes them itself:
+//! single client that stops reading pins some 30 MB. So a loop that is given a total for them
+//! ([`crate::Settings::socket_memory`]; none is by default, which says why) sizes them itself:
 //!
 //! * The receive queue gets a size of its own (SO_RCVBUF, with CAP_NET_ADMIN beyond `rmem_max`), which
 //!   switches its tuning off. A window does not do (TCP_WINDOW_CLAMP): it bounds what is offered
@@ -83,9 +84,9 @@ impl Memory {
         Self { total: None, granted: 0 }
     }
 
-    /// The loop accepts, and has this many bytes for all of its links.
+    /// The loop accepts, and has this many bytes for all of its links; 0 leaves them to the kernel.
     pub(crate) fn establish(&mut self, total: usize) {
-        self.total = Some(total);
+        self.total = (total > 0).then_some(total);
     }
 
     /// Takes a lane's part of the total for two queues of `wished` bytes, and answers the size of one.
