@@ -8,10 +8,10 @@ use std::path::Path;
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nix::sys::resource::{getrlimit, Resource, RLIM_INFINITY};
 use nix::unistd::pipe2;
-use nsplice_relay::{memory, DEFAULT_PIPE_SIZE};
+use nsplice_relay::DEFAULT_PIPE_SIZE;
 use serde::Serialize;
 
-/// Limits of pipes, sockets and descriptors. `None` is what could not be read, and no limit.
+/// Limits of pipes and descriptors. `None` is what could not be read, and no limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SystemLimits {
     /// Largest pipe without CAP_SYS_RESOURCE, in bytes (`fs.pipe-max-size`).
@@ -21,11 +21,6 @@ pub struct SystemLimits {
     pub pipe_user_pages_soft: Option<u64>,
     /// What the kernel granted when a pipe of the usual size was asked for, in bytes.
     pub granted_pipe_size: Option<u64>,
-    /// What the kernel granted when a receive queue of the usual size was asked for, in bytes.
-    pub granted_receive_queue: Option<u64>,
-    /// Largest receive queue without CAP_NET_ADMIN, in bytes, as it is asked for: half of what is
-    /// granted (`net.core.rmem_max`).
-    pub receive_max: Option<u64>,
     /// Descriptors this process may have (RLIMIT_NOFILE, soft).
     pub open_files_soft: Option<u64>,
     /// How far that may be raised (hard).
@@ -35,21 +30,19 @@ pub struct SystemLimits {
 }
 
 impl SystemLimits {
-    /// Reads them, and makes one pipe and one socket to see what is granted.
+    /// Reads them, and makes one pipe to see what is granted.
     pub(crate) fn read() -> Self {
         let (soft, hard) = match getrlimit(Resource::RLIMIT_NOFILE) {
             Ok((soft, hard)) => (bounded(soft), bounded(hard)),
             Err(_) => (None, None),
         };
         Self {
-            pipe_max_size: sysctl("fs/pipe-max-size"),
-            pipe_user_pages_soft: sysctl("fs/pipe-user-pages-soft"),
+            pipe_max_size: sysctl("pipe-max-size"),
+            pipe_user_pages_soft: sysctl("pipe-user-pages-soft"),
             granted_pipe_size: granted().ok(),
-            granted_receive_queue: memory::granted().ok().and_then(|size| size.try_into().ok()),
-            receive_max: sysctl("net/core/rmem_max"),
             open_files_soft: soft,
             open_files_hard: hard,
-            file_max: sysctl("fs/file-max"),
+            file_max: sysctl("file-max"),
         }
     }
 }
@@ -59,7 +52,7 @@ fn bounded(limit: u64) -> Option<u64> {
 }
 
 fn sysctl(name: &str) -> Option<u64> {
-    fs::read_to_string(Path::new("/proc/sys").join(name)).ok()?.trim().parse().ok()
+    fs::read_to_string(Path::new("/proc/sys/fs").join(name)).ok()?.trim().parse().ok()
 }
 
 fn granted() -> io::Result<u64> {

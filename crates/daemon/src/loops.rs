@@ -89,10 +89,7 @@ impl Loops {
         works: Vec<Work>,
         announce: impl FnOnce(),
     ) -> Result<Self, Failure> {
-        // What is for the whole process is shared out.
-        let socket_memory = settings.socket_memory / works.len().max(1);
-        let settings = Settings { socket_memory, ..settings.clone() };
-        let prepared = prepare(&settings, works).map_err(too_low)?;
+        let prepared = prepare(settings, works).map_err(too_low)?;
         let mut loops = Self { running: Vec::with_capacity(prepared.len()) };
         // A loop whose sender is gone ends without having begun.
         let mut begins = Vec::with_capacity(prepared.len());

@@ -21,7 +21,6 @@ mod lane;
 mod link;
 mod listen;
 mod manners;
-pub mod memory;
 mod observer;
 pub mod open;
 mod outcome;
@@ -56,4 +55,4 @@ pub use open::{
 };
 pub use outcome::{Limit, Outcome, Side};
 pub use relay::{Relay, RelayError};
-pub use settings::{Settings, DEFAULT_MAX_PIPES, DEFAULT_PIPE_SIZE, DEFAULT_SOCKET_MEMORY};
+pub use settings::{Settings, DEFAULT_MAX_PIPES, DEFAULT_PIPE_SIZE};

@@ -27,7 +27,6 @@ use crate::glimpse::{Glimpse, GlimpseStage};
 use crate::haul::{Mark, HEAP};
 use crate::lane::{Lane, Phase};
 use crate::manners::{Endings, Manners, Owner};
-use crate::memory::Queues;
 use crate::observer::{Joined, Traffic, Work};
 use crate::open::{Attempt, Hold, Wake};
 use crate::outcome::{Outcome, Side};
@@ -78,8 +77,6 @@ struct Half {
     watched: Watched,
     lane: Option<Lane>,
     conduit: Conduit,
-    /// What has been done about the kernel memory of the lane.
-    queues: Queues,
     /// What is done to the bytes of the lane.
     filter: Option<Box<dyn Filter>>,
 }
@@ -297,11 +294,6 @@ impl Link {
 
     fn pending(&self, from: Side) -> u64 {
         self.halves[from as usize].lane.as_ref().map_or(0, Lane::pending)
-    }
-
-    /// What has been done about the kernel memory of both lanes.
-    pub(crate) fn queues(&self) -> [Queues; 2] {
-        [Side::Downstream, Side::Upstream].map(|side| self.halves[side as usize].queues)
     }
 
     /// The bytes of the lane that begins at `from`.

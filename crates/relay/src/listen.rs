@@ -3,8 +3,7 @@
 //! Options that Linux copies from a listening socket to the sockets it accepts (TCP_NODELAY and the
 //! keep-alive settings, see `inet_csk_clone_lock` and `sk_clone_lock`; the congestion control, see
 //! `pacing.rs`) are set here once, so that an accepted link costs no setsockopt(2) at all. Socket
-//! buffer sizes are left alone here: setting them switches the kernel's autotuning off. What bounds
-//! them once a link needs it is told in `memory.rs`.
+//! buffer sizes are left alone: setting them switches the kernel's autotuning off.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};

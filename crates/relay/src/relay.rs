@@ -29,7 +29,6 @@ use crate::glimpse::Glimpse;
 use crate::haul::LongBurst;
 use crate::link::{Link, Next};
 use crate::listen::Listener;
-use crate::memory::Memory;
 use crate::observer::{Observer, Record, Trouble};
 use crate::outcome::{Limit, Outcome, Side};
 use crate::pace::COPY_BUFFER;
@@ -98,9 +97,6 @@ pub struct Relay {
     drain_until: Option<Instant>,
     buffer: Box<[u8]>,
     pool: PipePool,
-    memory: Memory,
-    /// What it has for the queues of its links, once it accepts.
-    socket_memory: usize,
     splice: bool,
     long_burst: LongBurst,
     refusal: Option<Errno>,
@@ -140,8 +136,6 @@ impl Relay {
             drain_until: None,
             buffer: vec![0; BUFFER_ALLOCATED].into_boxed_slice(),
             pool: PipePool::new(settings.max_pipes, settings.pipe_size),
-            memory: Memory::idle(),
-            socket_memory: settings.socket_memory,
             splice: settings.splice,
             long_burst: settings.long_burst,
             refusal: None,
@@ -161,7 +155,6 @@ impl Relay {
         listeners: impl IntoIterator<Item = impl Into<Listener>>,
     ) -> Result<usize, RelayError> {
         self.reserve.establish().map_err(RelayError::when("reserve descriptors"))?;
-        self.memory.establish(self.socket_memory);
         let index = self.forwards.len();
         self.forwards.push(forward);
         self.turns.push(Turns::default());
@@ -330,7 +323,6 @@ impl Relay {
             registry: self.poll.registry(),
             buffer: &mut self.buffer[..COPY_BUFFER],
             pool: &mut self.pool,
-            memory: &mut self.memory,
             splice: self.splice,
             long_burst: &self.long_burst,
             observer: &mut *self.observer,
@@ -371,7 +363,6 @@ impl Relay {
         self.deadlines.arrange(key, &mut link.deadline, None);
         let Some(forward) = self.forwards.get(link.forward) else { return };
         forward.places.give_back();
-        link.queues().into_iter().for_each(|queues| self.memory.give_back(queues));
         let (up, down) = (link.traffic(Side::Downstream), link.traffic(Side::Upstream));
         self.counters.link_ended(outcome, up, down);
         self.observer.ended(&Record {

@@ -7,7 +7,6 @@ use nix::errno::Errno;
 
 use crate::counters::Counters;
 use crate::haul::LongBurst;
-use crate::memory::Memory;
 use crate::observer::Observer;
 use crate::pipe::PipePool;
 use crate::turns::Turns;
@@ -21,7 +20,6 @@ pub(crate) struct Toolbox<'a> {
     /// The copy buffer. Holds nothing between two steps.
     pub(crate) buffer: &'a mut [u8],
     pub(crate) pool: &'a mut PipePool,
-    pub(crate) memory: &'a mut Memory,
     /// Whether new lanes may splice.
     pub(crate) splice: bool,
     /// What raises the low-water mark of a source.

@@ -128,16 +128,6 @@ impl Namespace {
         self.inside(|| fs::write("/proc/sys/net/ipv4/tcp_congestion_control", name))
     }
 
-    /// Sets the sizes of receive queues that sockets made inside get: the least, the first, the most
-    /// (tcp_rmem of tcp(7)).
-    ///
-    /// # Errors
-    /// When that is not for us to do.
-    pub fn set_receive_sizes(&self, sizes: [usize; 3]) -> io::Result<()> {
-        let text = sizes.map(|size| size.to_string()).join(" ");
-        self.inside(|| fs::write("/proc/sys/net/ipv4/tcp_rmem", text))
-    }
-
     /// Runs a program inside to its end and returns its standard output.
     ///
     /// # Panics

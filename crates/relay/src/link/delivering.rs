@@ -3,8 +3,8 @@
 //! A child that has ended has said all it will say, but its last bytes may still be in our send
 //! queue. A reset would take them away (RFC 9293, 3.10.5), and so would the kernel's own answer to
 //! bytes that a client sends to a socket that is closed. So the sockets are kept until the client has
-//! acknowledged everything, has reset, or has been silent for the linger or the idle time. Nothing tells of an
-//! acknowledgement: it is asked for, at growing intervals.
+//! acknowledged everything, has reset, or has been silent for the linger or the idle time. Nothing
+//! tells of an acknowledgement: it is asked for, at growing intervals.
 //!
 //! What the client has sent and the child has not read was not delivered, whether it is still in
 //! the client's socket, with us, or in the child's pipe: the client is told by a reset, as a server

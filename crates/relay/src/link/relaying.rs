@@ -170,11 +170,6 @@ impl Link {
             let left = if lane.phase() == Phase::Dead { 0 } else { lane.pending() };
             tools.turns.note(self.key, left);
         }
-        if !self.manners.owners.contains(&Owner::Forward) {
-            let (carried, is_full) = (lane.traffic().read, !sink.ready.writable());
-            let (queues, memory) = (source.queues, &mut tools.memory);
-            source.queues = memory.arrange(queues, source_end, sink_end, carried, is_full);
-        }
         let mark = lane.note_haul(lane.traffic().read - before, tools.now, tools.long_burst);
         if mark == Mark::Raised {
             tools.counters.mark_raised();
