@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use nsplice_relay::{Attempt, OpenClass, OpenError, Opener, Progress, Wake};
 
 use crate::choice::Choice;
-use crate::destination::Destination;
 use crate::error::BackendError;
 use crate::offload::{offload, Answer, Offloaded};
 use crate::options::Options;
 use crate::plan::Plan;
+use crate::target::destination::Destination;
 
 /// How long an answer is good for links that come after it.
 const GOOD_FOR: Duration = Duration::from_millis(250);

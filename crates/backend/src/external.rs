@@ -20,13 +20,21 @@ use nsplice_relay::{
     Attempt, Child, OpenClass, OpenError, Opener, Progress, Upstream, Verdict, Wake,
 };
 
-use crate::child::{start, Invocation, Started};
-use crate::destination::{Destination, Host};
 use crate::error::BackendError;
+use crate::external::child::{start, Invocation, Started};
+use crate::external::template::{Placeholder, Template};
 use crate::offload::{Answer, Offloaded};
-use crate::place::{entry_failed, Located, Place, Whereabouts};
 use crate::process::{wait_readable, Process};
-use crate::template::{Placeholder, Template};
+use crate::target::destination::{Destination, Host};
+use crate::target::place::{entry_failed, Located, Place, Whereabouts};
+
+pub(crate) mod child;
+pub(crate) mod environment;
+pub(crate) mod stderr;
+pub(crate) mod template;
+pub(crate) mod tools;
+pub(crate) mod trust;
+pub(crate) mod which_program;
 
 /// What the openings of one destination share.
 #[derive(Debug)]
@@ -278,7 +286,7 @@ const TRIAL_MILLIS: u16 = 5000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trail::Trail;
+    use crate::target::trail::Trail;
 
     fn words(target: &str, host: &str, carrier: Carrier, located: &Located) -> Vec<String> {
         let destination =

@@ -13,76 +13,51 @@
 //!
 //! `unsafe` lives in `sys.rs` alone.
 
-mod birthplace;
 mod brood;
-mod candidates;
-mod check;
-mod child;
 mod choice;
 mod connect;
-mod destination;
-mod direct;
-mod docker;
-mod environment;
 mod error;
-mod excursion;
 mod expected;
 mod external;
-mod handshake;
-mod home;
-mod http;
-mod last_words;
-mod limits;
-mod namespace;
-mod nearest;
+mod netns;
 mod offload;
 mod options;
-mod persona;
-mod place;
 mod plan;
 mod pool;
-mod probe;
 mod process;
 mod procfs;
-mod resolver;
-mod route;
 mod shared;
 mod shown;
-mod sight;
-mod stock;
+mod survey;
 mod sys;
 mod target;
-mod template;
 mod timer;
-mod tools;
-mod trail;
-mod trust;
 
-pub use birthplace::Birthplace;
 pub use brood::{reap_others, Reaped};
-pub use candidates::{interleaved, STAGGER};
-pub use check::{
-    survey, BackendReport, Capability, ConnectReport, NameReport, Survey, TargetReport, ToolReport,
-};
 pub use choice::{Choice, ChoiceError};
-pub use destination::{Destination, Host, HostError};
+pub use connect::candidates::{interleaved, STAGGER};
 pub use error::{BackendError, ErrorKind};
-pub use excursion::Unborn;
 pub use expected::Expected;
-pub use limits::SystemLimits;
-pub use namespace::Identity;
-pub use nearest::nearest;
+pub use external::template::{Template, TemplateError};
+pub use netns::birthplace::Birthplace;
+pub use netns::excursion::Unborn;
+pub use netns::identity::Identity;
 pub use offload::{offload, Answer, Offloaded, Question};
 pub use options::Options;
 pub use plan::Plan;
 pub use pool::{split, Asker};
 pub use procfs::of_proc;
 pub use shown::{shown, shown_json};
+pub use survey::limits::SystemLimits;
+pub use survey::{
+    survey, BackendReport, Capability, ConnectReport, NameReport, Survey, TargetReport, ToolReport,
+};
 pub use sys::{
     close_on_exec, columns, confine, default_action, duplicate, look_up, pidfd_open,
     pidfd_send_signal, prepare, set_socket_option, stand_by, unacknowledged, Branch, LastStep,
     LastSteps,
 };
+pub use target::destination::{Destination, Host, HostError};
+pub use target::nearest::nearest;
 pub use target::{Target, TargetError};
-pub use template::{Template, TemplateError};
 pub use timer::{Limit, Timer};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::template::Template;
+use crate::external::template::Template;
 
 /// Options of the backends; the default looks everything up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

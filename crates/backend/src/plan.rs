@@ -13,23 +13,23 @@ use std::sync::Arc;
 
 use nsplice_relay::{OpenClass, OpenError, Opener};
 
-use crate::child::keep_exit_statuses;
 use crate::choice::Choice;
-use crate::destination::{Destination, Host};
-use crate::direct::Direct;
+use crate::connect::opener::Direct;
+use crate::connect::route::Route;
 use crate::error::{BackendError, ErrorKind};
-use crate::excursion::try_entering;
 use crate::expected::{Expected, Patient};
+use crate::external::child::keep_exit_statuses;
+use crate::external::template::Placeholder;
+use crate::external::tools;
 use crate::external::{Carrier, External, Recipe};
-use crate::home::Home;
-use crate::namespace::Identity;
+use crate::netns::excursion::try_entering;
+use crate::netns::home::Home;
+use crate::netns::identity::Identity;
 use crate::options::Options;
-use crate::place::{entry_failed, Located, Place, Whereabouts};
 use crate::pool::Asker;
-use crate::route::Route;
+use crate::target::destination::{Destination, Host};
+use crate::target::place::{entry_failed, Located, Place, Whereabouts};
 use crate::target::Target;
-use crate::template::Placeholder;
-use crate::tools;
 
 /// How the upstreams of one destination are opened.
 #[derive(Debug)]
@@ -272,7 +272,7 @@ fn carrier(destination: &Destination, options: &Options) -> Result<Carrier, Back
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::template::Template;
+    use crate::external::template::Template;
 
     fn settled(target: &str, host: &str, choice: Choice, command: &str) -> Result<Choice, String> {
         let destination =

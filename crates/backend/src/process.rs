@@ -15,7 +15,7 @@ use nix::fcntl::{open, OFlag};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::stat::Mode;
 
-use crate::namespace::Identity;
+use crate::netns::identity::Identity;
 use crate::sys;
 
 /// A process that was alive when it was found.

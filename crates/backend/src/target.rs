@@ -14,8 +14,15 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::destination::{Host, HostError};
-use crate::nearest::nearest;
+use crate::target::destination::{Host, HostError};
+use crate::target::nearest::nearest;
+
+pub(crate) mod destination;
+pub(crate) mod docker;
+pub(crate) mod http;
+pub(crate) mod nearest;
+pub(crate) mod place;
+pub(crate) mod trail;
 
 /// What is to be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -36,7 +36,7 @@ pub(crate) fn run(request: ConnectRequest) -> Result<Exit, Failure> {
         opener: plan.opener()?,
         limits: opening.limits,
         places: Arc::new(Places::unlimited()),
-        manners: Arc::default(),
+        policy: Arc::default(),
     };
     let (ending, ended) = channel();
     let work = Work {

@@ -55,7 +55,7 @@ pub(crate) fn divide(
                 opener: service.plan.opener()?,
                 limits: service.limits.clone(),
                 places: Arc::clone(&service.places),
-                manners: Arc::default(),
+                policy: Arc::default(),
             };
             let listeners: Vec<TcpListener> =
                 service.bound.iter_mut().filter_map(|bound| bound.listeners.pop()).collect();

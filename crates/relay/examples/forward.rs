@@ -108,7 +108,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         opener: Box::new(Connect(target)),
         limits: Limits::default(),
         places: Arc::new(Places::unlimited()),
-        manners: Arc::default(),
+        policy: Arc::default(),
     };
     relay.add_forward(forward, vec![listen(listen_on, ListenOptions::default())?])?;
     relay.run()?;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::manners::Manners;
+use crate::link::policy::LinkPolicy;
 use crate::open::Opener;
 
 /// Time until an upstream must be open, unless the forward says otherwise.
@@ -42,7 +42,7 @@ pub struct Forward {
     /// How many links may be alive at once; shared between the loops that serve the forward.
     pub places: Arc<Places>,
     /// What its links do otherwise than the relay usually does.
-    pub manners: Arc<Manners>,
+    pub policy: Arc<LinkPolicy>,
 }
 
 /// The places for links that a forward has, shared by all loops that serve it.

@@ -22,11 +22,18 @@ use std::time::Instant;
 
 use nix::errno::Errno;
 
-use crate::haul::{Haul, LongBurst, Mark};
+use crate::lane::low_water::{LongBurst, LowWater, Mark};
+use crate::lane::mode::Mode;
+use crate::lane::step::{Means, Mover, Sink, Source, Step};
+use crate::net::readiness::Readiness;
 use crate::observer::Traffic;
-use crate::pace::Pace;
-use crate::readiness::Readiness;
-use crate::step::{Means, Mover, Sink, Source, Step};
+
+pub(crate) mod filter;
+pub(crate) mod low_water;
+pub(crate) mod mode;
+pub(crate) mod mover;
+pub(crate) mod pipe;
+pub(crate) mod step;
 
 /// The life of a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,22 +87,22 @@ impl Budget {
 #[derive(Debug)]
 pub(crate) struct Lane {
     phase: Phase,
-    pace: Pace,
+    mode: Mode,
     /// None where the low-water mark of the source is not ours to move.
-    haul: Option<Haul>,
+    low_water: Option<LowWater>,
     traffic: Traffic,
 }
 
 impl Lane {
-    pub(crate) fn new(pace: Pace) -> Self {
-        let haul = Some(Haul::default());
-        Self { phase: Phase::Flowing, pace, haul, traffic: Traffic::default() }
+    pub(crate) fn new(mode: Mode) -> Self {
+        let low_water = Some(LowWater::default());
+        Self { phase: Phase::Flowing, mode, low_water, traffic: Traffic::default() }
     }
 
     /// Moves the low-water mark of the source no more: the kernel refuses that, or others hold the
     /// source, too, and would find the mark raised.
     pub(crate) fn leave_mark_alone(&mut self) {
-        self.haul = None;
+        self.low_water = None;
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -117,37 +124,39 @@ impl Lane {
     }
 
     fn means(&self) -> Means {
-        match self.pace.means() {
-            Means::Pipe if self.haul.as_ref().is_some_and(Haul::waits_for_heaps) => Means::Heap,
+        match self.mode.means() {
+            Means::Pipe if self.low_water.as_ref().is_some_and(LowWater::waits_for_heaps) => {
+                Means::Raised
+            }
             means => means,
         }
     }
 
     /// Learns that `read` bytes were taken in the turn at `now`, and tells what becomes of the
     /// low-water mark of the source; `long` is a burst that raises it.
-    pub(crate) fn note_haul(&mut self, read: u64, now: Instant, long: &LongBurst) -> Mark {
-        match &mut self.haul {
+    pub(crate) fn note_read(&mut self, read: u64, now: Instant, long: &LongBurst) -> Mark {
+        match &mut self.low_water {
             None => Mark::Stays,
-            Some(haul) if self.pace.splices() && self.phase == Phase::Flowing => {
-                haul.note(read, now, long)
+            Some(low_water) if self.mode.splices() && self.phase == Phase::Flowing => {
+                low_water.note(read, now, long)
             }
-            Some(haul) => haul.end(),
+            Some(low_water) => low_water.end(),
         }
     }
 
     /// When a source that is waited for must be asked although nothing has told of it.
     pub(crate) fn patience(&self) -> Option<Instant> {
-        self.haul.as_ref()?.deadline()
+        self.low_water.as_ref()?.deadline()
     }
 
     /// Ends the patience with the source if it is time.
     pub(crate) fn lose_patience(&mut self, now: Instant) -> Mark {
-        self.haul.as_mut().map_or(Mark::Stays, |haul| haul.expire(now))
+        self.low_water.as_mut().map_or(Mark::Stays, |low_water| low_water.expire(now))
     }
 
     /// The low-water mark of the source has stayed up against our will: it is waited for as before.
     pub(crate) fn keep_patience(&mut self, now: Instant) {
-        self.haul.iter_mut().for_each(|haul| haul.go_on(now));
+        self.low_water.iter_mut().for_each(|low_water| low_water.go_on(now));
     }
 
     /// The FIN of an ended lane has been passed on.
@@ -195,7 +204,7 @@ impl Lane {
                     return Stop::Again;
                 }
                 let step = mover.carry(self.means());
-                self.pace.note(&step);
+                self.mode.note(&step);
                 budget.spend(step.read);
                 step
             };
@@ -215,7 +224,7 @@ impl Lane {
         self.traffic.read += step.read as u64;
         self.traffic.written += step.written as u64;
         if step.refused.is_some() {
-            self.pace = Pace::CopyOnly;
+            self.mode = Mode::CopyOnly;
         }
         match step.source {
             Source::More => {}

@@ -11,7 +11,7 @@
 //! * `Closing`: the outcome is decided and both sides are closed, but a child is still to be
 //!   collected.
 //!
-//! A link never touches the loop's tables. It is called with events, turns and times, and answers
+//! A link never touches the loop's tables. It is called with events, writers and times, and answers
 //! with a [`Next`].
 
 use std::net::SocketAddr;
@@ -19,28 +19,33 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::channel::Channel;
-use crate::conduit::Conduit;
-use crate::filter::Filter;
 use crate::forward::Forward;
 use crate::glimpse::{Glimpse, GlimpseStage};
-use crate::haul::{Mark, HEAP};
+use crate::lane::filter::Filter;
+use crate::lane::low_water::{Mark, RAISED_MARK};
+use crate::lane::mover::InFlight;
 use crate::lane::{Lane, Phase};
-use crate::manners::{Endings, Manners, Owner};
+use crate::link::child::Watch;
+use crate::link::conn::Conn;
+use crate::link::policy::{Endings, LinkPolicy, Owner};
+use crate::net::interest::Watched;
+use crate::net::readiness::Readiness;
 use crate::observer::{Joined, Traffic, Work};
 use crate::open::{Attempt, Hold, Wake};
 use crate::outcome::{Outcome, Side};
-use crate::readiness::Readiness;
 use crate::table::{Key, Port};
-use crate::toolbox::Toolbox;
-use crate::watch::Watch;
-use crate::watched::Watched;
+use crate::turn::Turn;
 
+pub(crate) mod child;
+mod close;
+pub(crate) mod conn;
 mod delivering;
-mod ending;
-mod opening;
-mod relaying;
+pub(crate) mod downstream;
+mod open;
+pub(crate) mod policy;
+mod transfer;
 mod unheard;
+pub(crate) mod writers;
 
 /// What a link needs after a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,11 +77,11 @@ enum Push {
 /// One side of a link, and the lane that begins there.
 #[derive(Debug, Default)]
 struct Half {
-    channel: Channel,
+    conn: Conn,
     ready: Readiness,
     watched: Watched,
     lane: Option<Lane>,
-    conduit: Conduit,
+    in_flight: InFlight,
     /// What is done to the bytes of the lane.
     filter: Option<Box<dyn Filter>>,
 }
@@ -87,13 +92,13 @@ impl Half {
     fn apply(&mut self, mark: Mark, now: Instant) {
         let bytes = match mark {
             Mark::Stays => return,
-            Mark::Raised => HEAP,
+            Mark::Raised => RAISED_MARK,
             Mark::Lowered => {
                 self.ready.set_readable(true);
                 1
             }
         };
-        let refused = self.channel.source().is_some_and(|end| end.set_low_water(bytes).is_err());
+        let refused = self.conn.source().is_some_and(|end| end.set_low_water(bytes).is_err());
         match (&mut self.lane, mark) {
             (Some(lane), Mark::Raised) if refused => lane.leave_mark_alone(),
             (Some(lane), Mark::Lowered) if refused => lane.keep_patience(now),
@@ -122,7 +127,7 @@ pub(crate) struct Link {
     pub(crate) detail: Option<String>,
     /// What was being done when a side failed.
     pub(crate) work: Option<Work>,
-    manners: Arc<Manners>,
+    policy: Arc<LinkPolicy>,
     active_at: Instant,
     /// When to look again although nothing has happened.
     recheck: Option<Instant>,
@@ -139,14 +144,14 @@ impl Link {
     pub(crate) fn new(
         key: Key,
         forward: usize,
-        manners: Arc<Manners>,
-        downstream: Channel,
+        policy: Arc<LinkPolicy>,
+        downstream: Conn,
         client: Option<SocketAddr>,
         attempt: Box<dyn Attempt>,
         now: Instant,
     ) -> Self {
         let ready = Readiness::of_accepted();
-        let downstream = Half { channel: downstream, ready, ..Half::default() };
+        let downstream = Half { conn: downstream, ready, ..Half::default() };
         Self {
             key,
             forward,
@@ -158,7 +163,7 @@ impl Link {
             joined: None,
             detail: None,
             work: None,
-            manners,
+            policy,
             active_at: now,
             recheck: None,
             stage: Stage::Opening { attempt, wake: Wake::START, registered: false },
@@ -170,7 +175,7 @@ impl Link {
 
     /// The descriptor that the client's bytes come from.
     pub(crate) fn downstream(&self) -> Option<BorrowedFd<'_>> {
-        self.halves[Side::Downstream as usize].channel.source().map(|end| end.fd)
+        self.halves[Side::Downstream as usize].conn.source().map(|end| end.fd)
     }
 
     /// Takes in an event of one of the link's descriptors.
@@ -198,18 +203,18 @@ impl Link {
         if !is_sink_only {
             half.ready.note_source(event);
         }
-        if is_sink_only || !half.channel.is_pair() {
+        if is_sink_only || !half.conn.is_pair() {
             half.ready.note_sink(event);
         }
     }
 
     /// One turn: moves what can be moved.
-    pub(crate) fn turn(&mut self, tools: &mut Toolbox<'_>) -> Next {
-        let busy = self.watch.as_mut().is_some_and(|watch| watch.attend(tools.now));
+    pub(crate) fn turn(&mut self, turn: &mut Turn<'_>) -> Next {
+        let busy = self.watch.as_mut().is_some_and(|watch| watch.attend(turn.now));
         let next = match self.stage {
-            Stage::Opening { .. } => self.open_further(tools),
-            Stage::Relaying => self.relay(tools),
-            Stage::Delivering { .. } => self.deliver_further(tools.now),
+            Stage::Opening { .. } => self.open_further(turn),
+            Stage::Relaying => self.relay(turn),
+            Stage::Delivering { .. } => self.deliver_further(turn.now),
             Stage::Closing { .. } => self.close_further(),
         };
         match next {
@@ -220,7 +225,7 @@ impl Link {
 
     /// Nobody else is writing any more to what the links of the forward share.
     pub(crate) fn take_turn(&mut self) {
-        for (half, owner) in self.halves.iter_mut().zip(self.manners.owners) {
+        for (half, owner) in self.halves.iter_mut().zip(self.policy.owners) {
             if owner == Owner::Forward {
                 half.ready.set_writable(true);
             }
@@ -262,9 +267,9 @@ impl Link {
     /// The descriptors of both sides.
     fn join(&self) -> Option<Joined> {
         let of = |side: Side| {
-            let channel = &self.halves[side as usize].channel;
-            let source = channel.source()?.fd.as_raw_fd();
-            Some((source, channel.sink().map_or(source, |sink| sink.fd.as_raw_fd())))
+            let conn = &self.halves[side as usize].conn;
+            let source = conn.source()?.fd.as_raw_fd();
+            Some((source, conn.sink().map_or(source, |sink| sink.fd.as_raw_fd())))
         };
         let (down, up) = (of(Side::Downstream)?, of(Side::Upstream)?);
         Some(Joined { sources: [down.0, up.0], sinks: [down.1, up.1] })
@@ -276,7 +281,7 @@ impl Link {
     }
 
     fn is_gentle(&self) -> bool {
-        matches!(self.manners.endings, Endings::Gentle(_))
+        matches!(self.policy.endings, Endings::Gentle(_))
     }
 
     /// Whether `side` has ended its stream, or nobody takes it any more.
@@ -311,9 +316,9 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::end::fault::{Call, Plan};
-    use crate::haul::LongBurst;
-    use crate::pace::Pace;
+    use crate::lane::low_water::LongBurst;
+    use crate::lane::mode::Mode;
+    use crate::net::fd::fault::{Call, Plan};
     use nix::errno::Errno;
     use std::net::{TcpListener, TcpStream};
 
@@ -321,12 +326,12 @@ mod tests {
     fn a_mark_that_cannot_be_moved_is_no_reason_to_wait_for_ever() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (now, heap) = (Instant::now(), u64::try_from(HEAP).unwrap());
+        let (now, heap) = (Instant::now(), u64::try_from(RAISED_MARK).unwrap());
         for (moved, waits) in [(Mark::Raised, false), (Mark::Lowered, true)] {
-            let channel = Channel::stream(stream.try_clone().unwrap().into());
-            let mut half = Half { channel, ..Half::default() };
-            let lane = half.lane.insert(Lane::new(Pace::Splicing { small: 0 }));
-            while lane.note_haul(heap, now, &LongBurst::default()) != Mark::Raised {}
+            let conn = Conn::stream(stream.try_clone().unwrap().into());
+            let mut half = Half { conn, ..Half::default() };
+            let lane = half.lane.insert(Lane::new(Mode::Splicing { small: 0 }));
+            while lane.note_read(heap, now, &LongBurst::default()) != Mark::Raised {}
             if moved == Mark::Lowered {
                 assert_eq!(lane.lose_patience(now + Duration::from_secs(1)), Mark::Lowered);
             }

@@ -1,7 +1,7 @@
 //! The loop: one thread, one `mio::Poll`, the listeners and links that belong to it.
 //!
 //! A turn: poll, take in all events, accept a few clients, give each ready link a turn within its
-//! budgets, expire deadlines, bury what has ended. `now` is read once. Links that have more to do
+//! budgets, expire timers, bury what has ended. `now` is read once. Links that have more to do
 //! than their budget allows stay on the ready list, and the next poll does not wait.
 //!
 //! Events only set bits and queue links; nothing is closed while events of the same batch are still
@@ -18,32 +18,39 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Waker};
 use nix::errno::Errno;
 
-use crate::acceptor::{Acceptor, Gate, PAUSE_TICK};
-use crate::attendant::Attendant;
-use crate::control::{Command, Handle};
-use crate::counters::Counters;
-use crate::deadlines::Deadlines;
-use crate::downstream::Downstream;
 use crate::forward::Forward;
 use crate::glimpse::Glimpse;
-use crate::haul::LongBurst;
+use crate::lane::low_water::LongBurst;
+use crate::lane::mode::COPY_BUFFER;
+use crate::lane::pipe::PipePool;
+use crate::link::downstream::Downstream;
+use crate::link::writers::Writers;
 use crate::link::{Link, Next};
-use crate::listen::Listener;
+use crate::net::listen::Listener;
 use crate::observer::{Observer, Record, Trouble};
 use crate::outcome::{Limit, Outcome, Side};
-use crate::pace::COPY_BUFFER;
-use crate::pipe::PipePool;
-use crate::reserve::Reserve;
-use crate::settings::Settings;
+use crate::relay::acceptor::{Acceptor, Gate, PAUSE_TICK};
+use crate::relay::attendant::Attendant;
+use crate::relay::counters::Counters;
+use crate::relay::fd_reserve::FdReserve;
+use crate::relay::handle::{Command, Handle};
+use crate::relay::settings::Settings;
+use crate::relay::timers::Timers;
 use crate::table::{Key, Table};
-use crate::toolbox::Toolbox;
-use crate::turns::Turns;
+use crate::turn::Turn;
 
-use self::accepting::Burst;
+use self::accept::Burst;
 use self::attending::ATTENDANTS;
 
-mod accepting;
+mod accept;
+pub(crate) mod acceptor;
+pub(crate) mod attendant;
 mod attending;
+pub(crate) mod counters;
+pub(crate) mod fd_reserve;
+pub(crate) mod handle;
+pub(crate) mod settings;
+pub(crate) mod timers;
 
 /// What is allocated for the copy buffer. From this size on malloc(3) hands out fresh pages, which
 /// cost nothing until they are touched; a smaller block it would clear, and a process for a single
@@ -84,16 +91,16 @@ pub struct Relay {
     counters: Arc<Counters>,
     forwards: Vec<Forward>,
     /// Of each forward.
-    turns: Vec<Turns>,
+    writers: Vec<Writers>,
     acceptors: Vec<Acceptor>,
     /// Those that are on, at most one for each forward.
     bursts: Vec<Burst>,
     attendants: Vec<Box<dyn Attendant>>,
     gate: Gate,
-    reserve: Reserve,
+    reserve: FdReserve,
     links: Table<Link>,
     ready: VecDeque<Key>,
-    deadlines: Deadlines,
+    timers: Timers,
     drain_until: Option<Instant>,
     buffer: Box<[u8]>,
     pool: PipePool,
@@ -124,15 +131,15 @@ impl Relay {
             observer,
             counters,
             forwards: Vec::new(),
-            turns: Vec::new(),
+            writers: Vec::new(),
             acceptors: Vec::new(),
             bursts: Vec::new(),
             attendants: Vec::new(),
             gate: Gate::Open,
-            reserve: Reserve::default(),
+            reserve: FdReserve::default(),
             links: Table::new(),
             ready: VecDeque::new(),
-            deadlines: Deadlines::default(),
+            timers: Timers::default(),
             drain_until: None,
             buffer: vec![0; BUFFER_ALLOCATED].into_boxed_slice(),
             pool: PipePool::new(settings.max_pipes, settings.pipe_size),
@@ -157,7 +164,7 @@ impl Relay {
         self.reserve.establish().map_err(RelayError::when("reserve descriptors"))?;
         let index = self.forwards.len();
         self.forwards.push(forward);
-        self.turns.push(Turns::default());
+        self.writers.push(Writers::default());
         for listener in listeners {
             let acceptor = Acceptor::new(listener.into(), index)
                 .map_err(RelayError::when("use the listener"))?;
@@ -178,7 +185,7 @@ impl Relay {
     /// # Errors
     /// When it may not.
     pub fn expect_room(&self, others: usize) -> Result<(), RelayError> {
-        Reserve::try_out(others + 1).map_err(RelayError::when("keep a descriptor for a client"))
+        FdReserve::try_out(others + 1).map_err(RelayError::when("keep a descriptor for a client"))
     }
 
     /// Adds one link whose downstream is at hand. The loop ends with it if it has no listeners.
@@ -190,10 +197,10 @@ impl Relay {
             what: "use the downstream",
             source: io::Error::from(error),
         };
-        let channel = downstream.into_channel().map_err(unusable)?;
+        let channel = downstream.into_conn().map_err(unusable)?;
         let index = self.forwards.len();
         self.forwards.push(forward);
-        self.turns.push(Turns::default());
+        self.writers.push(Writers::default());
         self.now = Instant::now();
         self.admit(index, channel, None, None);
         Ok(())
@@ -248,7 +255,7 @@ impl Relay {
         let until = |moment: Instant| moment.saturating_duration_since(now);
         let burst = self.bursts.iter().map(|burst| burst.end).min();
         let (drain, burst) = (self.drain_until.map(until), burst.map(until));
-        [self.deadlines.until_next(now), gate, drain, burst].into_iter().flatten().min()
+        [self.timers.until_next(now), gate, drain, burst].into_iter().flatten().min()
     }
 
     fn note(&mut self, event: &mio::event::Event) {
@@ -306,19 +313,19 @@ impl Relay {
 
     /// Gives a link a turn and does what it then needs.
     fn run_link(&mut self, key: Key) {
-        self.with_link(key, |link, _, tools| link.turn(tools));
+        self.with_link(key, |link, _, turn| link.turn(turn));
     }
 
-    /// Lends a link the toolbox for one call, and does what it then needs.
+    /// Lends a link the turn for one call, and does what it then needs.
     fn with_link(
         &mut self,
         key: Key,
-        call: impl FnOnce(&mut Link, &mut Forward, &mut Toolbox<'_>) -> Next,
+        call: impl FnOnce(&mut Link, &mut Forward, &mut Turn<'_>) -> Next,
     ) {
         let Some(link) = self.links.get_mut(key) else { return };
         let Some(forward) = self.forwards.get_mut(link.forward) else { return };
-        let Some(turns) = self.turns.get_mut(link.forward) else { return };
-        let mut tools = Toolbox {
+        let Some(writers) = self.writers.get_mut(link.forward) else { return };
+        let mut turn = Turn {
             now: self.now,
             registry: self.poll.registry(),
             buffer: &mut self.buffer[..COPY_BUFFER],
@@ -326,23 +333,23 @@ impl Relay {
             splice: self.splice,
             long_burst: &self.long_burst,
             observer: &mut *self.observer,
-            turns,
+            writers,
             counters: &self.counters,
             refusal: &mut self.refusal,
         };
-        let next = call(link, forward, &mut tools);
+        let next = call(link, forward, &mut turn);
         let is_over = match next {
-            Next::End(outcome) => link.is_closing() || link.close(outcome, &mut tools),
+            Next::End(outcome) => link.is_closing() || link.close(outcome, &mut turn),
             Next::Again | Next::Wait => false,
         };
-        let waiting = turns.next();
+        let waiting = writers.next();
         if !is_over {
             if next == Next::Again && !link.queued {
                 link.queued = true;
                 self.ready.push_back(key);
             }
             let wanted = link.wanted_deadline(&forward.limits);
-            self.deadlines.arrange(key, &mut link.deadline, wanted);
+            self.timers.arrange(key, &mut link.deadline, wanted);
         }
         for key in waiting {
             let Some(link) = self.links.get_mut(key) else { continue };
@@ -360,7 +367,7 @@ impl Relay {
     /// Takes a link out of the books and tells of its life.
     fn bury(&mut self, key: Key, outcome: Outcome) {
         let Some(mut link) = self.links.remove(key) else { return };
-        self.deadlines.arrange(key, &mut link.deadline, None);
+        self.timers.arrange(key, &mut link.deadline, None);
         let Some(forward) = self.forwards.get(link.forward) else { return };
         forward.places.give_back();
         let (up, down) = (link.traffic(Side::Downstream), link.traffic(Side::Upstream));
@@ -383,10 +390,10 @@ impl Relay {
     }
 
     fn expire(&mut self) {
-        while let Some(key) = self.deadlines.pop(self.now) {
+        while let Some(key) = self.timers.pop(self.now) {
             if let Some(link) = self.links.get_mut(key) {
                 link.deadline = None;
-                self.with_link(key, |link, forward, tools| link.expire(&forward.limits, tools));
+                self.with_link(key, |link, forward, turn| link.expire(&forward.limits, turn));
             }
         }
         if self.drain_until.is_some_and(|moment| moment <= self.now) {
@@ -407,9 +414,9 @@ impl Relay {
     /// Ends every link that is not ending already.
     fn end_all(&mut self, outcome: Outcome) {
         for key in self.links.keys() {
-            self.with_link(key, |link, _, tools| {
+            self.with_link(key, |link, _, turn| {
                 if link.is_closing() {
-                    link.hurry(tools.now)
+                    link.hurry(turn.now)
                 } else {
                     Next::End(outcome)
                 }

@@ -26,8 +26,8 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use nsplice_relay::{
-    Downstream, Forward, Hold, Limits, Manners, OpenError, Opener, Places, Relay, Settings, Side,
-    Upstream,
+    Downstream, Forward, Hold, Limits, LinkPolicy, OpenError, Opener, Places, Relay, Settings,
+    Side, Upstream,
 };
 
 use crate::endpoint::identity::{assuming, Identity};
@@ -111,7 +111,7 @@ struct Job {
     context: Context,
     signals: Signals,
     limits: Limits,
-    manners: Arc<Manners>,
+    policy: Arc<LinkPolicy>,
     /// The side of its links that the command line's first address is.
     first_side: Side,
     status: LastStatus,
@@ -156,7 +156,7 @@ fn run(line: CommandLine, program: &str, journal: &Journal) -> Result<u8, Fault>
     if forks(&line.second) {
         return Err(Fault::not_implemented("option \"fork\" with a second address that connects"));
     }
-    let manners = manners::manners(&line, filters, first_side);
+    let policy = manners::policy(&line, filters, first_side);
     let lock = line.flags.lock.as_ref().map(lock::take).transpose()?;
     let signals = Signals::collect()
         .map_err(|error| Fault::new(format_args!("cannot collect signals: {error}")))?;
@@ -165,7 +165,7 @@ fn run(line: CommandLine, program: &str, journal: &Journal) -> Result<u8, Fault>
         context,
         signals,
         limits,
-        manners: Arc::new(manners),
+        policy: Arc::new(policy),
         first_side,
         status: LastStatus::default(),
         lock,
@@ -285,7 +285,7 @@ impl Job {
             opener,
             limits: self.limits.clone(),
             places: Arc::new(places),
-            manners: Arc::clone(&self.manners),
+            policy: Arc::clone(&self.policy),
         }
     }
 

@@ -9,9 +9,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::haul::{LongBurst, HEAP};
-use crate::pace::COPY_BUFFER;
-use crate::step::Means;
+use crate::lane::low_water::{LongBurst, RAISED_MARK};
+use crate::lane::mode::COPY_BUFFER;
+use crate::lane::step::Means;
 
 /// What the world around a lane may do.
 #[derive(Debug, Clone)]
@@ -74,7 +74,7 @@ impl World {
 
     /// Whether the kernel tells of what the source has queued.
     fn is_told(&self) -> bool {
-        !self.heaps_only || self.arrived - self.taken >= HEAP as u64
+        !self.heaps_only || self.arrived - self.taken >= RAISED_MARK as u64
     }
 
     /// Gives pending bytes to the sink.
@@ -114,7 +114,7 @@ impl Mover for World {
             return Step { read, source, refused: Some(Errno::EINVAL), ..Step::NOTHING };
         }
         let (written, sink) = self.offer();
-        let no_heap = means == Means::Heap && written == read && !(self.is_told() || self.ended);
+        let no_heap = means == Means::Raised && written == read && !(self.is_told() || self.ended);
         let source = if no_heap { Source::Short } else { source };
         Step { read, written, source, sink, refused: None }
     }
@@ -137,10 +137,10 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(pace: Pace, refuses: bool) -> Self {
+    fn new(mode: Mode, refuses: bool) -> Self {
         Self {
             world: World { refuses, ..World::default() },
-            lane: Lane::new(pace),
+            lane: Lane::new(mode),
             source: Readiness::default(),
             sink: Readiness::default(),
             now: Instant::now(),
@@ -150,8 +150,10 @@ impl Scene {
 
     /// One that has come to wait for heaps.
     fn with_heaps() -> Self {
-        let mut scene = Self::new(Pace::Splicing { small: 0 }, false);
-        while scene.lane.note_haul(HEAP as u64, scene.now, &LongBurst::default()) != Mark::Raised {}
+        let mut scene = Self::new(Mode::Splicing { small: 0 }, false);
+        while scene.lane.note_read(RAISED_MARK as u64, scene.now, &LongBurst::default())
+            != Mark::Raised
+        {}
         scene.world.heaps_only = true;
         scene
     }
@@ -198,11 +200,11 @@ impl Scene {
                 }
             }
         }
-        self.turns();
+        self.writers();
     }
 
-    /// Gives the lane turns until it waits or is over.
-    fn turns(&mut self) {
+    /// Gives the lane writers until it waits or is over.
+    fn writers(&mut self) {
         for _ in 0..100_000 {
             if self.over {
                 return;
@@ -211,7 +213,7 @@ impl Scene {
             let stop =
                 self.lane.run(&mut self.world, &mut self.source, &mut self.sink, Budget::TURN);
             let mark =
-                self.lane.note_haul(self.world.taken - taken, self.now, &LongBurst::default());
+                self.lane.note_read(self.world.taken - taken, self.now, &LongBurst::default());
             self.apply(mark);
             assert!(self.world.carries - carries <= Budget::TURN.steps, "a turn beyond its budget");
             self.check_books();
@@ -273,18 +275,18 @@ impl Scene {
     }
 }
 
-fn paces() -> impl Strategy<Value = Pace> {
+fn paces() -> impl Strategy<Value = Mode> {
     prop_oneof![
-        Just(Pace::CopyOnly),
-        Just(Pace::Copying { large: 0 }),
-        Just(Pace::Splicing { small: 0 }),
+        Just(Mode::CopyOnly),
+        Just(Mode::Copying { large: 0 }),
+        Just(Mode::Splicing { small: 0 }),
     ]
 }
 
 proptest! {
     #[test]
-    fn bytes_whole_and_in_order(deeds in deeds(), pace in paces(), refuses: bool, heaps: bool) {
-        let mut scene = if heaps { Scene::with_heaps() } else { Scene::new(pace, refuses) };
+    fn bytes_whole_and_in_order(deeds in deeds(), mode in paces(), refuses: bool, heaps: bool) {
+        let mut scene = if heaps { Scene::with_heaps() } else { Scene::new(mode, refuses) };
         for deed in &deeds {
             scene.happen(deed);
         }
@@ -304,9 +306,9 @@ proptest! {
 
     #[test]
     fn all_means_deliver_the_same(deeds in deeds()) {
-        let deliveries = [Pace::CopyOnly, Pace::Copying { large: 0 }, Pace::Splicing { small: 0 }]
-            .map(|pace| {
-                let mut scene = Scene::new(pace, false);
+        let deliveries = [Mode::CopyOnly, Mode::Copying { large: 0 }, Mode::Splicing { small: 0 }]
+            .map(|mode| {
+                let mut scene = Scene::new(mode, false);
                 deeds.iter().for_each(|deed| scene.happen(deed));
                 (scene.over, scene.lane.phase(), scene.world.delivered)
             });
@@ -317,7 +319,7 @@ proptest! {
 
 #[test]
 fn a_short_read_before_the_fin_is_not_the_end_of_readiness() {
-    let mut scene = Scene::new(Pace::Copying { large: 0 }, false);
+    let mut scene = Scene::new(Mode::Copying { large: 0 }, false);
     scene.sink.set_writable(true);
     scene.world.room = usize::MAX / 2;
     scene.happen(&Deed::Arrive(10));
@@ -329,7 +331,7 @@ fn a_short_read_before_the_fin_is_not_the_end_of_readiness() {
 
 #[test]
 fn an_ended_source_is_drained_before_the_end() {
-    let mut scene = Scene::new(Pace::Copying { large: 0 }, false);
+    let mut scene = Scene::new(Mode::Copying { large: 0 }, false);
     scene.sink.set_writable(true);
     scene.happen(&Deed::Arrive(100));
     scene.lane.end_source();
@@ -344,7 +346,7 @@ fn an_ended_source_is_drained_before_the_end() {
 fn patience_brings_the_tail_that_no_event_tells_of() {
     let mut scene = Scene::with_heaps();
     scene.happen(&Deed::Drain(usize::MAX / 2));
-    scene.happen(&Deed::Arrive(HEAP));
+    scene.happen(&Deed::Arrive(RAISED_MARK));
     assert!(scene.world.delivered > 0, "a heap is told");
     let before = scene.world.delivered;
     scene.happen(&Deed::Arrive(100));

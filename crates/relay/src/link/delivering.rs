@@ -14,10 +14,10 @@
 use std::time::{Duration, Instant};
 
 use crate::forward::Limits;
+use crate::link::child::GRACE;
 use crate::observer::Work;
 use crate::open::Verdict;
 use crate::outcome::{Outcome, Side};
-use crate::watch::GRACE;
 
 use super::{Link, Next, Phase, Stage};
 
@@ -50,8 +50,8 @@ impl Link {
         let pending = usize::try_from(self.pending(Side::Downstream)).unwrap_or(usize::MAX);
         let Some(watch) = &self.watch else { return pending };
         let [down, up] = &self.halves;
-        let socket = down.channel.source().filter(|source| source.kind.is_socket());
-        let queues = [socket, up.channel.sink()].into_iter().flatten();
+        let socket = down.conn.source().filter(|source| source.kind.is_socket());
+        let queues = [socket, up.conn.sink()].into_iter().flatten();
         queues.map(|end| watch.child.unread(end.fd)).fold(pending, usize::saturating_add)
     }
 
@@ -78,9 +78,9 @@ impl Link {
         }
         if outcome == Outcome::Clean && self.phase(Side::Upstream) == Phase::Ended {
             // Whoever waits for the end need not wait for what is only between the two kernels.
-            let finish = self.manners.finishes[Side::Downstream as usize];
+            let finish = self.policy.finishes[Side::Downstream as usize];
             let down = &mut self.halves[Side::Downstream as usize];
-            if let Err(errno) = down.channel.finish(finish) {
+            if let Err(errno) = down.conn.finish(finish) {
                 return self.fail(Side::Downstream, Work::Write, errno);
             }
             let up = &mut self.halves[Side::Upstream as usize];
@@ -126,7 +126,7 @@ impl Link {
 
     /// Bytes of the child's that the client has not acknowledged.
     fn owed(&self) -> usize {
-        let sink = self.halves[Side::Downstream as usize].channel.sink();
+        let sink = self.halves[Side::Downstream as usize].conn.sink();
         let socket = sink.filter(|sink| sink.kind.is_socket());
         let Some((watch, socket)) = self.watch.as_ref().zip(socket) else { return 0 };
         let queued = watch.child.unacknowledged(socket.fd);

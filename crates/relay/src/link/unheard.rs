@@ -12,10 +12,10 @@
 //! then nothing is left to wait for. A socket is given its linger time to come to that end, because it
 //! may still be at work on what it got; of anything else no end is to be had.
 
-use crate::channel::is_reset;
 use crate::lane::Phase;
+use crate::link::conn::is_reset;
 use crate::outcome::Side;
-use crate::toolbox::Toolbox;
+use crate::turn::Turn;
 
 use super::{Link, Stage};
 
@@ -33,21 +33,21 @@ pub(super) enum Thrown {
 impl Link {
     /// Whether the descriptors of both sides serve the direction that begins at `from`.
     pub(super) fn serves(&self, from: Side) -> bool {
-        let source = self.halves[from as usize].channel.source();
-        let sink = self.halves[from.other() as usize].channel.sink();
+        let source = self.halves[from as usize].conn.source();
+        let sink = self.halves[from.other() as usize].conn.sink();
         source.is_none_or(|end| end.kind.reads()) && sink.is_none_or(|end| end.kind.writes())
     }
 
     /// Whether there is no place for what `from` sends, although it is wanted.
     pub(super) fn is_unheard(&self, from: Side) -> bool {
         matches!(self.stage, Stage::Relaying)
-            && self.manners.lanes.carries(from)
+            && self.policy.lanes.carries(from)
             && self.halves[from as usize].lane.is_none()
     }
 
     /// Silences the sides that cannot be heard: the link has ended if one of them has got everything
     /// and has ended itself.
-    pub(super) fn silence(&mut self, tools: &mut Toolbox<'_>) -> Thrown {
+    pub(super) fn silence(&mut self, turn: &mut Turn<'_>) -> Thrown {
         let mut more = Thrown::Nothing;
         for from in [Side::Downstream, Side::Upstream] {
             if !self.is_unheard(from) {
@@ -56,13 +56,13 @@ impl Link {
             let has_got_all = self.phase(from.other()) == Phase::Done;
             let half = &mut self.halves[from as usize];
             if has_got_all {
-                if half.channel.source().is_none_or(|source| !source.kind.is_socket()) {
+                if half.conn.source().is_none_or(|source| !source.kind.is_socket()) {
                     return Thrown::End;
                 }
                 // Its end may have been read already: it is read as often as it is asked for.
                 half.ready.set_readable(true);
             }
-            match self.throw_away(from, tools) {
+            match self.throw_away(from, turn) {
                 Thrown::End if has_got_all => return Thrown::End,
                 Thrown::More => more = Thrown::More,
                 Thrown::End | Thrown::Nothing => {}
@@ -72,15 +72,15 @@ impl Link {
     }
 
     /// Throws away what a side sends that nobody gets.
-    pub(super) fn throw_away(&mut self, from: Side, tools: &mut Toolbox<'_>) -> Thrown {
+    pub(super) fn throw_away(&mut self, from: Side, turn: &mut Turn<'_>) -> Thrown {
         let half = &mut self.halves[from as usize];
-        let Some(source) = half.channel.source().filter(|source| source.kind.is_socket()) else {
+        let Some(source) = half.conn.source().filter(|source| source.kind.is_socket()) else {
             return Thrown::Nothing;
         };
         if !half.ready.readable() {
             return Thrown::Nothing;
         }
-        let thrown = match source.read(tools.buffer) {
+        let thrown = match source.read(turn.buffer) {
             Ok(0) => Thrown::End,
             Ok(_) => Thrown::More,
             Err(errno) if is_reset(errno) => Thrown::End,

@@ -5,9 +5,9 @@ use std::os::fd::AsRawFd;
 use mio::unix::SourceFd;
 use mio::Interest;
 
-use crate::attendant::{Attendant, Order};
 use crate::link::Next;
 use crate::outcome::{Outcome, Side};
+use crate::relay::attendant::{Attendant, Order};
 use crate::table::Key;
 
 use super::{Relay, RelayError};
@@ -75,8 +75,8 @@ impl Relay {
             }
             Order::Admit(forward, downstream) => {
                 // What cannot even be asked for its kind is closed, and that is all there is to do.
-                if let Ok(channel) = downstream.into_channel() {
-                    self.admit(forward, channel, None, None);
+                if let Ok(conn) = downstream.into_conn() {
+                    self.admit(forward, conn, None, None);
                 }
             }
         }

@@ -17,7 +17,7 @@ use socket2::{Domain, Socket, Type};
 /// A forward with no limit but the default ones.
 pub(crate) fn forward(opener: Box<dyn Opener>) -> Forward {
     let (limits, places) = (Limits::default(), Arc::new(Places::unlimited()));
-    Forward { name: Arc::from("test"), opener, limits, places, manners: Arc::default() }
+    Forward { name: Arc::from("test"), opener, limits, places, policy: Arc::default() }
 }
 
 /// An opener that makes each attempt with the same closure.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nsplice_relay::{
-    Answers, Attempt, Endings, Finish, Forward, Lanes, Manners, Outcome, Owner, Progress, Settings,
-    Side, Upstream, Wake,
+    Answers, Attempt, Endings, Finish, Forward, Lanes, LinkPolicy, Outcome, Owner, Progress,
+    Settings, Side, Upstream, Wake,
 };
 
 use crate::openers::{by, forward};
@@ -36,13 +36,13 @@ impl Attempt for Handing {
     }
 }
 
-/// The manners of links whose upstream is shared.
-fn manners() -> Manners {
-    Manners {
+/// The policy of links whose upstream is shared.
+fn policy() -> LinkPolicy {
+    LinkPolicy {
         endings: Endings::Gentle(Answers::Both),
         finishes: [Finish::Shut, Finish::Nothing],
         owners: [Owner::Link, Owner::Forward],
-        ..Manners::default()
+        ..LinkPolicy::default()
     }
 }
 
@@ -58,14 +58,14 @@ fn narrow_pipe() -> (PipeReader, OwnedFd) {
 /// at once, and writes it to what all of them share.
 fn loop_of(
     settings: Settings,
-    manners: Manners,
+    policy: LinkPolicy,
     sink: OwnedFd,
     letters: &[u8],
 ) -> (Running, Vec<UnixStream>) {
     let mut clients = Vec::new();
     let relay = Running::start(settings, |relay| {
         let opener = by(move || Handing(sink.try_clone().expect("a descriptor")));
-        let forward = Forward { manners: Arc::new(manners), ..forward(opener) };
+        let forward = Forward { policy: Arc::new(policy), ..forward(opener) };
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("s");
         let listener = UnixListener::bind(&path).expect("bind");
@@ -84,7 +84,7 @@ fn loop_of(
 fn blocks_of_several_links_are_not_mixed() {
     in_both_modes(|settings| {
         let (mut reader, sink) = narrow_pipe();
-        let (relay, clients) = loop_of(settings, manners(), sink, b"abc");
+        let (relay, clients) = loop_of(settings, policy(), sink, b"abc");
         let mut came = vec![0; 3 * MESSAGE];
         reader.read_exact(&mut came).expect("the messages");
         let mut firsts = Vec::new();
@@ -109,8 +109,8 @@ fn a_one_way_link_does_not_wait_for_what_others_have_sent() {
         let (mut server, sink) = UnixStream::pair().expect("a pair");
         sink.set_nonblocking(true).expect("non-blocking");
         let lanes = Lanes::From { side: Side::Downstream, unacknowledged: |_| 1 };
-        let manners = Manners { lanes, ..manners() };
-        let (relay, clients) = loop_of(settings, manners, sink.into(), b"a");
+        let policy = LinkPolicy { lanes, ..policy() };
+        let (relay, clients) = loop_of(settings, policy, sink.into(), b"a");
         server.read_exact(&mut [0; MESSAGE]).expect("the message");
         drop(clients);
         assert_eq!(relay.only_end().outcome, Outcome::Clean);

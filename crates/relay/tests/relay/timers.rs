@@ -12,7 +12,7 @@ use std::thread::{scope as threads, sleep, Builder};
 use std::time::{Duration, Instant};
 
 use nsplice_relay::{
-    Answers, Endings, Forward, Limit, Limits, Manners, Opener, Outcome, Settings, Side,
+    Answers, Endings, Forward, Limit, Limits, LinkPolicy, Opener, Outcome, Settings, Side,
 };
 use nsplice_testkit::talk::{expect_eof, expect_ramp, half_close, read_to_eof, reset, send_ramp};
 use nsplice_testkit::{connect, wait_until};
@@ -145,7 +145,7 @@ fn linger_renewed_by_a_byte(settings: Settings) {
     assert_lived(&bench.only_end(), Limit::Linger, SILENCE + LONG);
 }
 
-/// Links of these manners to a listener of the test.
+/// Links of this policy to a listener of the test.
 fn gentle(
     settings: Settings,
     answers: Answers,
@@ -154,10 +154,11 @@ fn gentle(
     let upstream = nsplice_testkit::listen("127.0.0.1:0");
     upstream.set_nonblocking(true).expect("a listener can be non-blocking");
     let opener = connecting(upstream.local_addr().expect("an address"));
-    let manners = Arc::new(Manners { endings: Endings::Gentle(answers), ..Manners::default() });
+    let policy =
+        Arc::new(LinkPolicy { endings: Endings::Gentle(answers), ..LinkPolicy::default() });
     let mut address = ANY_PORT;
     let relay = Running::start(settings, |relay| {
-        address = listening(relay, Forward { limits, manners, ..forward(opener) });
+        address = listening(relay, Forward { limits, policy, ..forward(opener) });
     });
     let client = connect(address);
     let server = accept(&upstream);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nsplice_backend::unacknowledged;
 use nsplice_relay::{
-    Answers, Endings, Ends, Filter, Finish, Lanes, Limits, Manners, Owner, Side, WhenFull,
+    Answers, Endings, Ends, Filter, Finish, Lanes, Limits, LinkPolicy, Owner, Side, WhenFull,
 };
 
 use crate::dump::Direction;
@@ -56,8 +56,8 @@ fn seconds(text: &OsStr) -> Option<Duration> {
     Some(time.min(NO_LIMIT))
 }
 
-/// The manners of the links of a command line.
-pub(super) fn manners(line: &CommandLine, filters: Filters, first_side: Side) -> Manners {
+/// The policy of the links of a command line.
+pub(super) fn policy(line: &CommandLine, filters: Filters, first_side: Side) -> LinkPolicy {
     let CommandLine { flags, first, second } = line;
     let owner = owner_of_second(line, first_side);
     let lanes = match flags.directions {
@@ -65,7 +65,7 @@ pub(super) fn manners(line: &CommandLine, filters: Filters, first_side: Side) ->
         Directions::FirstToSecond => Lanes::From { side: Side::Downstream, unacknowledged },
         Directions::SecondToFirst => Lanes::From { side: Side::Upstream, unacknowledged },
     };
-    Manners {
+    LinkPolicy {
         endings: Endings::Gentle(answers(line)),
         lanes,
         when_full: WhenFull::Wait,

@@ -64,7 +64,7 @@ impl Teller {
         let numbers = [manners::numbers(&line.first), manners::numbers(&line.second)];
         let closes = |side: Side| {
             let is_output = numbers[side as usize][1] == Some(libc::STDOUT_FILENO);
-            !many && is_output && job.manners.finishes[side as usize] == Finish::Close
+            !many && is_output && job.policy.finishes[side as usize] == Finish::Close
         };
         Self {
             journal: job.context.journal.clone(),

@@ -1,0 +1,211 @@
+//! The backends that connect by themselves: `setns` and `dial`.
+//!
+//! They differ in one thing only, where the socket is born: in the target's namespace, or at home.
+//! An opening goes through at most three stages, and most pass all of them without waiting:
+//!
+//! 1. locating: only for a container whose process has ended is somebody asked;
+//! 2. resolving: only for a name;
+//! 3. connecting: see `connecting.rs`.
+//!
+//! While clients come fast, sockets are taken from a stock (`socket_pool.rs`).
+
+use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nsplice_relay::{
+    Attempt, OpenClass, OpenError, Opener, Progress, Wake, DEFAULT_CONNECT_TIMEOUT,
+};
+use socket2::Socket;
+
+use crate::connect::candidates::interleaved;
+use crate::connect::connecting::Connecting;
+use crate::connect::resolver::Resolved;
+use crate::connect::route::{Ends, Route};
+use crate::connect::socket_pool::{Spare, Stock};
+use crate::error::BackendError;
+use crate::offload::{Answer, Offloaded};
+use crate::process::Process;
+use crate::target::place::{entry_failed, Located, Whereabouts};
+
+/// Opens upstreams along a route.
+#[derive(Debug)]
+pub(crate) struct Direct {
+    route: Arc<Route>,
+    /// While a burst is on.
+    stock: Option<Stock>,
+}
+
+impl Direct {
+    pub(crate) fn new(route: Arc<Route>) -> Self {
+        Self { route, stock: None }
+    }
+}
+
+impl Opener for Direct {
+    fn backend(&self) -> &'static str {
+        self.route.backend
+    }
+
+    fn open(&mut self, _downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt> {
+        let spare = self.stock.as_mut().and_then(|stock| stock.take(&self.route));
+        let stage = Stage::Fresh(spare);
+        let route = Arc::clone(&self.route);
+        Box::new(Opening { route, stage, limit: DEFAULT_CONNECT_TIMEOUT })
+    }
+
+    fn begin_burst(&mut self, listener: BorrowedFd<'_>, most: usize) {
+        self.stock = Stock::new(&self.route, listener, most);
+    }
+
+    fn end_burst(&mut self) {
+        self.stock = None;
+    }
+}
+
+#[derive(Debug)]
+struct Opening {
+    route: Arc<Route>,
+    stage: Stage,
+    /// How long it may take in all.
+    limit: Duration,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Fresh(Option<Spare>),
+    Locating(Offloaded<Result<Arc<Process>, BackendError>>),
+    Resolving(Located, Offloaded<Resolved>),
+    Connecting(Connecting),
+    Over,
+}
+
+impl Opening {
+    fn locate(&mut self, spare: Option<Spare>) -> Progress {
+        let target = &self.route.destination.target;
+        match (spare, &self.route.ends) {
+            (Some(Spare { located, socket }), Ends::Known(candidates)) => {
+                self.connect(located, Arc::clone(candidates), Some(socket))
+            }
+            _ => match self.route.place.locate(target) {
+                Whereabouts::Known(located) => self.resolve(located),
+                Whereabouts::Asked(asked) => self.wait(Stage::Locating(asked)),
+                Whereabouts::Lost(error) => Progress::Failed(error),
+            },
+        }
+    }
+
+    fn resolve(&mut self, located: Located) -> Progress {
+        let destination = &self.route.destination;
+        let name = match &self.route.ends {
+            Ends::Known(candidates) => {
+                return self.connect(located, Arc::clone(candidates), None);
+            }
+            Ends::Named(name) => name,
+        };
+        // No name is looked up for a process that is gone.
+        if matches!(&located, Located::Process(process) if !process.is_alive()) {
+            return Progress::Failed(entry_failed(&destination.target, &located, Errno::ESRCH));
+        }
+        match name.ask() {
+            Ok(asked) => self.wait(Stage::Resolving(located, asked)),
+            Err(error) => Progress::Failed(OpenError::from_io(
+                format_args!("cannot look up {} {}", name.as_str(), destination.within()),
+                &error,
+            )),
+        }
+    }
+
+    fn resolved(&mut self, located: Located, answer: Resolved) -> Progress {
+        let found = match &self.route.ends {
+            Ends::Known(candidates) => Ok(candidates.to_vec()),
+            Ends::Named(name) => name.addresses(answer, &self.route.destination),
+        };
+        match found {
+            Ok(addresses) => self.connect(located, interleaved(addresses).into(), None),
+            Err(error) => Progress::Failed(error),
+        }
+    }
+
+    fn connect(
+        &mut self,
+        located: Located,
+        candidates: Arc<[SocketAddr]>,
+        spare: Option<Socket>,
+    ) -> Progress {
+        let mut connecting = Connecting::new(located, candidates, spare, self.limit);
+        let progress = connecting.begin(&self.route);
+        self.stage = Stage::Connecting(connecting);
+        progress
+    }
+
+    fn wait(&mut self, stage: Stage) -> Progress {
+        self.stage = stage;
+        Progress::Waiting
+    }
+
+    /// The thread that was asked ended without an answer.
+    fn unanswered(&self, what: &str) -> Progress {
+        let detail = format!("{what} {} failed inside nsplice", self.route.destination.within());
+        Progress::Failed(OpenError::new(OpenClass::Other, detail))
+    }
+}
+
+impl Attempt for Opening {
+    fn advance(&mut self, wake: Wake) -> Progress {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Fresh(spare) => self.locate(spare),
+            Stage::Locating(asked) => match asked.take() {
+                Answer::Here(Ok(process)) => self.resolve(Located::Process(process)),
+                Answer::Here(Err(error)) => Progress::Failed(error.into()),
+                Answer::Lost => self.unanswered("a look-up"),
+                Answer::NotYet => {
+                    self.stage = Stage::Locating(asked);
+                    Progress::Pending
+                }
+            },
+            Stage::Resolving(located, asked) => match asked.take() {
+                Answer::Here(answer) => self.resolved(located, answer),
+                Answer::Lost => self.unanswered("a name look-up"),
+                Answer::NotYet => {
+                    self.stage = Stage::Resolving(located, asked);
+                    Progress::Pending
+                }
+            },
+            Stage::Connecting(mut connecting) => {
+                let progress = connecting.advance(wake, &self.route);
+                self.stage = Stage::Connecting(connecting);
+                progress
+            }
+            Stage::Over => Progress::Pending,
+        }
+    }
+
+    fn allow(&mut self, limit: Duration) {
+        self.limit = limit;
+    }
+
+    fn so_far(&self) -> Option<String> {
+        match (&self.stage, &self.route.ends) {
+            (Stage::Locating(_), _) => {
+                Some(format!("Docker has not told where {} is", self.route.destination.target))
+            }
+            (Stage::Resolving(..), Ends::Named(name)) => {
+                Some(format!("the look-up of {} has brought no answer", name.as_str()))
+            }
+            (Stage::Connecting(connecting), _) => Some(connecting.so_far()),
+            _ => None,
+        }
+    }
+
+    fn source(&self) -> Option<BorrowedFd<'_>> {
+        match &self.stage {
+            Stage::Locating(asked) => Some(asked.source()),
+            Stage::Resolving(_, asked) => Some(asked.source()),
+            Stage::Connecting(connecting) => connecting.source(),
+            Stage::Fresh(_) | Stage::Over => None,
+        }
+    }
+}

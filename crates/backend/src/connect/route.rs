@@ -1,0 +1,75 @@
+//! What all openings of one destination by `setns` or `dial` share.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, OnceLock};
+
+use nsplice_relay::congestion::is_paced;
+use socket2::{Domain, Socket};
+
+use crate::connect::resolver::Name;
+use crate::netns::home::Home;
+use crate::pool::Asker;
+use crate::target::destination::{Destination, Host};
+use crate::target::place::{Located, Place};
+
+/// From where to what sockets are connected.
+#[derive(Debug)]
+pub(crate) struct Route {
+    /// The backend's name.
+    pub(crate) backend: &'static str,
+    pub(crate) destination: Destination,
+    /// Where sockets are made.
+    pub(crate) place: Place,
+    /// Where the threads of this process live.
+    pub(crate) home: Home,
+    pub(crate) ends: Ends,
+    /// Whether sockets pace where this leads, by the first of them. A default that is changed later
+    /// is not noticed.
+    pacing: OnceLock<bool>,
+}
+
+/// What to connect to.
+#[derive(Debug)]
+pub(crate) enum Ends {
+    /// These addresses, in turn.
+    Known(Arc<[SocketAddr]>),
+    /// The addresses of this name.
+    Named(Name),
+}
+
+impl Route {
+    /// A route to `destination` that begins at `place`, for threads that live in `home`. Names are looked
+    /// up on behalf of `asker`.
+    pub(crate) fn new(
+        backend: &'static str,
+        destination: Destination,
+        place: Place,
+        home: Home,
+        asker: &Asker,
+    ) -> Self {
+        let port = destination.port;
+        let ends = match destination.reached() {
+            Host::Localhost => {
+                let local: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+                Ends::Known(local.map(|address| SocketAddr::new(address, port)).into())
+            }
+            Host::Address(address) => Ends::Known([SocketAddr::new(address, port)].into()),
+            Host::Name(name) => Ends::Named(Name::new(name, asker)),
+        };
+        Self { backend, destination, place, home, ends, pacing: OnceLock::new() }
+    }
+
+    /// Where sockets can be made in advance and of what kind; `None` where each opening makes its
+    /// own as cheaply, or where it is not known yet what they are to be connected to.
+    pub(crate) fn known(&self) -> Option<(Located, Domain)> {
+        let Ends::Known(candidates) = &self.ends else { return None };
+        let domain = Domain::for_address(*candidates.first()?);
+        let located = self.place.known().filter(|located| !matches!(located, Located::Home))?;
+        Some((located, domain))
+    }
+
+    /// Whether `socket`, like all of this route, paces what it sends.
+    pub(crate) fn is_paced(&self, socket: &Socket) -> bool {
+        *self.pacing.get_or_init(|| is_paced(socket))
+    }
+}

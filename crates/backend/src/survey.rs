@@ -1,0 +1,306 @@
+//! What works here, what does not, and why: the facts behind `nsplice check`.
+//!
+//! A survey only gathers; it fails at nothing, for whatever fails is what it has to tell.
+
+use std::fs;
+use std::path::PathBuf;
+
+use nix::sys::utsname::uname;
+use serde::Serialize;
+
+use nsplice_relay::open::describe;
+use nsplice_relay::OpenError;
+
+use crate::choice::Choice;
+use crate::error::BackendError;
+use crate::external::tools;
+use crate::external::which_program::{self, Persona};
+use crate::netns::excursion::try_leaving;
+use crate::netns::home::Home;
+use crate::netns::identity::Identity;
+use crate::options::Options;
+use crate::plan::{try_external, Plan};
+use crate::pool::Asker;
+use crate::survey::limits::SystemLimits;
+use crate::survey::probe::Connected;
+use crate::target::destination::{Destination, Host};
+use crate::target::place::{Located, Place};
+use crate::target::Target;
+
+pub(crate) mod limits;
+pub(crate) mod probe;
+pub(crate) mod sight;
+
+/// Everything that was found out.
+#[derive(Debug, Clone, Serialize)]
+pub struct Survey {
+    /// The running kernel's release, e.g. `6.12.48`.
+    pub kernel: String,
+    /// The capabilities that matter; none if we cannot know.
+    pub capabilities: Vec<Capability>,
+    /// The programs of the external backend.
+    pub tools: Vec<ToolReport>,
+    /// What the names that nsplice can be called by lead to in PATH, and `socat1`.
+    pub names: Vec<NameReport>,
+    /// Limits of pipes and descriptors.
+    pub limits: SystemLimits,
+    /// The target, if there is one.
+    pub target: Option<TargetReport>,
+    /// The backends: setns, external, dial.
+    pub backends: Vec<BackendReport>,
+}
+
+/// One capability of the calling thread.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Capability {
+    /// Its name, e.g. `CAP_SYS_ADMIN`.
+    pub name: &'static str,
+    /// Whether it is in the effective set.
+    pub effective: bool,
+    /// What it is good for here.
+    pub purpose: &'static str,
+}
+
+/// One program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ToolReport {
+    /// Its name.
+    pub name: String,
+    /// Where it is; `None` if it cannot be used.
+    pub path: Option<PathBuf>,
+    /// Why it cannot be used.
+    pub problem: Option<String>,
+}
+
+/// One name of a program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NameReport {
+    /// The name.
+    pub name: &'static str,
+    /// Where in PATH it is; `None` if it is not there.
+    pub path: Option<PathBuf>,
+    /// What it is: `nsplice`, `socat`, `util-linux`, or `None` for what is not known.
+    pub program: Option<&'static str>,
+    /// Which version of it.
+    pub version: Option<String>,
+}
+
+/// The target.
+#[derive(Debug, Clone, Serialize)]
+pub struct TargetReport {
+    /// As it was written.
+    pub target: String,
+    /// Its network namespace, e.g. `net:[4026532000]`; `None` if it has none or we may not know.
+    pub namespace: Option<Identity>,
+    /// Whether that is the namespace we run in; `None` if it is not known.
+    pub own: Option<bool>,
+    /// Why it cannot be found.
+    pub problem: Option<String>,
+}
+
+/// One backend.
+#[derive(Debug, Clone, Serialize)]
+pub struct BackendReport {
+    /// `setns`, `external` or `dial`.
+    pub backend: &'static str,
+    /// Whether it can be used here, and for the target if there is one.
+    pub usable: bool,
+    /// Why not.
+    pub reason: Option<String>,
+    /// What a real connect to the destination brought.
+    pub connect: Option<ConnectReport>,
+}
+
+/// A real connect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ConnectReport {
+    /// Whether the upstream was opened, as far as can be told.
+    pub connected: bool,
+    /// Until the connection stood, in microseconds, for each backend alike; `None` if it did not,
+    /// or where that is not seen (a program that leaves connecting to another one).
+    pub microseconds: Option<u64>,
+    /// The class of the failure, e.g. `refused`.
+    pub class: Option<&'static str>,
+    /// The failure as a sentence, or what the success means.
+    pub detail: Option<String>,
+}
+
+/// Finds out what works here and, with a `destination`, what works for it. Blocks: with a
+/// destination it connects once through each usable backend, without one it runs nsenter once.
+pub fn survey(options: &Options, destination: Option<&Destination>) -> Survey {
+    Survey {
+        kernel: uname()
+            .map(|system| system.release().to_string_lossy().into_owned())
+            .unwrap_or_default(),
+        capabilities: capabilities(&effective()),
+        tools: tool_reports(options),
+        names: NAMES.map(name_report).into(),
+        limits: SystemLimits::read(),
+        target: destination.map(|destination| target_report(&destination.target, options)),
+        backends: [Choice::Setns, Choice::External, Choice::Dial]
+            .map(|choice| match destination {
+                Some(destination) => tried(choice, destination, options),
+                None => general(choice, options),
+            })
+            .into(),
+    }
+}
+
+/// The line `CapEff` of our status.
+fn effective() -> String {
+    let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    line.unwrap_or_default().trim().to_owned()
+}
+
+fn capabilities(effective: &str) -> Vec<Capability> {
+    // Without /proc nothing is known of them.
+    let Ok(set) = u64::from_str_radix(effective, 16) else { return Vec::new() };
+    CAPABILITIES
+        .iter()
+        .map(|&(name, bit, purpose)| Capability { name, effective: set >> bit & 1 == 1, purpose })
+        .collect()
+}
+
+fn tool_reports(options: &Options) -> Vec<ToolReport> {
+    let report = |name: &str, found: Result<PathBuf, BackendError>| {
+        let problem = found.as_ref().err().map(ToString::to_string);
+        ToolReport { name: name.to_owned(), path: found.ok(), problem }
+    };
+    match &options.command {
+        Some(template) => vec![report(template.program(), tools::program(template.program()))],
+        None => {
+            vec![report("socat", tools::socat(options)), report("nsenter", tools::nsenter(options))]
+        }
+    }
+}
+
+fn name_report(name: &'static str) -> NameReport {
+    let path = tools::in_path(name);
+    let (program, version) = match path.as_deref().and_then(which_program::of) {
+        Some(Persona::Nsplice) => (Some("nsplice"), None),
+        Some(Persona::Socat(version)) => (Some("socat"), Some(version)),
+        Some(Persona::UtilLinux(version)) => (Some("util-linux"), Some(version)),
+        None => (None, None),
+    };
+    NameReport { name, path, program, version }
+}
+
+fn target_report(target: &Target, options: &Options) -> TargetReport {
+    let place = Place::find(target, options, &Asker::default());
+    let home = Home::here().ok();
+    let namespace = match (&place, &home) {
+        (Ok(Place::Fixed(Located::Home)), _) | (Err(_), _) | (_, None) => None,
+        (Ok(place), Some(home)) => place.identity(home),
+    };
+    let own = namespace.zip(home).map(|(namespace, home)| namespace == home.identity());
+    let problem = place.err().map(|error| error.to_string());
+    TargetReport { target: target.to_string(), namespace, own, problem }
+}
+
+/// What can be said of a backend without a target.
+fn general(choice: Choice, options: &Options) -> BackendReport {
+    let reason = match (choice, Home::here()) {
+        (_, Err(error)) => Some(describe(&error)),
+        (Choice::Setns, Ok(home)) => try_leaving(&home).err().map(|errno| {
+            let words = describe(&errno.into());
+            format!("setns(2) into our own network namespace: {words}; CAP_SYS_ADMIN is needed")
+        }),
+        (Choice::External, Ok(_)) => {
+            let target = Target::Pid(std::process::id());
+            let ourselves = Destination { target, host: Host::Localhost, port: SOME_PORT };
+            try_external(&ourselves, options).err().map(|error| error.to_string())
+        }
+        (Choice::Dial | Choice::Auto, Ok(_)) => None,
+    };
+    BackendReport { backend: choice.as_str(), usable: reason.is_none(), reason, connect: None }
+}
+
+/// What a backend does for `destination`.
+fn tried(choice: Choice, destination: &Destination, options: &Options) -> BackendReport {
+    // A command is the external backend's; the others are surveyed as if it were not there.
+    let command = options.command.clone().filter(|_| choice == Choice::External);
+    let options = Options { command, ..options.clone() };
+    let opener = Plan::prepare(destination, choice, &options).and_then(|plan| plan.opener());
+    let (reason, connect) = match opener {
+        Err(error) => (Some(error.to_string()), None),
+        Ok(mut opener) => {
+            (None, Some(connect_report(probe::connect(opener.as_mut(), destination.port))))
+        }
+    };
+    BackendReport { backend: choice.as_str(), usable: reason.is_none(), reason, connect }
+}
+
+fn connect_report(connected: Result<Connected, OpenError>) -> ConnectReport {
+    match connected {
+        Ok(connected) => {
+            let (time, detail) = match connected {
+                Connected::Here(time) => (Some(time), None),
+                Connected::ByChild(time) => (Some(time), Some(CHILD_CONNECTS)),
+                Connected::Unseen => (None, Some(CHILD_UNSEEN)),
+            };
+            ConnectReport {
+                connected: true,
+                microseconds: time.map(|time| time.as_micros().try_into().unwrap_or(u64::MAX)),
+                class: None,
+                detail: detail.map(str::to_owned),
+            }
+        }
+        Err(error) => ConnectReport {
+            connected: false,
+            microseconds: None,
+            class: Some(error.class.as_str()),
+            detail: Some(error.detail),
+        },
+    }
+}
+
+/// Name, bit (capability.h) and purpose.
+const CAPABILITIES: [(&str, u32, &str); 4] = [
+    ("CAP_SYS_ADMIN", 21, "entering network namespaces"),
+    ("CAP_SYS_PTRACE", 19, "entering the namespaces of other users' processes"),
+    ("CAP_NET_ADMIN", 12, "needed by no backend"),
+    ("CAP_SYS_RESOURCE", 24, "pipes beyond fs.pipe-max-size, and more open files"),
+];
+
+/// What nsplice can be called by, and where it looks for another socat.
+const NAMES: [&str; 3] = ["socat", "nsenter", "socat1"];
+
+/// For what is started in our own namespace and connects to nothing.
+const SOME_PORT: u16 = 1;
+
+const CHILD_CONNECTS: &str = "a child is started and connects, both in this time";
+
+const CHILD_UNSEEN: &str =
+    "a child was started and had not failed 2 s later; whether and when it connects is not seen";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_are_read_from_the_mask() {
+        let names = |mask: &str| -> Vec<_> {
+            capabilities(mask).into_iter().filter(|c| c.effective).map(|c| c.name).collect()
+        };
+        assert_eq!(names("0000000000200000"), ["CAP_SYS_ADMIN"]);
+        assert_eq!(
+            names("0000000001081000"),
+            ["CAP_SYS_PTRACE", "CAP_NET_ADMIN", "CAP_SYS_RESOURCE"]
+        );
+        assert_eq!(names(""), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_survey_without_a_target_connects_to_nothing() {
+        let survey = survey(&Options::default(), None);
+        assert!(survey.target.is_none());
+        assert_eq!(
+            survey.backends.iter().map(|b| b.backend).collect::<Vec<_>>(),
+            ["setns", "external", "dial"]
+        );
+        assert!(survey.backends.iter().all(|backend| backend.connect.is_none()));
+        assert!(survey.limits.granted_pipe_size.is_some_and(|size| size >= 4096));
+        assert!(!survey.kernel.is_empty());
+    }
+}

@@ -1,0 +1,8 @@
+//! The kernel's side of a link: descriptors, what is known of their readiness, what is waited for, and
+//! how sockets listen and mode.
+
+pub mod congestion;
+pub(crate) mod fd;
+pub(crate) mod interest;
+pub(crate) mod listen;
+pub(crate) mod readiness;

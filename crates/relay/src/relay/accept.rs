@@ -1,0 +1,204 @@
+//! How a loop accepts clients, stops accepting when it must, and goes on when it can.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::link::conn::Conn;
+use crate::link::policy::WhenFull;
+use crate::link::{Link, Next};
+use crate::observer::{Accepted, Trouble};
+use crate::open::OpenClass;
+use crate::outcome::Outcome;
+use crate::relay::acceptor::{Accept, Acceptor, Gate, ACCEPTS_PER_TURN, PAUSE_TICK};
+use crate::table::Key;
+
+use super::Relay;
+
+/// Clients taken out of a listener's queue before it is closed: as many as fit into it.
+const BACKLOG: usize = crate::net::listen::BACKLOG.unsigned_abs() as usize;
+
+/// A burst is over when nobody has been accepted for this long.
+const BURST_GAP: Duration = Duration::from_millis(5);
+
+/// Clients of a forward that come fast, by whichever of its listeners.
+#[derive(Debug)]
+pub(super) struct Burst {
+    forward: usize,
+    /// When it is over, if nobody else comes.
+    pub(super) end: Instant,
+}
+
+impl Relay {
+    /// Accepts a few clients from each listener that has some.
+    pub(super) fn accept_clients(&mut self) {
+        for index in 0..self.acceptors.len() {
+            self.accept_from(index, ACCEPTS_PER_TURN);
+        }
+        let now = self.now;
+        self.end_bursts(|burst| burst.end <= now);
+    }
+
+    /// Ends the bursts that are over; false if none is.
+    fn end_bursts(&mut self, is_over: impl Fn(&Burst) -> bool) -> bool {
+        let (before, forwards) = (self.bursts.len(), &mut self.forwards);
+        self.bursts.retain(|burst| {
+            let is_over = is_over(burst);
+            if is_over {
+                forwards[burst.forward].opener.end_burst();
+            }
+            !is_over
+        });
+        self.bursts.len() < before
+    }
+
+    /// Whether there may be a client in the queue of `acceptor`, and it may come in.
+    pub(super) fn accepts_from(&self, acceptor: &Acceptor) -> bool {
+        let forward = &self.forwards[acceptor.forward];
+        let has_room = forward.policy.when_full == WhenFull::Refuse || forward.places.free() > 0;
+        acceptor.ready && self.gate == Gate::Open && has_room
+    }
+
+    fn accept_from(&mut self, index: usize, most: usize) {
+        // What is made ready in advance may be what others need.
+        let mut may_begin = true;
+        for left in (1..=most).rev() {
+            if !self.acceptors.get(index).is_some_and(|acceptor| self.accepts_from(acceptor)) {
+                return;
+            }
+            let Some(acceptor) = self.acceptors.get_mut(index) else { return };
+            match acceptor.accept() {
+                Accept::Client(stream, client) => {
+                    let (served, local) = (acceptor.forward, acceptor.local);
+                    let forward = &mut self.forwards[served];
+                    let room = usize::try_from(forward.places.free()).unwrap_or(usize::MAX);
+                    let end = self.now + BURST_GAP;
+                    if let Some(on) = self.bursts.iter_mut().find(|on| on.forward == served) {
+                        on.end = end;
+                    } else if acceptor.ready && may_begin && room > 1 {
+                        forward.opener.begin_burst(acceptor.as_fd(), left.min(room));
+                        self.bursts.push(Burst { forward: served, end });
+                    }
+                    if forward.opener.admits(stream.as_fd()) {
+                        self.admit(served, Conn::stream(stream), local, client);
+                    }
+                }
+                Accept::Empty => {}
+                Accept::Skip(error) => {
+                    let forward = &self.forwards[acceptor.forward].name;
+                    self.observer.trouble(&Trouble::AcceptFailed { forward, error: &error });
+                }
+                Accept::Exhausted(error) => {
+                    may_begin = false;
+                    // What is only kept for later goes first.
+                    let freed = self.pool.shed() | self.end_bursts(|_| true);
+                    if !freed {
+                        self.pause(&error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes a link of a downstream, or refuses it if the forward has no place left.
+    pub(super) fn admit(
+        &mut self,
+        index: usize,
+        downstream: Conn,
+        local: Option<SocketAddr>,
+        client: Option<SocketAddr>,
+    ) {
+        let forward = &mut self.forwards[index];
+        if !forward.places.take() {
+            downstream.abort();
+            self.counters.link_rejected();
+            let forward = &forward.name;
+            self.observer.trouble(&Trouble::LimitReached { forward, client });
+            return;
+        }
+        self.counters.link_opened();
+        self.observer.accepted(&Accepted { forward: &forward.name, local, client });
+        let now = Instant::now();
+        let mut attempt = forward.opener.open(downstream.source().map(|end| end.fd));
+        attempt.allow(forward.limits.connect_timeout);
+        let key = self.links.insert(|key| {
+            Link::new(key, index, Arc::clone(&forward.policy), downstream, client, attempt, now)
+        });
+        let mut exhausted = false;
+        self.with_link(key, |link, _, turn| {
+            let next = link.start(turn);
+            exhausted = next == Next::End(Outcome::OpenFailed(OpenClass::Exhausted));
+            if exhausted {
+                Next::Wait
+            } else {
+                next
+            }
+        });
+        if exhausted {
+            self.open_from_reserve(key);
+        }
+    }
+
+    /// Opens the upstream once more with the descriptors of the reserve, so that a client that was
+    /// accepted is served. No other client is accepted until the reserve is back.
+    fn open_from_reserve(&mut self, key: Key) {
+        self.reserve.release();
+        self.pool.shed();
+        self.with_link(key, |link, forward, turn| {
+            let mut attempt = forward.opener.open(link.downstream());
+            attempt.allow(forward.limits.connect_timeout);
+            link.start_again(attempt, turn)
+        });
+        if let Err(error) = self.reserve.refill() {
+            self.pause(&error);
+        }
+    }
+
+    /// Stops accepting.
+    fn pause(&mut self, error: &io::Error) {
+        // The kernel allocates the descriptor before it looks into the queue, so this may happen
+        // with no client waiting; pausing is right all the same.
+        self.end_bursts(|_| true);
+        self.pool.shed();
+        self.gate = Gate::Paused { since: self.now, next_try: self.now + PAUSE_TICK };
+        self.counters.accept_paused();
+        self.observer.trouble(&Trouble::AcceptPaused { error });
+    }
+
+    /// Accepts again if the reserve can be filled.
+    pub(super) fn try_to_resume(&mut self) {
+        let Gate::Paused { since, .. } = self.gate else { return };
+        // Links have gone on meanwhile, and their pipes have come back: no idle pipe is to be what
+        // the reserve lacks.
+        self.pool.shed();
+        if self.reserve.refill_with_one_to_spare().is_err() {
+            return;
+        }
+        self.gate = Gate::Open;
+        let paused = self.now.duration_since(since);
+        self.observer.trouble(&Trouble::AcceptResumed { paused });
+        for acceptor in &mut self.acceptors {
+            acceptor.ready = true;
+        }
+    }
+
+    /// Closes the listeners, after taking in the clients whose handshake is complete: closing with
+    /// them in the queue would reset them. This is the one moment at which a long queue holds the
+    /// links up, because closing at once is promised, too.
+    pub(super) fn close_acceptors(&mut self) {
+        self.try_to_resume();
+        for index in 0..self.acceptors.len() {
+            self.acceptors[index].ready = true;
+            self.accept_from(index, BACKLOG);
+        }
+        self.drop_acceptors();
+    }
+
+    /// Closes the listeners. Clients in their queues are reset.
+    pub(super) fn drop_acceptors(&mut self) {
+        self.end_bursts(|_| true);
+        self.acceptors.clear();
+    }
+}

@@ -1,0 +1,38 @@
+//! What a loop can be told about how to move bytes.
+
+use crate::lane::low_water::LongBurst;
+
+/// Settings of one loop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Whether splice(2) may be used. Without it every byte is copied through the loop's buffer:
+    /// slower for bulk, but it works where another program has put the sockets into a sockmap or a
+    /// seccomp filter denies splice.
+    pub splice: bool,
+    /// Wished size of a pipe, in bytes. The kernel rounds it up to a power of two and may grant
+    /// less (`/proc/sys/fs/pipe-max-size`).
+    pub pipe_size: usize,
+    /// How many pipes may exist at once in this loop.
+    pub max_pipes: usize,
+    /// What a burst must be like for its source to be read by heaps instead of as bytes come.
+    pub long_burst: LongBurst,
+}
+
+/// Pipes are held only while bytes are in them, so a large one costs little and halves the number
+/// of system calls per megabyte compared with the next smaller size; beyond 1 MiB only root may
+/// grow them (`pipe-max-size`).
+pub const DEFAULT_PIPE_SIZE: usize = 1 << 20;
+
+/// Enough for all bulk lanes that a loop can drive at once; more would only park bytes.
+pub const DEFAULT_MAX_PIPES: usize = 256;
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            splice: true,
+            pipe_size: DEFAULT_PIPE_SIZE,
+            max_pipes: DEFAULT_MAX_PIPES,
+            long_burst: LongBurst::default(),
+        }
+    }
+}

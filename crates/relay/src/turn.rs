@@ -1,0 +1,34 @@
+//! What a loop lends to a link for one turn.
+
+use std::time::Instant;
+
+use mio::Registry;
+use nix::errno::Errno;
+
+use crate::lane::low_water::LongBurst;
+use crate::lane::pipe::PipePool;
+use crate::link::writers::Writers;
+use crate::observer::Observer;
+use crate::relay::counters::Counters;
+
+/// The shared things that moving bytes needs.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    /// The time of this turn; read once.
+    pub(crate) now: Instant,
+    pub(crate) registry: &'a Registry,
+    /// The copy buffer. Holds nothing between two steps.
+    pub(crate) buffer: &'a mut [u8],
+    pub(crate) pool: &'a mut PipePool,
+    /// Whether new lanes may splice.
+    pub(crate) splice: bool,
+    /// What raises the low-water mark of a source.
+    pub(crate) long_burst: &'a LongBurst,
+    /// Who is told what happens.
+    pub(crate) observer: &'a mut dyn Observer,
+    /// Of the descriptors that the links of the forward share, if they do.
+    pub(crate) writers: &'a mut Writers,
+    pub(crate) counters: &'a Counters,
+    /// Set when splice(2) was refused.
+    pub(crate) refusal: &'a mut Option<Errno>,
+}
