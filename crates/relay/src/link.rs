@@ -29,7 +29,7 @@ use crate::link::child::Watch;
 use crate::link::conn::Conn;
 use crate::link::policy::{Endings, LinkPolicy, Owner};
 use crate::net::interest::Watched;
-use crate::net::readiness::Readiness;
+use crate::net::readiness::{Readiness, Ready};
 use crate::observer::{Joined, Traffic, Work};
 use crate::open::{Attempt, Hold, Wake};
 use crate::outcome::{Outcome, Side};
@@ -178,18 +178,14 @@ impl Link {
         self.halves[Side::Downstream as usize].conn.source().map(|end| end.fd)
     }
 
-    /// Takes in an event of one of the link's descriptors.
-    pub(crate) fn note(&mut self, port: Port, event: &mio::event::Event) {
+    /// Takes in what was reported of one of the link's ends.
+    pub(crate) fn note(&mut self, port: Port, ready: Ready) {
         match (port, &mut self.stage) {
-            (Port::UpSource, Stage::Opening { wake, .. }) => {
-                wake.readable |= event.is_readable() || event.is_read_closed();
-                wake.writable |= event.is_writable();
-                wake.error |= event.is_error();
-            }
-            (Port::DownSource, _) => self.note_side(Side::Downstream, Port::DownSource, event),
-            (Port::DownSink, _) => self.note_side(Side::Downstream, Port::DownSink, event),
-            (Port::UpSource, _) => self.note_side(Side::Upstream, Port::UpSource, event),
-            (Port::UpSink, _) => self.note_side(Side::Upstream, Port::UpSink, event),
+            (Port::UpSource, Stage::Opening { wake, .. }) => ready.add_to(wake),
+            (Port::DownSource, _) => self.note_side(Side::Downstream, Port::DownSource, ready),
+            (Port::DownSink, _) => self.note_side(Side::Downstream, Port::DownSink, ready),
+            (Port::UpSource, _) => self.note_side(Side::Upstream, Port::UpSource, ready),
+            (Port::UpSink, _) => self.note_side(Side::Upstream, Port::UpSink, ready),
             (Port::Exit, _) => self.watch.iter_mut().for_each(|watch| watch.note_exit()),
             (Port::Diagnostics, _) => {
                 self.watch.iter_mut().for_each(|watch| watch.note_diagnostics());
@@ -197,14 +193,14 @@ impl Link {
         }
     }
 
-    fn note_side(&mut self, side: Side, port: Port, event: &mio::event::Event) {
+    fn note_side(&mut self, side: Side, port: Port, ready: Ready) {
         let half = &mut self.halves[side as usize];
         let is_sink_only = matches!(port, Port::DownSink | Port::UpSink);
         if !is_sink_only {
-            half.ready.note_source(event);
+            half.ready.note_source(ready);
         }
         if is_sink_only || !half.conn.is_pair() {
-            half.ready.note_sink(event);
+            half.ready.note_sink(ready);
         }
     }
 

@@ -272,7 +272,7 @@ impl Relay {
             return;
         };
         let Some(link) = self.links.get_mut(key) else { return };
-        link.note(port, event);
+        link.note(port, event.into());
         if !link.queued {
             link.queued = true;
             self.ready.push_back(key);

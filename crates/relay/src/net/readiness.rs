@@ -9,6 +9,42 @@ use mio::event::Event;
 
 use crate::open::Wake;
 
+/// What a source of events has reported: a descriptor by way of epoll(7), or a stream of a session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Ready {
+    /// There is something to read.
+    pub(crate) readable: bool,
+    /// There is room for bytes.
+    pub(crate) writable: bool,
+    /// The end is behind what there is to read.
+    pub(crate) closed: bool,
+    /// There is an error to collect.
+    pub(crate) error: bool,
+    /// Urgent data is among what there is to read.
+    pub(crate) urgent: bool,
+}
+
+impl From<&Event> for Ready {
+    fn from(event: &Event) -> Self {
+        Self {
+            readable: event.is_readable(),
+            writable: event.is_writable(),
+            closed: event.is_read_closed(),
+            error: event.is_error(),
+            urgent: event.is_priority(),
+        }
+    }
+}
+
+impl Ready {
+    /// What an attempt is told of its source: it does not tell bytes from their end.
+    pub(crate) fn add_to(self, wake: &mut Wake) {
+        wake.readable |= self.readable || self.closed;
+        wake.writable |= self.writable;
+        wake.error |= self.error;
+    }
+}
+
 /// The readiness of one side of a link.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Readiness(u8);
@@ -42,23 +78,23 @@ impl Readiness {
         ready
     }
 
-    /// Takes in an event of the descriptor that bytes come from.
-    pub(crate) fn note_source(&mut self, event: &Event) {
-        if event.is_readable() || event.is_read_closed() || event.is_error() {
+    /// Takes in what was reported of the end that bytes come from.
+    pub(crate) fn note_source(&mut self, ready: Ready) {
+        if ready.readable || ready.closed || ready.error {
             self.0 |= Self::READABLE;
         }
-        if event.is_read_closed() || event.is_error() || event.is_priority() {
+        if ready.closed || ready.error || ready.urgent {
             self.set_something_behind();
         }
     }
 
-    /// Takes in an event of the descriptor that bytes go to.
-    pub(crate) fn note_sink(&mut self, event: &Event) {
-        if event.is_writable() || event.is_error() {
+    /// Takes in what was reported of the end that bytes go to.
+    pub(crate) fn note_sink(&mut self, ready: Ready) {
+        if ready.writable || ready.error {
             self.0 |= Self::WRITABLE;
         }
         // EPOLLERR on a socket: an RST has come. On a pipe: its reader is gone.
-        if event.is_error() {
+        if ready.error {
             self.0 |= Self::ERROR;
         }
     }
