@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use nsplice_relay::{Attempt, OpenClass, OpenError, Opener, Progress, Wake};
+use nsplice_sys::{offload, Answer, Offloaded};
 
 use crate::choice::Choice;
 use crate::error::BackendError;
-use crate::offload::{offload, Answer, Offloaded};
 use crate::options::Options;
 use crate::plan::Plan;
 use crate::target::destination::Destination;

@@ -10,8 +10,6 @@
 //! - `dial` connects from the namespace that nsplice itself runs in.
 //!
 //! [`survey`] tells which of them work here, and why the others do not.
-//!
-//! `unsafe` lives in `sys.rs` alone.
 
 mod brood;
 mod choice;
@@ -20,16 +18,12 @@ mod error;
 mod expected;
 mod external;
 mod netns;
-mod offload;
 mod options;
 mod plan;
-mod pool;
-mod process;
 mod procfs;
 mod shared;
 mod shown;
 mod survey;
-mod sys;
 mod target;
 mod timer;
 
@@ -42,20 +36,13 @@ pub use external::template::{Template, TemplateError};
 pub use netns::birthplace::Birthplace;
 pub use netns::excursion::Unborn;
 pub use netns::identity::Identity;
-pub use offload::{offload, Answer, Offloaded, Question};
 pub use options::Options;
 pub use plan::Plan;
-pub use pool::{split, Asker};
 pub use procfs::of_proc;
 pub use shown::{shown, shown_json};
 pub use survey::limits::SystemLimits;
 pub use survey::{
     survey, BackendReport, Capability, ConnectReport, NameReport, Survey, TargetReport, ToolReport,
-};
-pub use sys::{
-    close_on_exec, columns, confine, default_action, duplicate, look_up, pidfd_open,
-    pidfd_send_signal, prepare, set_socket_option, stand_by, unacknowledged, Branch, LastStep,
-    LastSteps,
 };
 pub use target::destination::{Destination, Host, HostError};
 pub use target::nearest::nearest;

@@ -4,3 +4,4 @@ pub(crate) mod birthplace;
 pub(crate) mod excursion;
 pub(crate) mod home;
 pub(crate) mod identity;
+pub(crate) mod process;

@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use nsplice_relay::{OpenClass, OpenError, Opener};
+use nsplice_sys::Asker;
 
 use crate::choice::Choice;
 use crate::connect::opener::Direct;
@@ -26,7 +27,6 @@ use crate::netns::excursion::try_entering;
 use crate::netns::home::Home;
 use crate::netns::identity::Identity;
 use crate::options::Options;
-use crate::pool::Asker;
 use crate::target::destination::{Destination, Host};
 use crate::target::place::{entry_failed, Located, Place, Whereabouts};
 use crate::target::Target;

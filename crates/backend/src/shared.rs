@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, Weak};
 
-use crate::pool::lock;
+use nsplice_sys::lock;
 
 /// Values by their keys.
 #[derive(Debug)]

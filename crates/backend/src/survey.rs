@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use nsplice_relay::open::describe;
 use nsplice_relay::OpenError;
+use nsplice_sys::Asker;
 
 use crate::choice::Choice;
 use crate::error::BackendError;
@@ -20,7 +21,6 @@ use crate::netns::home::Home;
 use crate::netns::identity::Identity;
 use crate::options::Options;
 use crate::plan::{try_external, Plan};
-use crate::pool::Asker;
 use crate::survey::limits::SystemLimits;
 use crate::survey::probe::Connected;
 use crate::target::destination::{Destination, Host};

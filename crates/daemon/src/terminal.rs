@@ -11,7 +11,7 @@ const PLAIN: usize = 80;
 
 /// How wide standard output is; `None` if it is no terminal.
 pub(crate) fn width() -> Option<usize> {
-    nsplice_backend::columns(io::stdout().as_fd()).map(usize::from)
+    nsplice_sys::columns(io::stdout().as_fd()).map(usize::from)
 }
 
 /// `text` with its long lines broken for standard output, and for [`PLAIN`] columns at most.

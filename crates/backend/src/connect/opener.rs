@@ -18,6 +18,7 @@ use nix::errno::Errno;
 use nsplice_relay::{
     Attempt, OpenClass, OpenError, Opener, Progress, Wake, DEFAULT_CONNECT_TIMEOUT,
 };
+use nsplice_sys::{Answer, Offloaded};
 use socket2::Socket;
 
 use crate::connect::candidates::interleaved;
@@ -26,8 +27,7 @@ use crate::connect::resolver::Resolved;
 use crate::connect::route::{Ends, Route};
 use crate::connect::socket_pool::{Spare, Stock};
 use crate::error::BackendError;
-use crate::offload::{Answer, Offloaded};
-use crate::process::Process;
+use crate::netns::process::Process;
 use crate::target::place::{entry_failed, Located, Whereabouts};
 
 /// Opens upstreams along a route.

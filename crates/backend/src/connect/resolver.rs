@@ -1,7 +1,7 @@
 //! Names looked up off the loop, by the system's own resolver.
 //!
 //! getaddrinfo(3) knows `/etc/hosts`, search domains and whatever else the node has been told; it
-//! also blocks, so it runs on the threads of `pool.rs`. The look-up happens on the node: a
+//! also blocks, so it runs on the threads of the pool. The look-up happens on the node: a
 //! container's resolver files are in its mount namespace, not in its network namespace.
 //!
 //! A name is one question, whoever asks: all links of all forwards that want it wait for the same
@@ -13,9 +13,8 @@ use std::sync::Arc;
 
 use nsplice_relay::open::describe;
 use nsplice_relay::{OpenClass, OpenError};
+use nsplice_sys::{Asker, Offloaded, Question};
 
-use crate::offload::{Offloaded, Question};
-use crate::pool::Asker;
 use crate::shared::Shared;
 use crate::target::destination::Destination;
 

@@ -4,11 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
 use nsplice_relay::congestion::is_paced;
+use nsplice_sys::Asker;
 use socket2::{Domain, Socket};
 
 use crate::connect::resolver::Name;
 use crate::netns::home::Home;
-use crate::pool::Asker;
 use crate::target::destination::{Destination, Host};
 use crate::target::place::{Located, Place};
 

@@ -5,8 +5,8 @@
 //! - It gets three descriptors and no more, and of our environment only what it needs (see
 //!   `environment.rs`). Its ends of the pipes block, ours do not: whether a
 //!   descriptor blocks is a property of an end, not of a pipe.
-//! - It runs in a process group of its own, with no signal blocked (see `sys.rs`) and SIGPIPE as in
-//!   a fresh process (std sees to that), and the kernel kills it when the loop's thread is gone (see `sys.rs`).
+//! - It runs in a process group of its own, with no signal blocked and SIGPIPE as in a fresh process
+//!   (std sees to that), and the kernel kills it when the loop's thread is gone ([`nsplice_sys::confine`]).
 //! - It is signalled only while it has not been reaped, for only so long is its PID, which is also
 //!   its group's, its own. When it ends, whatever it left behind in its group ends with it:
 //!   a forgotten one would hold the link's pipes open for ever.
@@ -25,13 +25,11 @@ use nix::sys::signal::{killpg, Signal};
 use nix::sys::wait::{waitid, Id, WaitPidFlag, WaitStatus};
 use nix::unistd::{getpgid, pipe2, read, Pid};
 use nsplice_relay::{Child, OpenClass, OpenError, Verdict};
+use nsplice_sys::{offload, wait_readable};
 
 use crate::brood;
 use crate::external::environment;
 use crate::external::stderr::LastWords;
-use crate::offload::offload;
-use crate::process::wait_readable;
-use crate::sys;
 
 /// Makes sure that the exit statuses of children are kept for us.
 ///
@@ -39,7 +37,7 @@ use crate::sys;
 /// notes), and the disposition is inherited through execve(2): some supervisors start us so.
 pub(crate) fn keep_exit_statuses() {
     // Refused for SIGKILL and SIGSTOP only.
-    let _ = sys::default_action(Signal::SIGCHLD);
+    let _ = nsplice_sys::default_action(Signal::SIGCHLD);
 }
 
 /// What to run.
@@ -119,12 +117,12 @@ fn spawn(invocation: &Invocation) -> io::Result<(Pid, OwnedFd, [OwnedFd; 3])> {
     if invocation.plain_messages {
         command.env("LC_ALL", "C");
     }
-    sys::confine(&mut command);
+    nsplice_sys::confine(&mut command);
     let mut child = brood::start(&mut command)?;
     // The command holds the child's ends; while it does, no pipe would ever end.
     drop(command);
     let number = i32::try_from(child.id()).map_err(io::Error::other)?;
-    match sys::pidfd_open(number) {
+    match nsplice_sys::pidfd_open(number) {
         Ok(pidfd) => Ok((Pid::from_raw(number), pidfd, [input, output, diagnostics])),
         Err(error) => {
             child.kill()?;
@@ -207,7 +205,7 @@ impl Program {
         let _ = killpg(self.pid, signal);
         // A program may leave its group (setsid); it is not to get the signal twice if it did not.
         if getpgid(Some(self.pid)) != Ok(self.pid) {
-            let _ = sys::pidfd_send_signal(self.pidfd.as_fd(), signal);
+            let _ = nsplice_sys::pidfd_send_signal(self.pidfd.as_fd(), signal);
         }
     }
 }
@@ -240,11 +238,11 @@ impl Child for Program {
     }
 
     fn unread(&self, end: BorrowedFd<'_>) -> usize {
-        sys::unread(end)
+        nsplice_sys::unread(end)
     }
 
     fn unacknowledged(&self, socket: BorrowedFd<'_>) -> usize {
-        sys::unacknowledged(socket)
+        nsplice_sys::unacknowledged(socket)
     }
 
     fn terminate(&mut self) {

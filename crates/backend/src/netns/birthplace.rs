@@ -12,14 +12,14 @@ use nix::errno::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use nsplice_relay::open::describe;
+use nsplice_sys::Asker;
 
 use crate::error::BackendError;
 use crate::netns::excursion::{any_socket_in, visit, Unborn};
 use crate::netns::home::Home;
 use crate::netns::identity::Identity;
+use crate::netns::process::Process;
 use crate::options::Options;
-use crate::pool::Asker;
-use crate::process::Process;
 use crate::target::place::{Located, Place, Whereabouts};
 use crate::target::trail::Trail;
 use crate::target::Target;

@@ -176,7 +176,7 @@ const LAST_REST: Duration = Duration::from_millis(512);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::Process;
+    use crate::netns::process::Process;
     use std::process::{Command, Stdio};
     use std::sync::Arc;
 

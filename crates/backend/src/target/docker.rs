@@ -17,7 +17,7 @@ use serde::Deserialize;
 use nsplice_relay::open::describe;
 
 use crate::error::BackendError;
-use crate::process::Process;
+use crate::netns::process::Process;
 use crate::shown::shown;
 use crate::target::http::{get, HttpError, Response};
 

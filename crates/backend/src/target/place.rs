@@ -13,14 +13,13 @@ use std::sync::{Arc, Mutex};
 use nix::errno::Errno;
 use nsplice_relay::open::describe;
 use nsplice_relay::{OpenClass, OpenError};
+use nsplice_sys::{lock, Asker, Offloaded, Question};
 
 use crate::error::BackendError;
 use crate::netns::home::Home;
 use crate::netns::identity::{is_namespace, Identity};
-use crate::offload::{Offloaded, Question};
+use crate::netns::process::Process;
 use crate::options::Options;
-use crate::pool::{lock, Asker};
-use crate::process::Process;
 use crate::shared::Shared;
 use crate::target::docker::Docker;
 use crate::target::trail::Trail;

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
-use nsplice_backend::confine;
+use nsplice_sys::confine;
 
 use super::Peer;
 use crate::group;

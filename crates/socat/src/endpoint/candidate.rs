@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use nsplice_backend::{interleaved, Asker, Offloaded, Question};
+use nsplice_backend::interleaved;
 use nsplice_relay::{OpenClass, OpenError};
+use nsplice_sys::{Asker, Offloaded, Question};
 use socket2::{Protocol, SockAddr, Type};
 
 use crate::fault::Fault;

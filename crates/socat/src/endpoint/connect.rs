@@ -19,9 +19,10 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::epoll::EpollFlags;
-use nsplice_backend::{Answer, Limit, Offloaded, Timer, STAGGER};
+use nsplice_backend::{Limit, Timer, STAGGER};
 use nsplice_relay::open::describe;
 use nsplice_relay::{Attempt, OpenClass, OpenError, Progress, Wake};
+use nsplice_sys::{Answer, Offloaded};
 use socket2::{SockRef, Socket};
 
 use crate::journal::Level;

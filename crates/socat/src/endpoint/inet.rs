@@ -138,8 +138,8 @@ impl Port {
             ))
         };
         let service = CString::new(word.as_bytes()).map_err(|_| unknown())?;
-        let found = nsplice_backend::look_up(None, Some(&service), libc::AF_INET, 0)
-            .map_err(|_| unknown())?;
+        let found =
+            nsplice_sys::look_up(None, Some(&service), libc::AF_INET, 0).map_err(|_| unknown())?;
         let number = found.first().map(SocketAddr::port).ok_or_else(unknown)?;
         Ok(Self { number, service: Some(word.into_owned()) })
     }
@@ -227,7 +227,7 @@ pub(crate) fn look_up(name: &str, version: Version) -> Result<Vec<SocketAddr>, &
         return Err(UNKNOWN);
     };
     let found =
-        nsplice_backend::look_up(Some(&host), None, version.family(), 0).map_err(resolver_words)?;
+        nsplice_sys::look_up(Some(&host), None, version.family(), 0).map_err(resolver_words)?;
     let mut addresses = Vec::new();
     for address in found {
         if !addresses.contains(&address) {

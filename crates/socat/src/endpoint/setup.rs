@@ -3,8 +3,8 @@
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use nsplice_backend::{offload, Answer, Offloaded};
 use nsplice_relay::{OpenClass, OpenError};
+use nsplice_sys::{offload, Answer, Offloaded};
 use socket2::SockAddr;
 
 use super::station::{Station, Stationed};

@@ -9,8 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 
-use nsplice_backend::{close_on_exec, duplicate};
 use nsplice_relay::{OpenClass, OpenError, BACKLOG};
+use nsplice_sys::{close_on_exec, duplicate};
 use socket2::{Protocol, SockAddr, Socket, Type};
 
 use crate::fault::Fault;

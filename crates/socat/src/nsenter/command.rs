@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{kill, Signal};
 use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
 use nix::unistd::{getpid, Pid};
-use nsplice_backend::{default_action, split, Branch};
+use nsplice_sys::{default_action, split, Branch};
 
 use super::complaint::Complaint;
 use super::credentials::Credentials;

@@ -3,10 +3,10 @@
 use std::ffi::OsStr;
 use std::time::Duration;
 
-use nsplice_backend::unacknowledged;
 use nsplice_relay::{
     Answers, Endings, Ends, Filter, Finish, Lanes, Limits, LinkPolicy, Owner, Side, WhenFull,
 };
+use nsplice_sys::unacknowledged;
 
 use crate::dump::Direction;
 use crate::endpoint::{connects, program, serves_many, Way};

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use nsplice_backend::Branch;
 use nsplice_relay::{Attendant, Downstream, Hold, Opener, Order, Places};
+use nsplice_sys::Branch;
 
 use crate::endpoint::{children, terminal, Post, Shared, ACCEPT_TIMED_OUT};
 use crate::fault::Fault;
@@ -95,7 +95,7 @@ fn leave(signal: Signal, links: usize, leftovers: Vec<Box<dyn Hold>>, journal: &
     if links == 0 {
         return;
     }
-    match journal.held(nsplice_backend::split) {
+    match journal.held(nsplice_sys::split) {
         Ok(Branch::Parent { .. }) => {
             drop(leftovers);
             terminal::restore_all();

@@ -28,8 +28,8 @@ use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{waitid, Id, WaitPidFlag, WaitStatus};
-use nsplice_backend::{pidfd_open, pidfd_send_signal};
 use nsplice_relay::{Hold, OpenError};
+use nsplice_sys::{pidfd_open, pidfd_send_signal};
 
 use crate::journal::{Journal, Level};
 

@@ -10,8 +10,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use nix::errno::Errno;
 use nix::unistd::{getgrouplist, setsid, Gid, Uid, User};
-use nsplice_backend::{LastStep, LastSteps};
 use nsplice_relay::{Attempt, OpenError, Opener, Progress, Wake};
+use nsplice_sys::{LastStep, LastSteps};
 
 use crate::fault::Fault;
 use crate::language::{Address, Opt};

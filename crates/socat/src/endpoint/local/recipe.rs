@@ -3,7 +3,8 @@
 //! EXEC cuts its parameter into words and runs the first, found by PATH (that of the child, so that
 //! `path` counts); SYSTEM gives it to a shell. The child stays in our process group and outlives us.
 //! It gets no signal blocked or ignored. Of descriptors it has its standard ones, those of `fdin` and
-//! `fdout`, and those that we were started with, unless they are an address. What it does between fork and exec is in the backend's `sys.rs`.
+//! `fdout`, and those that we were started with, unless they are an address. What it does between fork
+//! and exec is in [`prepare`].
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -16,8 +17,8 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::signal::Signal;
 use nix::unistd::pipe2;
-use nsplice_backend::{duplicate, prepare, LastStep, LastSteps};
 use nsplice_relay::{OpenClass, OpenError};
+use nsplice_sys::{duplicate, prepare, LastStep, LastSteps};
 
 use crate::endpoint::Context;
 use crate::fault::Fault;

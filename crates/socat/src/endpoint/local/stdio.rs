@@ -15,8 +15,8 @@ use std::io::{stderr, stdin, stdout, Stderr, Stdin, Stdout};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
-use nsplice_backend::{close_on_exec, duplicate};
 use nsplice_relay::{Attempt, OpenError, Opener, Upstream};
+use nsplice_sys::{close_on_exec, duplicate};
 
 use crate::endpoint::settings::apply_all;
 use crate::endpoint::Context;

@@ -10,8 +10,8 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::fcntl::OFlag;
 use nix::unistd::{pipe2, Pid};
-use nsplice_backend::{pidfd_open, stand_by};
 use nsplice_relay::OpenError;
+use nsplice_sys::{pidfd_open, stand_by};
 
 use super::super::{failed, refused};
 

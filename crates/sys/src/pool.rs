@@ -14,7 +14,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::sys::Branch;
+use crate::fork::{fork, Branch};
+use crate::lock::lock;
 
 /// Answers of slow servers are waited for side by side, up to this many.
 const MAX_WORKERS: usize = 32;
@@ -78,7 +79,7 @@ pub(crate) struct State {
 /// EAGAIN or ENOMEM, when the system allows no more processes.
 pub fn split() -> io::Result<Branch> {
     let mut state = POOL.lock();
-    let branch = crate::sys::split()?;
+    let branch = fork()?;
     if branch == Branch::Child {
         POOL.begin_anew(&mut state);
     }
@@ -191,11 +192,6 @@ impl State {
 
 fn is_same(one: &Arc<dyn Job>, other: &Arc<dyn Job>) -> bool {
     std::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other))
-}
-
-/// A lock that does not care whether a holder panicked: what it guards is whole at every moment.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

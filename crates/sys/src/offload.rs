@@ -18,7 +18,9 @@ use std::sync::{Arc, Mutex, Weak};
 use nix::fcntl::OFlag;
 use nix::unistd::{pipe2, write};
 
-use crate::pool::{lock, Asker, Job, POOL};
+use crate::descriptor::is_readable;
+use crate::lock::lock;
+use crate::pool::{Asker, Job, POOL};
 
 /// Something that can be asked any number of times, at most once at a time.
 pub struct Question<T>(Arc<Inquiry<T>>);
@@ -123,7 +125,7 @@ impl<T> Offloaded<T> {
     /// Takes the answer if it is there.
     pub fn take(&self) -> Answer<T> {
         // Asked before the slot is looked at: an answer is put there before the source says so.
-        let ended = crate::process::is_readable(self.source.as_fd());
+        let ended = is_readable(self.source.as_fd());
         match lock(&self.slot).take() {
             Some(answer) => Answer::Here(answer),
             None if ended => Answer::Lost,
@@ -166,7 +168,7 @@ impl Bell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::wait_readable;
+    use crate::descriptor::wait_readable;
     use nix::poll::PollTimeout;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc::{channel, Sender};

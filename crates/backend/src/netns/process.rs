@@ -1,0 +1,78 @@
+//! A process that is held, and the network namespaces it was and is in.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+
+use crate::netns::identity::Identity;
+
+/// A process that was alive when it was found.
+#[derive(Debug)]
+pub(crate) struct Process {
+    held: nsplice_sys::Process,
+    identity: Option<Identity>,
+}
+
+impl Process {
+    /// Takes hold of the process `pid`.
+    ///
+    /// # Errors
+    /// Those of [`nsplice_sys::Process::find`].
+    pub(crate) fn find(pid: u32) -> Result<Self, Errno> {
+        let held = nsplice_sys::Process::find(pid)?;
+        let identity = identity_of(&held);
+        Ok(Self { held, identity })
+    }
+
+    /// Its number; good for nothing once [`Self::is_alive`] says no.
+    pub(crate) fn pid(&self) -> u32 {
+        self.held.pid()
+    }
+
+    /// The network namespace it was in when it was found; `None` if we may not know.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        self.identity
+    }
+
+    /// The network namespace it is in now; `None` if it has ended or we may not know.
+    pub(crate) fn identity_now(&self) -> Option<Identity> {
+        identity_of(&self.held)
+    }
+
+    /// Whether it has not ended yet.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.held.is_alive()
+    }
+}
+
+impl AsFd for Process {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.held.as_fd()
+    }
+}
+
+fn identity_of(process: &nsplice_sys::Process) -> Option<Identity> {
+    Identity::below(process.directory()?, Path::new("ns/net")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    use nix::poll::PollTimeout;
+    use nsplice_sys::wait_readable;
+
+    #[test]
+    fn a_process_has_a_namespace_until_it_ends() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let process = Process::find(child.id()).unwrap();
+        assert_eq!(process.identity(), Identity::of_path("/proc/self/ns/net".as_ref()).ok());
+        drop(child.stdin.take());
+        assert!(wait_readable(process.as_fd(), PollTimeout::try_from(20_000).unwrap()));
+        assert_eq!(process.identity_now(), None, "a zombie has no namespace");
+        assert_eq!(Process::find(child.id()).unwrap_err(), Errno::ESRCH);
+        child.wait().unwrap();
+    }
+}

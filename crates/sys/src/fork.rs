@@ -1,0 +1,87 @@
+//! fork(2): this process twice, or a process that only stands by.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::{self, read, ForkResult, Pid};
+
+use crate::signal::default_action;
+
+/// The process that goes on after [`fork`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Branch {
+    /// The process that was there before.
+    Parent {
+        /// The other one.
+        child: Pid,
+    },
+    /// Its copy, which has this thread only.
+    Child,
+}
+
+/// Splits this process in two (fork(2)): both have all descriptors and all memory, the child has
+/// only the calling thread.
+///
+/// There may be other threads, but whatever lock of ours they hold, the child must have no use for.
+/// While threads answer questions it is [`crate::split`] that is to be called.
+///
+/// # Errors
+/// EAGAIN or ENOMEM, when the system allows no more processes.
+pub fn fork() -> io::Result<Branch> {
+    // SAFETY: what makes fork dangerous is what other threads hold at that moment. Mostly there are
+    // none. The lock that the threads of the pool share is held by `split`; the allocator,
+    // which they may be in, glibc makes usable in the child (fork handlers, malloc(3)).
+    Ok(match unsafe { unistd::fork() }? {
+        ForkResult::Parent { child } => Branch::Parent { child },
+        ForkResult::Child => Branch::Child,
+    })
+}
+
+/// Starts a process that does nothing and has nothing but the reading end `leash` of a pipe: it ends
+/// with the pipe, or by whatever signal it is sent.
+///
+/// # Errors
+/// EAGAIN or ENOMEM, when the system allows no more processes.
+pub fn stand_by(leash: &OwnedFd) -> io::Result<Pid> {
+    // SAFETY: the child makes bare system calls only, allocates nothing, takes no lock, and ends by
+    // _exit(2), which runs nothing of ours.
+    match unsafe { unistd::fork() }? {
+        ForkResult::Parent { child } => Ok(child),
+        ForkResult::Child => {
+            wait_for_end(leash);
+            // SAFETY: the process ends here, without a look at any memory.
+            unsafe { libc::_exit(0) }
+        }
+    }
+}
+
+/// The life of a process that stands by.
+fn wait_for_end(leash: &OwnedFd) {
+    for number in Signal::iterator() {
+        // Two are refused, and need no change.
+        let _ = default_action(number);
+    }
+    let _ = SigSet::empty().thread_set_mask();
+    let number = leash.as_raw_fd().unsigned_abs();
+    let close_range = |first: libc::c_uint, last: libc::c_uint| {
+        // SAFETY: what owns these descriptors is never used again in this process.
+        let answer = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+        if answer == -1 {
+            // Before Linux 5.9. SAFETY: as above.
+            (first..=last.min(MOST_DESCRIPTORS)).for_each(|number| unsafe {
+                libc::close(number.cast_signed());
+            });
+        }
+    };
+    if number > 0 {
+        close_range(0, number - 1);
+    }
+    close_range(number + 1, libc::c_uint::MAX);
+    while !matches!(read(leash, &mut [0]), Ok(0) | Err(Errno::EBADF)) {}
+}
+
+/// As many as the kernel lets a process have unless it is asked for more (`fs.nr_open` is higher, the
+/// usual hard limit of RLIMIT_NOFILE is this).
+const MOST_DESCRIPTORS: libc::c_uint = 1 << 20;
