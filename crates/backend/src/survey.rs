@@ -8,9 +8,8 @@ use std::path::PathBuf;
 use nix::sys::utsname::uname;
 use serde::Serialize;
 
-use nsplice_relay::open::describe;
 use nsplice_relay::OpenError;
-use nsplice_sys::Asker;
+use nsplice_sys::{describe, Asker};
 
 use crate::choice::Choice;
 use crate::error::BackendError;

@@ -10,8 +10,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 
 use nix::errno::Errno;
-use nsplice_relay::open::describe;
 use nsplice_relay::{listen, ListenOptions};
+use nsplice_sys::describe;
 
 use crate::address::Address;
 

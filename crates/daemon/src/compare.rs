@@ -35,7 +35,7 @@ use nsplice_compare::run::CompareError;
 use nsplice_compare::stage::{Stage, StageError};
 use nsplice_compare::teller::{Found, Step};
 use nsplice_compare::{group, placement};
-use nsplice_relay::open::describe;
+use nsplice_sys::describe;
 
 use self::page::Page;
 use crate::exit::Exit;

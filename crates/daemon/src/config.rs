@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nsplice_backend::{Choice, Destination, Host, Options, Target};
-use nsplice_relay::open::describe;
 use nsplice_relay::Limits;
+use nsplice_sys::describe;
 
 use crate::failure::Failure;
 use crate::log::{LogFormat, LogLevel};

@@ -3,8 +3,8 @@
 use std::io;
 
 use nsplice_backend::{shown, BackendError};
-use nsplice_relay::open::describe;
 use nsplice_relay::RelayError;
+use nsplice_sys::describe;
 
 use crate::bind::ListenError;
 use crate::compare::ComparingError;

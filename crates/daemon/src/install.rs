@@ -15,7 +15,7 @@ use std::os::unix::fs::{symlink, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use nsplice_backend::of_proc;
-use nsplice_relay::open::describe;
+use nsplice_sys::describe;
 
 use crate::applet::Applet;
 use crate::exit::Exit;

@@ -9,8 +9,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nsplice_relay::open::describe;
 use nsplice_relay::{Accepted, Limit, Observer, Outcome, Record, Side, Trouble};
+use nsplice_sys::describe;
 use slog::{debug, info, warn, Drain, Key, Level, Logger, Record as Line, Serializer, KV};
 
 use crate::limit::{Held, Limiter};

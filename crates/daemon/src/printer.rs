@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use nix::libc::PIPE_BUF;
 use nsplice_backend::shown;
-use nsplice_relay::open::describe;
+use nsplice_sys::describe;
 use slog::{warn, Logger};
 
 use crate::output::Lines;

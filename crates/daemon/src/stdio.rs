@@ -31,8 +31,8 @@ use nix::fcntl::{fcntl, open, FcntlArg, OFlag};
 use nix::libc;
 use nix::sys::stat::{fstat, major, minor, FileStat, Mode, SFlag};
 use nix::unistd::{dup2_stdin, dup2_stdout, isatty};
-use nsplice_relay::open::describe;
 use nsplice_relay::Downstream;
+use nsplice_sys::describe;
 
 /// Why standard input or output cannot be used.
 #[derive(Debug, thiserror::Error)]

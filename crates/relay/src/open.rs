@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::PollFlags;
+use nsplice_sys::describe;
 
 /// Opens the upstreams of one forward. It lives on the thread of one loop.
 pub trait Opener: fmt::Debug + Send {
@@ -306,15 +307,5 @@ impl OpenError {
             .raw_os_error()
             .map_or(OpenClass::Other, |code| OpenClass::of_errno(Errno::from_raw(code)));
         Self::new(class, format!("{what}: {}", describe(error)))
-    }
-}
-
-/// The system's words for an error, without the number that [`io::Error`] appends.
-pub fn describe(error: &io::Error) -> String {
-    // The C library's words (strerror(3)), which are those that people search for; nix has its own.
-    let words = error.to_string();
-    match words.rfind(" (os error ") {
-        Some(end) if error.raw_os_error().is_some() => words[..end].to_owned(),
-        _ => words,
     }
 }

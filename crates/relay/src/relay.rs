@@ -67,7 +67,7 @@ const EVENTS: usize = 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
     /// epoll, eventfd or a descriptor could not be had.
-    #[error("cannot {what}: {}", crate::open::describe(.source))]
+    #[error("cannot {what}: {}", nsplice_sys::describe(.source))]
     System {
         /// What was tried.
         what: &'static str,

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 use nix::libc::{ENXIO, O_NONBLOCK};
-use nsplice_relay::open::describe;
+use nsplice_sys::describe;
 
 use crate::fault::Fault;
 use crate::journal::{Journal, Level, Stamp};

@@ -15,7 +15,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use nsplice_relay::open::describe;
+use nsplice_sys::describe;
 
 use crate::fault::Fault;
 

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::epoll::EpollFlags;
-use nsplice_relay::open::describe;
 use nsplice_relay::{OpenClass, OpenError, Progress, Upstream, Wake};
+use nsplice_sys::describe;
 use socket2::{Domain, Socket};
 
 use crate::connect::candidates::STAGGER;

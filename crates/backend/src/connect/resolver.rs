@@ -11,9 +11,8 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
-use nsplice_relay::open::describe;
 use nsplice_relay::{OpenClass, OpenError};
-use nsplice_sys::{Asker, Offloaded, Question};
+use nsplice_sys::{describe, Asker, Offloaded, Question};
 
 use crate::shared::Shared;
 use crate::target::destination::Destination;

@@ -88,7 +88,7 @@ pub(crate) fn start(invocation: Invocation) -> Result<Started, OpenError> {
                 "cannot start {} as {}: {}",
                 invocation.program.display(),
                 invocation.purpose,
-                nsplice_relay::open::describe(&error)
+                nsplice_sys::describe(&error)
             );
             OpenError::new(class, detail)
         })

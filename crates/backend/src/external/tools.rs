@@ -68,7 +68,7 @@ fn trusted(path: PathBuf) -> Result<PathBuf, BackendError> {
         Err(error) => Err(BackendError::Tool(format!(
             "{} cannot be examined: {}",
             path.display(),
-            nsplice_relay::open::describe(&error)
+            nsplice_sys::describe(&error)
         ))),
     }
 }

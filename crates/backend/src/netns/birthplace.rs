@@ -9,10 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nix::errno::Errno;
+use nsplice_sys::{describe, Asker};
 use socket2::{Domain, Protocol, Socket, Type};
-
-use nsplice_relay::open::describe;
-use nsplice_sys::Asker;
 
 use crate::error::BackendError;
 use crate::netns::excursion::{any_socket_in, visit, Unborn};

@@ -18,7 +18,7 @@ use nix::errno::Errno;
 use nix::sched::{setns, CloneFlags};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use nsplice_relay::open::describe;
+use nsplice_sys::describe;
 
 use crate::netns::home::{Home, OF_THIS_THREAD};
 use crate::netns::identity::Identity;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use serde::Deserialize;
 
-use nsplice_relay::open::describe;
+use nsplice_sys::describe;
 
 use crate::error::BackendError;
 use crate::netns::process::Process;

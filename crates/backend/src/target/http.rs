@@ -26,10 +26,10 @@ pub(crate) struct Response {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HttpError {
     /// Nobody listens there, or we may not connect.
-    #[error("{}", nsplice_relay::open::describe(.0))]
+    #[error("{}", nsplice_sys::describe(.0))]
     Connect(io::Error),
     /// The connection failed later.
-    #[error("the connection failed: {}", nsplice_relay::open::describe(.0))]
+    #[error("the connection failed: {}", nsplice_sys::describe(.0))]
     Io(io::Error),
     /// The time was over first.
     #[error("no answer within {} ms", .0.as_millis())]

@@ -11,9 +11,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use nix::errno::Errno;
-use nsplice_relay::open::describe;
 use nsplice_relay::{OpenClass, OpenError};
-use nsplice_sys::{lock, Asker, Offloaded, Question};
+use nsplice_sys::{describe, lock, Asker, Offloaded, Question};
 
 use crate::error::BackendError;
 use crate::netns::home::Home;

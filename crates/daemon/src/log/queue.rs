@@ -14,7 +14,7 @@ use std::sync::mpsc::{
 use std::sync::Arc;
 use std::thread;
 
-use nsplice_relay::open::describe;
+use nsplice_sys::describe;
 use slog::{b, o, record, Drain, Level, Never, OwnedKVList, Record};
 use slog_async::AsyncRecord;
 

@@ -5,12 +5,13 @@ use std::os::fd::OwnedFd;
 
 use mio::Registry;
 use nix::errno::Errno;
+use nsplice_sys::describe;
 
 use crate::link::child::Watch;
 use crate::link::conn::Conn;
 use crate::net::interest::{register, Watched};
 use crate::net::readiness::Readiness;
-use crate::open::{describe, Attempt, Child, OpenClass, OpenError, Progress, Upstream, Wake};
+use crate::open::{Attempt, Child, OpenClass, OpenError, Progress, Upstream, Wake};
 use crate::outcome::{Outcome, Side};
 use crate::table::Port;
 use crate::turn::Turn;

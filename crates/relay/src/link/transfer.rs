@@ -5,6 +5,7 @@ use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nsplice_sys::describe;
 
 use crate::lane::low_water::Mark;
 use crate::lane::mode::Mode;
@@ -16,7 +17,7 @@ use crate::link::conn::{is_reset, Conn};
 use crate::link::policy::{Lanes, Owner};
 use crate::net::interest::{forget, reregister, Watched};
 use crate::observer::Work;
-use crate::open::{describe, OpenError, Verdict};
+use crate::open::{OpenError, Verdict};
 use crate::outcome::{Outcome, Side};
 use crate::table::Port;
 use crate::turn::Turn;

@@ -10,8 +10,8 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::epoll::EpollFlags;
 use nsplice_backend::Limit;
-use nsplice_relay::open::describe;
 use nsplice_relay::{is_of_client, Attempt, OpenClass, OpenError, Progress, Wake};
+use nsplice_sys::describe;
 use socket2::SockRef;
 
 use crate::fault::Fault;

@@ -8,8 +8,8 @@ use std::time::SystemTime;
 
 use nix::errno::Errno;
 use nix::sys::stat::{fchmod, Mode};
-use nsplice_relay::open::describe;
 use nsplice_relay::{OpenClass, OpenError};
+use nsplice_sys::describe;
 use socket2::{SockAddr, Socket};
 
 use crate::fault::Fault;

@@ -20,9 +20,8 @@ use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::epoll::EpollFlags;
 use nsplice_backend::{Limit, Timer, STAGGER};
-use nsplice_relay::open::describe;
 use nsplice_relay::{Attempt, OpenClass, OpenError, Progress, Wake};
-use nsplice_sys::{Answer, Offloaded};
+use nsplice_sys::{describe, Answer, Offloaded};
 use socket2::{SockRef, Socket};
 
 use crate::journal::Level;

@@ -30,8 +30,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use nix::errno::Errno;
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nix::sys::stat::{fstat, SFlag};
-use nsplice_relay::open::describe;
 use nsplice_relay::{Attempt, Hold, OpenClass, OpenError, Opener, Progress, Upstream, Wake};
+use nsplice_sys::describe;
 
 use super::Context;
 use crate::fault::Fault;

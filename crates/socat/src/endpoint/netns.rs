@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nsplice_backend::{Birthplace, Unborn};
-use nsplice_relay::open::describe;
 use nsplice_relay::{OpenClass, OpenError};
+use nsplice_sys::describe;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::fault::Fault;

@@ -7,9 +7,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 
 use nix::errno::Errno;
-use nsplice_relay::open::describe;
 use nsplice_relay::{OpenClass, OpenError};
-use nsplice_sys::set_socket_option;
+use nsplice_sys::{describe, set_socket_option};
 
 use crate::language::{Address, Opt, Setting, Value};
 

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nsplice_relay::open::describe;
+use nsplice_sys::describe;
 
 use crate::fault::Fault;
 use crate::language::flags::LogTarget;

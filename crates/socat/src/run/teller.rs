@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::Arc;
 
 use nix::unistd::dup2_stdout;
-use nsplice_relay::open::describe;
 use nsplice_relay::{Finish, Joined, Limit, Observer, Outcome, Record, Side, Traffic, Work};
+use nsplice_sys::describe;
 
 use crate::endpoint::ACCEPT_TIMED_OUT;
 use crate::journal::{Journal, Level};

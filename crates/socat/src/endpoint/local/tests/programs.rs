@@ -9,7 +9,7 @@ use nix::sys::signal::{kill, Signal};
 use nix::unistd::{geteuid, getpgrp, Pid};
 use nsplice_testkit::wait_until;
 
-use nsplice_relay::open::describe;
+use nsplice_sys::describe;
 
 use super::super::children;
 use super::*;
