@@ -39,6 +39,7 @@ use crate::turn::Turn;
 pub(crate) mod child;
 mod close;
 pub(crate) mod conn;
+mod decide;
 mod delivering;
 pub(crate) mod downstream;
 mod open;

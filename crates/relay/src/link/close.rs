@@ -12,6 +12,7 @@ use crate::net::interest::forget;
 use crate::outcome::{Limit, Outcome, Side};
 use crate::turn::Turn;
 
+use super::decide::{Farewell, Parting};
 use super::transfer::END_TICK;
 use super::{Link, Next, Push, Stage};
 
@@ -192,20 +193,8 @@ impl Link {
     /// its child has been collected.
     pub(crate) fn close(&mut self, outcome: Outcome, turn: &mut Turn<'_>) -> bool {
         turn.writers.note(self.key, 0);
-        let handed_over = self.is_handed_over();
         for side in [Side::Downstream, Side::Upstream] {
-            // A side to which everything has been delivered, FIN included, must not lose it again
-            // because the other side has reset since.
-            // A client that a child was to serve has what it gets by now, and what it has sent in vain
-            // is told by a reset.
-            let served = (self.phase(side.other()) == Phase::Done && self.watch.is_none())
-                || (side == Side::Downstream && outcome == Outcome::Clean);
-            let ended = match (&self.stage, &self.watch) {
-                // It has got nothing for too long. What it sends would cut it off from the rest.
-                (Stage::Delivering { owed: 1.., .. }, _) => false,
-                (_, watch) => watch.is_some() || self.phase(side) != Phase::Flowing,
-            };
-            let gentle = self.is_gentle();
+            let parting = self.parting(side, outcome);
             let half = &mut self.halves[side as usize];
             half.in_flight.discard(turn.pool);
             let mut conn = std::mem::take(&mut half.conn);
@@ -214,21 +203,14 @@ impl Link {
                     forget(turn.registry, end.fd);
                 }
             }
-            // A descriptor that was handed over may be held by others: closing ours is no FIN. One
-            // that was reset meanwhile needs none. A client of a child's may be sending still, and
-            // closing would be a reset if its bytes come in between.
-            let may_reset = handed_over || self.watch.is_some();
-            let last_fin = may_reset && outcome == Outcome::Clean && side == Side::Downstream;
-            if last_fin || gentle {
+            if parting.needs_fin() {
+                // One that was reset meanwhile needs none.
                 let _ = conn.finish(self.policy.finishes[side as usize]);
             }
-            match outcome {
-                _ if self.policy.owners[side as usize] == Owner::Forward => drop(conn),
-                _ if gentle => conn.leave(turn.buffer),
-                // With its end read, or with everything delivered, closing is all there is to do.
-                Outcome::Clean if ended => drop(conn),
-                Outcome::Clean | Outcome::Reset(_) if served => conn.leave(turn.buffer),
-                _ => conn.abort(),
+            match parting.farewell() {
+                Farewell::Close => drop(conn),
+                Farewell::Leave => conn.leave(turn.buffer),
+                Farewell::Abort => conn.abort(),
             }
         }
         match self.watch.as_mut() {
@@ -245,6 +227,20 @@ impl Link {
                 false
             }
             _ => true,
+        }
+    }
+
+    fn parting(&self, side: Side, outcome: Outcome) -> Parting {
+        Parting {
+            outcome,
+            side,
+            gentle: self.is_gentle(),
+            shared: self.policy.owners[side as usize] == Owner::Forward,
+            has_child: self.watch.is_some(),
+            handed_over: self.is_handed_over(),
+            was_told: self.phase(side.other()) == Phase::Done,
+            has_ended: self.phase(side) != Phase::Flowing,
+            starves: matches!(self.stage, Stage::Delivering { owed: 1.., .. }),
         }
     }
 

@@ -22,6 +22,7 @@ use crate::outcome::{Outcome, Side};
 use crate::table::Port;
 use crate::turn::Turn;
 
+use super::decide::{Alarm, ChildIs, Due, Ended, Response};
 use super::unheard::Thrown;
 use super::{Link, Next};
 
@@ -186,33 +187,21 @@ impl Link {
 
     /// Passes the FIN of an ended lane on, or ends the link if this was the last thing to do.
     fn settle(&mut self, from: Side, turn: &mut Turn<'_>) -> Option<Outcome> {
-        if from == Side::Upstream && self.phase(from) == Phase::Done {
-            // Its output had ended before; now the child has, and there is nobody to speak to.
-            let verdict = self.watch.as_ref()?.verdict().cloned();
-            return verdict.map(|verdict| self.judge(verdict));
-        }
-        if self.phase(from) != Phase::Ended {
-            return None;
-        }
-        if from == Side::Upstream {
-            if let Some(watch) = self.watch.as_mut() {
-                let grace = *watch.grace.get_or_insert(turn.now + GRACE);
-                if let Some(verdict) = watch.verdict().cloned() {
-                    return Some(self.judge(verdict));
-                }
-                if turn.now < grace {
-                    return None;
-                }
+        let is_last = match self.ended(from, turn.now).due() {
+            Due::Nothing => return None,
+            Due::Verdict => {
+                let verdict = self.watch.as_ref()?.verdict().cloned()?;
+                return Some(self.judge(verdict));
             }
-        }
+            Due::Fin => false,
+            Due::LastFin => true,
+        };
         if let Some(joined) = &self.joined {
             turn.observer.side_ended(joined, from);
         }
         let finish = self.policy.finishes[from.other() as usize];
         let gentle = self.is_gentle();
         let sink = &mut self.halves[from.other() as usize];
-        // With the other lane done this is the last FIN, and closing the sockets sends it.
-        let is_last = sink.lane.as_ref().is_some_and(|lane| lane.phase() == Phase::Done);
         if !is_last {
             if let (true, Some(end)) = (sink.conn.is_pair(), sink.conn.sink()) {
                 forget(turn.registry, end.fd);
@@ -230,6 +219,26 @@ impl Link {
         is_last.then_some(Outcome::Clean)
     }
 
+    /// The lane that begins at `from`, and the child if it has one. From the end of its output on a
+    /// child is awaited for a grace.
+    fn ended(&mut self, from: Side, now: Instant) -> Ended {
+        let (phase, other_is_done) = (self.phase(from), self.phase(from.other()) == Phase::Done);
+        let child = self.watch.as_mut().map(|watch| {
+            if watch.verdict().is_some() {
+                return ChildIs::Over;
+            }
+            let is_awaited = from == Side::Upstream
+                && phase == Phase::Ended
+                && now < *watch.grace.get_or_insert(now + GRACE);
+            if is_awaited {
+                ChildIs::Awaited
+            } else {
+                ChildIs::Alive
+            }
+        });
+        Ended { from, phase, other_is_done, child }
+    }
+
     /// Whether the child neither reads nor writes any more, and so has no use for a connection.
     fn is_deaf(&self) -> bool {
         let (reads, writes) = (self.phase(Side::Downstream), self.phase(Side::Upstream));
@@ -239,36 +248,35 @@ impl Link {
     /// Ends the link if a side has announced an error that no lane is about to meet by itself.
     fn notice_errors(&mut self) -> Option<Outcome> {
         for side in [Side::Downstream, Side::Upstream] {
-            let half = &self.halves[side as usize];
-            if !half.ready.error() {
+            if !self.halves[side as usize].ready.error() {
                 continue;
             }
-            if self.is_gentle() {
-                // It ends early only if nothing is left to do but to give that side more.
-                let heard =
-                    matches!(self.phase(side), Phase::Done | Phase::Dead) || self.is_unheard(side);
-                if !heard || !self.policy.endings.end_with_reset_of(side) {
-                    continue;
+            match self.alarm(side).response() {
+                Response::Nothing => {}
+                Response::StopGiving => {
+                    self.halves[side.other() as usize].lane.iter_mut().for_each(Lane::die);
                 }
-                let owed = self.pending(side.other()) > 0;
-                if !half.conn.is_pair() && !owed {
-                    return Some(Outcome::Clean);
-                }
-            }
-            if side == Side::Upstream && self.watch.is_some() {
-                // The child reads no more; what it still has to say decides.
-                self.halves[Side::Downstream as usize].lane.iter_mut().for_each(Lane::die);
-                continue;
-            }
-            let room = self.halves[side.other() as usize].ready.writable();
-            let reads = half.lane.as_ref().is_some_and(Lane::reads) && room;
-            let meets_it = reads && !half.conn.is_pair();
-            // Once a pair's sink is closed by us, its error is of no interest.
-            if !meets_it && half.conn.sink().is_some() {
-                return Some(Outcome::Reset(side));
+                Response::End(outcome) => return Some(outcome),
             }
         }
         None
+    }
+
+    fn alarm(&self, side: Side) -> Alarm {
+        let half = &self.halves[side as usize];
+        let has_been_read = matches!(self.phase(side), Phase::Done | Phase::Dead);
+        let room = self.halves[side.other() as usize].ready.writable();
+        Alarm {
+            side,
+            gentle: self.is_gentle(),
+            heard: has_been_read || self.is_unheard(side),
+            hears_nothing: self.policy.endings.end_with_reset_of(side),
+            owed: self.pending(side.other()) > 0,
+            is_pair: half.conn.is_pair(),
+            is_child: side == Side::Upstream && self.watch.is_some(),
+            meets_it: room && half.lane.as_ref().is_some_and(Lane::reads),
+            has_sink: half.conn.sink().is_some(),
+        }
     }
 
     pub(super) fn fail(&mut self, side: Side, work: Work, errno: Errno) -> Next {
