@@ -1,12 +1,14 @@
 //! One HTTP GET over a Unix socket: as much HTTP as it takes to ask Docker one question.
 //!
 //! A connection per question, bounded in time as a whole and in size. [`parse`] looks at the bytes
-//! received so far and is pure; the rest is one loop around it.
+//! received so far and is pure; the rest is one loop around it. Heads and chunk sizes are read by
+//! httparse.
 
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use httparse::{parse_chunk_size, Header, Status, EMPTY_HEADER};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 /// An inspected container is some tens of kilobytes.
@@ -14,6 +16,9 @@ pub(crate) const MAX_RESPONSE: usize = 4 << 20;
 
 /// The headers of an answer from Docker are a few hundred bytes.
 const MAX_HEAD: usize = 16 << 10;
+
+/// Docker sends about ten.
+const MAX_HEADERS: usize = 64;
 
 /// A whole answer.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,6 +45,9 @@ pub(crate) enum HttpError {
     /// The connection ended in the middle of the answer.
     #[error("the answer broke off")]
     Cut,
+    /// Its head is not one of HTTP.
+    #[error("the answer is not HTTP: {0}")]
+    Head(#[from] httparse::Error),
     /// This is not HTTP.
     #[error("the answer is not HTTP: {0}")]
     Malformed(&'static str),
@@ -99,21 +107,18 @@ fn timed(error: io::Error, within: Duration) -> HttpError {
 /// Reads the answer out of what was received; `None` if there must be more. `ended` says that no
 /// more will come.
 fn parse(received: &[u8], ended: bool) -> Result<Option<Response>, HttpError> {
-    let Some(length) = find(received, b"\r\n\r\n") else {
-        return match (ended, received.len() > MAX_HEAD) {
-            (_, true) => Err(HttpError::Malformed("its headers do not end")),
-            (true, _) => Err(HttpError::Cut),
-            (false, false) => Ok(None),
-        };
+    let mut headers = [EMPTY_HEADER; MAX_HEADERS];
+    let mut head = httparse::Response::new(&mut headers);
+    let body = match head.parse(received)? {
+        Status::Complete(length) => received.get(length..).unwrap_or_default(),
+        Status::Partial if received.len() > MAX_HEAD => {
+            return Err(HttpError::Malformed("its headers do not end"));
+        }
+        Status::Partial if ended => return Err(HttpError::Cut),
+        Status::Partial => return Ok(None),
     };
-    let (head, rest) = received.split_at(length);
-    let body = rest.get(4..).unwrap_or_default();
-    let head =
-        std::str::from_utf8(head).map_err(|_| HttpError::Malformed("its headers are not text"))?;
-    let mut lines = head.split("\r\n");
-    let status = lines.next().and_then(status_of);
-    let status = status.ok_or(HttpError::Malformed("it does not begin with a status"))?;
-    let (chunked, length) = framing(lines)?;
+    let status = head.code.unwrap_or_default();
+    let (chunked, length) = framing(head.headers)?;
     let body = match (chunked, length) {
         (true, _) => dechunk(body)?,
         (false, Some(length)) => body.get(..length).map(<[u8]>::to_vec),
@@ -126,21 +131,11 @@ fn parse(received: &[u8], ended: bool) -> Result<Option<Response>, HttpError> {
     }
 }
 
-/// `HTTP/1.1 200 OK`.
-fn status_of(line: &str) -> Option<u16> {
-    let mut words = line.split(' ');
-    words.next().filter(|version| version.starts_with("HTTP/1."))?;
-    words.next().filter(|code| code.len() == 3)?.parse().ok()
-}
-
 /// How the end of the body is found: whether it is chunked, and its length if that is told.
-fn framing<'a>(headers: impl Iterator<Item = &'a str>) -> Result<(bool, Option<usize>), HttpError> {
+fn framing(headers: &[Header<'_>]) -> Result<(bool, Option<usize>), HttpError> {
     let (mut chunked, mut length) = (false, None);
-    for header in headers {
-        let (name, value) = header
-            .split_once(':')
-            .ok_or(HttpError::Malformed("it has a header without a colon"))?;
-        let value = value.trim();
+    for Header { name, value } in headers {
+        let value = std::str::from_utf8(value).unwrap_or_default().trim();
         if name.eq_ignore_ascii_case("transfer-encoding") {
             chunked = value.eq_ignore_ascii_case("chunked");
         } else if name.eq_ignore_ascii_case("content-length") {
@@ -159,26 +154,19 @@ fn framing<'a>(headers: impl Iterator<Item = &'a str>) -> Result<(bool, Option<u
 fn dechunk(mut rest: &[u8]) -> Result<Option<Vec<u8>>, HttpError> {
     let mut body = Vec::new();
     loop {
-        let Some(end) = find(rest, b"\r\n") else {
-            return match rest.len() > LONGEST_CHUNK_LINE {
-                true => Err(HttpError::Malformed("it has a chunk without a size")),
-                false => Ok(None),
-            };
+        let (line, size) = match parse_chunk_size(rest) {
+            Ok(Status::Complete(found)) => found,
+            Ok(Status::Partial) => return Ok(None),
+            Err(_) => return Err(HttpError::Malformed("it has a chunk without a size")),
         };
-        let (line, after) = rest.split_at(end);
-        let size = line.split(|byte| *byte == b';').next().unwrap_or_default();
-        let size = std::str::from_utf8(size)
-            .ok()
-            .filter(|digits| digits.trim().bytes().all(|digit| digit.is_ascii_hexdigit()))
-            .and_then(|digits| usize::from_str_radix(digits.trim(), 16).ok())
-            .ok_or(HttpError::Malformed("it has a chunk without a size"))?;
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
         if size == 0 {
             return Ok(Some(body));
         }
         if size > MAX_RESPONSE {
             return Err(HttpError::TooLong);
         }
-        let after = after.get(2..).unwrap_or_default();
+        let after = rest.get(line..).unwrap_or_default();
         let (Some(chunk), Some(closing)) = (after.get(..size), after.get(size..size + 2)) else {
             return Ok(None);
         };
@@ -189,13 +177,6 @@ fn dechunk(mut rest: &[u8]) -> Result<Option<Vec<u8>>, HttpError> {
         rest = after.get(size + 2..).unwrap_or_default();
     }
 }
-
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
-}
-
-/// A size in hexadecimal and perhaps an extension.
-const LONGEST_CHUNK_LINE: usize = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -243,7 +224,8 @@ mod tests {
         ];
         for received in table {
             let refused = parse(received.as_bytes(), false);
-            assert!(matches!(refused, Err(HttpError::Malformed(_))), "{received}: {refused:?}");
+            let is_malformed = matches!(refused, Err(HttpError::Malformed(_) | HttpError::Head(_)));
+            assert!(is_malformed, "{received}: {refused:?}");
         }
         let huge = ["Content-Length: 99999999", "Transfer-Encoding: chunked\r\n\r\nfffffff"];
         for framing in huge {
