@@ -6,11 +6,10 @@
 //! then 128 and the signal's number, as shells count it.
 
 use std::sync::mpsc::{channel, Sender};
-use std::sync::Arc;
 
 use nix::sys::signal::Signal;
 use nsplice_backend::{Destination, Plan};
-use nsplice_relay::{Forward, Observer, Outcome, Places, Record, Settings, Side};
+use nsplice_relay::{Forward, Observer, Outcome, Record, Settings, Side};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -31,13 +30,7 @@ pub(crate) fn run(request: ConnectRequest) -> Result<Exit, Failure> {
     let destination =
         Destination { target: request.target, host: opening.host, port: request.port };
     let plan = Plan::prepare(&destination, opening.backend, &opening.options)?;
-    let forward = Forward {
-        name: NAME.into(),
-        opener: plan.opener()?,
-        limits: opening.limits,
-        places: Arc::new(Places::unlimited()),
-        policy: Arc::default(),
-    };
+    let forward = Forward { limits: opening.limits, ..Forward::new(NAME, plan.opener()?) };
     let (ending, ended) = channel();
     let work = Work {
         forwards: Vec::new(),

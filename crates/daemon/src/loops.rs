@@ -253,7 +253,7 @@ const DESCRIPTORS_OF_THREAD: usize = 2;
 
 /// What a loop could not be made for, if it is for want of descriptors, is a limit that is too low.
 fn too_low(error: RelayError) -> Failure {
-    let RelayError::System { source, .. } = &error;
+    let RelayError::System { source, .. } = &error else { return error.into() };
     match getrlimit(Resource::RLIMIT_NOFILE) {
         Ok((limit, _)) if source.raw_os_error() == Some(Errno::EMFILE as i32) => {
             Failure::TooFewDescriptors { limit, error }

@@ -6,11 +6,10 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 
 use nsplice_relay::{
-    listen, Attempt, Forward, Limits, ListenOptions, Observer, OpenError, Opener, Places, Progress,
-    Record, Relay, Settings, Upstream, Wake,
+    listen, Attempt, Forward, ListenOptions, Observer, OpenError, Opener, Progress, Record, Relay,
+    Settings, Upstream, Wake,
 };
 use socket2::{Domain, Socket, Type};
 
@@ -103,13 +102,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         _ => return Err("usage: forward LISTEN TARGET".into()),
     };
     let (mut relay, _handle) = Relay::new(Settings::default(), Box::new(Printer))?;
-    let forward = Forward {
-        name: Arc::from("example"),
-        opener: Box::new(Connect(target)),
-        limits: Limits::default(),
-        places: Arc::new(Places::unlimited()),
-        policy: Arc::default(),
-    };
+    let forward = Forward::new("example", Box::new(Connect(target)));
     relay.add_forward(forward, vec![listen(listen_on, ListenOptions::default())?])?;
     relay.run()?;
     Ok(())

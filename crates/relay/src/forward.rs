@@ -30,7 +30,7 @@ impl Default for Limits {
     }
 }
 
-/// A forward as one loop holds it.
+/// A forward: how the clients of a service are served.
 #[derive(Debug)]
 pub struct Forward {
     /// Its name in logs and counters.
@@ -43,6 +43,37 @@ pub struct Forward {
     pub places: Arc<Places>,
     /// What its links do otherwise than the relay usually does.
     pub policy: Arc<LinkPolicy>,
+}
+
+impl Forward {
+    /// A forward without limits but the default ones.
+    pub fn new(name: impl Into<Arc<str>>, opener: Box<dyn Opener>) -> Self {
+        Self {
+            name: name.into(),
+            opener,
+            limits: Limits::default(),
+            places: Arc::new(Places::unlimited()),
+            policy: Arc::default(),
+        }
+    }
+
+    /// What opens its upstreams, and what its links have of it.
+    pub(crate) fn into_parts(self) -> (Box<dyn Opener>, Arc<Terms>) {
+        let Self { name, opener, limits, places, policy } = self;
+        let backend = opener.backend();
+        (opener, Arc::new(Terms { name, backend, limits, places, policy }))
+    }
+}
+
+/// The terms that a link was accepted on. They are its own until it ends, whatever becomes of the
+/// service meanwhile.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) name: Arc<str>,
+    pub(crate) backend: &'static str,
+    pub(crate) limits: Limits,
+    pub(crate) places: Arc<Places>,
+    pub(crate) policy: Arc<LinkPolicy>,
 }
 
 /// The places for links that a forward has, shared by all loops that serve it.

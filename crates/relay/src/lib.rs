@@ -1,8 +1,8 @@
 //! The relay core of nsplice: one event loop that carries links between sockets and pipes.
 //!
-//! A [`Relay`] owns one `mio::Poll`, its listeners and its links, all on one thread. It is given
-//! [`Forward`]s, each with an [`Opener`] that knows how to reach the upstream; the relay itself knows
-//! nothing of namespaces, names or programs.
+//! A [`Relay`] owns one `mio::Poll`, its services and its links, all on one thread. A service is
+//! [listeners](Listener) and a [`Forward`], with an [`Opener`] that knows how to reach the upstream;
+//! the relay itself knows nothing of namespaces, names or programs.
 
 mod forward;
 mod glimpse;
@@ -34,5 +34,6 @@ pub use relay::acceptor::is_of_client;
 pub use relay::attendant::{Attendant, Order};
 pub use relay::counters::{Counters, Totals};
 pub use relay::handle::Handle;
+pub use relay::service::{ServiceId, ServiceState};
 pub use relay::settings::{Settings, DEFAULT_MAX_PIPES, DEFAULT_PIPE_SIZE};
 pub use relay::{Relay, RelayError};

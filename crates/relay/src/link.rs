@@ -19,7 +19,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::forward::Forward;
+use crate::forward::Terms;
 use crate::glimpse::{Glimpse, GlimpseStage};
 use crate::lane::filter::Filter;
 use crate::lane::low_water::{Mark, RAISED_MARK};
@@ -112,8 +112,9 @@ impl Half {
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) key: Key,
-    /// Which of the loop's forwards it belongs to.
-    pub(crate) forward: usize,
+    /// Which of the loop's services it belongs to.
+    pub(crate) service: Key,
+    pub(crate) terms: Arc<Terms>,
     pub(crate) client: Option<SocketAddr>,
     /// The deadline that stands in the loop's set.
     pub(crate) deadline: Option<Instant>,
@@ -144,8 +145,8 @@ impl Link {
     /// A link whose upstream is about to be opened by `attempt`.
     pub(crate) fn new(
         key: Key,
-        forward: usize,
-        policy: Arc<LinkPolicy>,
+        service: Key,
+        terms: Arc<Terms>,
         downstream: Conn,
         client: Option<SocketAddr>,
         attempt: Box<dyn Attempt>,
@@ -155,7 +156,7 @@ impl Link {
         let downstream = Half { conn: downstream, ready, ..Half::default() };
         Self {
             key,
-            forward,
+            service,
             client,
             deadline: None,
             queued: false,
@@ -164,7 +165,8 @@ impl Link {
             joined: None,
             detail: None,
             work: None,
-            policy,
+            policy: Arc::clone(&terms.policy),
+            terms,
             active_at: now,
             recheck: None,
             stage: Stage::Opening { attempt, wake: Wake::START, registered: false },
@@ -240,7 +242,7 @@ impl Link {
     }
 
     /// The link as it is now.
-    pub(crate) fn glimpse(&self, forward: &Forward, now: Instant) -> Glimpse {
+    pub(crate) fn glimpse(&self, now: Instant) -> Glimpse {
         let stage = match self.stage {
             Stage::Opening { .. } => GlimpseStage::Opening,
             Stage::Relaying if self.is_half_closed() => GlimpseStage::HalfClosed,
@@ -249,8 +251,8 @@ impl Link {
             Stage::Closing { .. } => GlimpseStage::Closing,
         };
         Glimpse {
-            forward: Arc::clone(&forward.name),
-            backend: forward.opener.backend(),
+            forward: Arc::clone(&self.terms.name),
+            backend: self.terms.backend,
             client: self.client,
             stage,
             up: self.traffic(Side::Downstream),

@@ -309,3 +309,38 @@ impl OpenError {
         Self::new(class, format!("{what}: {}", describe(error)))
     }
 }
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! Openers for unit tests.
+
+    use super::*;
+
+    /// An opener whose attempts wait for ever.
+    pub(crate) fn never() -> Box<dyn Opener> {
+        Box::new(Never)
+    }
+
+    #[derive(Debug)]
+    struct Never;
+
+    impl Opener for Never {
+        fn backend(&self) -> &'static str {
+            "never"
+        }
+
+        fn open(&mut self, _: Option<BorrowedFd<'_>>) -> Box<dyn Attempt> {
+            Box::new(Self)
+        }
+    }
+
+    impl Attempt for Never {
+        fn advance(&mut self, _: Wake) -> Progress {
+            Progress::Waiting
+        }
+
+        fn source(&self) -> Option<BorrowedFd<'_>> {
+            None
+        }
+    }
+}

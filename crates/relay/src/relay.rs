@@ -1,4 +1,4 @@
-//! The loop: one thread, one `mio::Poll`, the listeners and links that belong to it.
+//! The loop: one thread, one `mio::Poll`, the services, listeners and links that belong to it.
 //!
 //! A turn: poll, take in all events, accept a few clients, give each ready link a turn within its
 //! budgets, expire timers, bury what has ended. `now` is read once. Links that have more to do
@@ -9,34 +9,29 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
 use std::sync::mpsc::{channel, Receiver};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Waker};
+use mio::{Events, Poll, Waker};
 use nix::errno::Errno;
 
-use crate::forward::Forward;
 use crate::glimpse::Glimpse;
 use crate::lane::low_water::LongBurst;
 use crate::lane::mode::COPY_BUFFER;
 use crate::lane::pipe::PipePool;
-use crate::link::downstream::Downstream;
-use crate::link::writers::Writers;
 use crate::link::{Link, Next};
-use crate::net::listen::Listener;
 use crate::observer::{Observer, Record, Trouble};
-use crate::outcome::{Limit, Outcome, Side};
+use crate::outcome::{Outcome, Side};
 use crate::relay::acceptor::{Acceptor, Gate, PAUSE_TICK};
 use crate::relay::attendant::Attendant;
 use crate::relay::counters::Counters;
 use crate::relay::fd_reserve::FdReserve;
 use crate::relay::handle::{Command, Handle};
+use crate::relay::service::Service;
 use crate::relay::settings::Settings;
 use crate::relay::timers::Timers;
-use crate::table::{Key, Table};
+use crate::table::{Key, Source, Table};
 use crate::turn::Turn;
 
 use self::accept::Burst;
@@ -49,6 +44,8 @@ mod attending;
 pub(crate) mod counters;
 pub(crate) mod fd_reserve;
 pub(crate) mod handle;
+pub(crate) mod service;
+mod serving;
 pub(crate) mod settings;
 pub(crate) mod timers;
 
@@ -57,7 +54,7 @@ pub(crate) mod timers;
 /// connection would pay for 64 KiB to move a line.
 const BUFFER_ALLOCATED: usize = 2 * COPY_BUFFER;
 
-/// Number of the waker among the loop's own sources; the listeners follow.
+/// Number of the waker among the loop's own sources; the attendants follow.
 const WAKER: usize = 0;
 
 /// Events taken from the kernel in one turn.
@@ -74,6 +71,9 @@ pub enum RelayError {
         /// What the system answered.
         source: io::Error,
     },
+    /// The loop drains or has been stopped, and takes nothing new.
+    #[error("the loop is draining and takes nothing new")]
+    Draining,
 }
 
 impl RelayError {
@@ -89,11 +89,13 @@ pub struct Relay {
     commands: Receiver<Command>,
     observer: Box<dyn Observer>,
     counters: Arc<Counters>,
-    forwards: Vec<Forward>,
-    /// Of each forward.
-    writers: Vec<Writers>,
-    acceptors: Vec<Acceptor>,
-    /// Those that are on, at most one for each forward.
+    services: Table<Service>,
+    /// The services that drain.
+    draining: Vec<Key>,
+    /// The loop drains: it takes no client and no service any more.
+    drains: bool,
+    acceptors: Table<Acceptor>,
+    /// Those that are on, at most one for each service.
     bursts: Vec<Burst>,
     attendants: Vec<Box<dyn Attendant>>,
     gate: Gate,
@@ -101,7 +103,6 @@ pub struct Relay {
     links: Table<Link>,
     ready: VecDeque<Key>,
     timers: Timers,
-    drain_until: Option<Instant>,
     buffer: Box<[u8]>,
     pool: PipePool,
     splice: bool,
@@ -120,7 +121,7 @@ impl Relay {
         observer: Box<dyn Observer>,
     ) -> Result<(Self, Handle), RelayError> {
         let poll = Poll::new().map_err(RelayError::when("create an epoll instance"))?;
-        let waker = Waker::new(poll.registry(), Key::own_token(WAKER))
+        let waker = Waker::new(poll.registry(), Source::Own(WAKER).token())
             .map_err(RelayError::when("create the waker of the loop"))?;
         let (sender, commands) = channel();
         let counters = Arc::new(Counters::default());
@@ -130,9 +131,10 @@ impl Relay {
             commands,
             observer,
             counters,
-            forwards: Vec::new(),
-            writers: Vec::new(),
-            acceptors: Vec::new(),
+            services: Table::new(),
+            draining: Vec::new(),
+            drains: false,
+            acceptors: Table::new(),
             bursts: Vec::new(),
             attendants: Vec::new(),
             gate: Gate::Open,
@@ -140,7 +142,6 @@ impl Relay {
             links: Table::new(),
             ready: VecDeque::new(),
             timers: Timers::default(),
-            drain_until: None,
             buffer: vec![0; BUFFER_ALLOCATED].into_boxed_slice(),
             pool: PipePool::new(settings.max_pipes, settings.pipe_size),
             splice: settings.splice,
@@ -149,61 +150,6 @@ impl Relay {
             now: Instant::now(),
         };
         Ok((relay, handle))
-    }
-
-    /// Adds a forward and the sockets it listens on (made by [`crate::listen()`], or by others).
-    /// Answers its number.
-    ///
-    /// # Errors
-    /// When a listener cannot be registered, or the reserve of descriptors cannot be had.
-    pub fn add_forward(
-        &mut self,
-        forward: Forward,
-        listeners: impl IntoIterator<Item = impl Into<Listener>>,
-    ) -> Result<usize, RelayError> {
-        self.reserve.establish().map_err(RelayError::when("reserve descriptors"))?;
-        let index = self.forwards.len();
-        self.forwards.push(forward);
-        self.writers.push(Writers::default());
-        for listener in listeners {
-            let acceptor = Acceptor::new(listener.into(), index)
-                .map_err(RelayError::when("use the listener"))?;
-            let token = Key::own_token(WAKER + 1 + self.acceptors.len());
-            self.poll
-                .registry()
-                .register(&mut SourceFd(&acceptor.as_fd().as_raw_fd()), token, Interest::READABLE)
-                .map_err(RelayError::when("wait for the listener"))?;
-            self.acceptors.push(acceptor);
-        }
-        Ok(index)
-    }
-
-    /// Makes sure that this process may have `others` descriptors for what is still to be made, and
-    /// one more for a client. Asked before the loop runs, because one that finds no descriptor then
-    /// waits until there are some.
-    ///
-    /// # Errors
-    /// When it may not.
-    pub fn expect_room(&self, others: usize) -> Result<(), RelayError> {
-        FdReserve::try_out(others + 1).map_err(RelayError::when("keep a descriptor for a client"))
-    }
-
-    /// Adds one link whose downstream is at hand. The loop ends with it if it has no listeners.
-    ///
-    /// # Errors
-    /// When the downstream cannot be used; an upstream that cannot be opened is an outcome.
-    pub fn adopt(&mut self, downstream: Downstream, forward: Forward) -> Result<(), RelayError> {
-        let unusable = |error: Errno| RelayError::System {
-            what: "use the downstream",
-            source: io::Error::from(error),
-        };
-        let channel = downstream.into_conn().map_err(unusable)?;
-        let index = self.forwards.len();
-        self.forwards.push(forward);
-        self.writers.push(Writers::default());
-        self.now = Instant::now();
-        self.admit(index, channel, None, None);
-        Ok(())
     }
 
     /// Runs until there is neither a listener nor a link left, or until stopped.
@@ -254,22 +200,22 @@ impl Relay {
         };
         let until = |moment: Instant| moment.saturating_duration_since(now);
         let burst = self.bursts.iter().map(|burst| burst.end).min();
-        let (drain, burst) = (self.drain_until.map(until), burst.map(until));
+        let due = |key: &Key| self.services.get(*key)?.due();
+        let drain = self.draining.iter().filter_map(due).min();
+        let (drain, burst) = (drain.map(until), burst.map(until));
         [self.timers.until_next(now), gate, drain, burst].into_iter().flatten().min()
     }
 
     fn note(&mut self, event: &mio::event::Event) {
-        let Some((key, port)) = Key::of_token(event.token()) else {
-            match Key::own_number(event.token()) {
-                WAKER => self.obey(),
-                number if number >= ATTENDANTS => self.call(number - ATTENDANTS),
-                number => {
-                    if let Some(acceptor) = self.acceptors.get_mut(number - WAKER - 1) {
-                        acceptor.ready = true;
-                    }
-                }
+        let (key, port) = match Source::of(event.token()) {
+            Some(Source::Link(key, port)) => (key, port),
+            Some(Source::Listener(key)) => {
+                self.acceptors.get_mut(key).into_iter().for_each(|each| each.ready = true);
+                return;
             }
-            return;
+            Some(Source::Own(WAKER)) => return self.obey(),
+            Some(Source::Own(number)) => return self.call(number - ATTENDANTS),
+            None => return,
         };
         let Some(link) = self.links.get_mut(key) else { return };
         link.note(port, event.into());
@@ -290,41 +236,19 @@ impl Relay {
         }
     }
 
-    fn glimpses(&mut self) -> Vec<Glimpse> {
-        let mut found = Vec::with_capacity(self.links.len());
-        for key in self.links.keys() {
-            let Some(link) = self.links.get_mut(key) else { continue };
-            if let Some(forward) = self.forwards.get(link.forward) {
-                found.push(link.glimpse(forward, self.now));
-            }
-        }
-        found
-    }
-
-    fn drain(&mut self, time: Option<Duration>) {
-        self.drain_until = time.map(|time| self.now + time);
-        self.close_acceptors();
-    }
-
-    fn stop(&mut self) {
-        self.drop_acceptors();
-        self.end_all(Outcome::Stopped);
+    fn glimpses(&self) -> Vec<Glimpse> {
+        self.links.iter().map(|link| link.glimpse(self.now)).collect()
     }
 
     /// Gives a link a turn and does what it then needs.
     fn run_link(&mut self, key: Key) {
-        self.with_link(key, |link, _, turn| link.turn(turn));
+        self.with_link(key, Link::turn);
     }
 
     /// Lends a link the turn for one call, and does what it then needs.
-    fn with_link(
-        &mut self,
-        key: Key,
-        call: impl FnOnce(&mut Link, &mut Forward, &mut Turn<'_>) -> Next,
-    ) {
+    fn with_link(&mut self, key: Key, call: impl FnOnce(&mut Link, &mut Turn<'_>) -> Next) {
         let Some(link) = self.links.get_mut(key) else { return };
-        let Some(forward) = self.forwards.get_mut(link.forward) else { return };
-        let Some(writers) = self.writers.get_mut(link.forward) else { return };
+        let Some(service) = self.services.get_mut(link.service) else { return };
         let mut turn = Turn {
             now: self.now,
             registry: self.poll.registry(),
@@ -333,22 +257,22 @@ impl Relay {
             splice: self.splice,
             long_burst: &self.long_burst,
             observer: &mut *self.observer,
-            writers,
+            writers: &mut service.writers,
             counters: &self.counters,
             refusal: &mut self.refusal,
         };
-        let next = call(link, forward, &mut turn);
+        let next = call(link, &mut turn);
         let is_over = match next {
             Next::End(outcome) => link.is_closing() || link.close(outcome, &mut turn),
             Next::Again | Next::Wait => false,
         };
-        let waiting = writers.next();
+        let waiting = service.writers.next();
         if !is_over {
             if next == Next::Again && !link.queued {
                 link.queued = true;
                 self.ready.push_back(key);
             }
-            let wanted = link.wanted_deadline(&forward.limits);
+            let wanted = link.wanted_deadline();
             self.timers.arrange(key, &mut link.deadline, wanted);
         }
         for key in waiting {
@@ -368,13 +292,13 @@ impl Relay {
     fn bury(&mut self, key: Key, outcome: Outcome) {
         let Some(mut link) = self.links.remove(key) else { return };
         self.timers.arrange(key, &mut link.deadline, None);
-        let Some(forward) = self.forwards.get(link.forward) else { return };
-        forward.places.give_back();
+        let (service, terms) = (link.service, Arc::clone(&link.terms));
+        terms.places.give_back();
         let (up, down) = (link.traffic(Side::Downstream), link.traffic(Side::Upstream));
         self.counters.link_ended(outcome, up, down);
         self.observer.ended(&Record {
-            forward: &forward.name,
-            backend: forward.opener.backend(),
+            forward: &terms.name,
+            backend: terms.backend,
             client: link.client,
             outcome,
             detail: link.detail.as_deref(),
@@ -386,6 +310,7 @@ impl Relay {
             duration: link.accepted_at.elapsed(),
         });
         drop(link);
+        self.link_of_ended(service);
         self.try_to_resume();
     }
 
@@ -393,13 +318,10 @@ impl Relay {
         while let Some(key) = self.timers.pop(self.now) {
             if let Some(link) = self.links.get_mut(key) {
                 link.deadline = None;
-                self.with_link(key, |link, forward, turn| link.expire(&forward.limits, turn));
+                self.with_link(key, Link::expire);
             }
         }
-        if self.drain_until.is_some_and(|moment| moment <= self.now) {
-            self.drain_until = None;
-            self.end_all(Outcome::Expired(Limit::Drain));
-        }
+        self.expire_services();
         if matches!(self.gate, Gate::Paused { next_try, .. } if next_try <= self.now) {
             self.gate = match self.gate {
                 Gate::Paused { since, .. } => {
@@ -408,19 +330,6 @@ impl Relay {
                 Gate::Open => Gate::Open,
             };
             self.try_to_resume();
-        }
-    }
-
-    /// Ends every link that is not ending already.
-    fn end_all(&mut self, outcome: Outcome) {
-        for key in self.links.keys() {
-            self.with_link(key, |link, _, turn| {
-                if link.is_closing() {
-                    link.hurry(turn.now)
-                } else {
-                    Next::End(outcome)
-                }
-            });
         }
     }
 

@@ -1,7 +1,8 @@
-//! The links of a loop, found by key.
+//! What a loop has many of (links, services, listeners), found by key.
 //!
 //! A slot that is freed is used again; its generation grows each time, so a key, a timer or an
-//! event that still names the old occupant finds nothing instead of a stranger.
+//! event that still names the old occupant finds nothing instead of a stranger. An event carries a
+//! token: a key, and a kind that says whose table the key is of.
 
 use mio::Token;
 
@@ -32,37 +33,65 @@ pub(crate) enum Port {
 const PORTS: [Port; 6] =
     [Port::DownSource, Port::DownSink, Port::UpSource, Port::UpSink, Port::Exit, Port::Diagnostics];
 
-/// Token layout: 3 bits port + 1, 29 bits generation, 32 bits index. Tokens below
-/// `1 << GENERATION_SHIFT` that have no port are free for the loop's own sources.
-const PORT_BITS: u32 = 3;
-const GENERATION_BITS: u32 = 29;
+/// What an event comes from. Each kind that is found by key has a table of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// One of the loop's own sources, which are numbered.
+    Own(usize),
+    /// A descriptor of a link.
+    Link(Key, Port),
+    /// A listening socket.
+    Listener(Key),
+}
+
+/// Token layout: 4 bits kind, 28 bits generation, 32 bits index.
+const KIND_BITS: u32 = 4;
+const KIND_MASK: usize = (1 << KIND_BITS) - 1;
+const GENERATION_BITS: u32 = 28;
 const GENERATION_MASK: u32 = (1 << GENERATION_BITS) - 1;
+
+/// Kinds of tokens: the loop's own is 0, the ports of links follow.
+const LISTENER: usize = PORTS.len() + 1;
+
+impl Source {
+    /// The token to register it with.
+    pub(crate) fn token(self) -> Token {
+        match self {
+            Self::Own(number) => Token(number << KIND_BITS),
+            Self::Link(key, port) => {
+                let port = PORTS.iter().position(|each| *each == port);
+                key.token_of(port.map_or(0, |index| index + 1))
+            }
+            Self::Listener(key) => key.token_of(LISTENER),
+        }
+    }
+
+    /// What a token was registered for; `None` if nothing ever is.
+    pub(crate) fn of(token: Token) -> Option<Self> {
+        let kind = token.0 & KIND_MASK;
+        let Some(port) = kind.checked_sub(1) else {
+            return Some(Self::Own(token.0 >> KIND_BITS));
+        };
+        let generation = u32::try_from(token.0 >> KIND_BITS & GENERATION_MASK as usize).ok()?;
+        let index = u32::try_from(token.0 >> (KIND_BITS + GENERATION_BITS)).ok()?;
+        let key = Key { index, generation };
+        match kind {
+            LISTENER => Some(Self::Listener(key)),
+            _ => PORTS.get(port).map(|port| Self::Link(key, *port)),
+        }
+    }
+}
 
 impl Key {
     /// The token to register `port` of this link with.
     pub(crate) fn token(self, port: Port) -> Token {
-        let port = PORTS.iter().position(|each| *each == port).map_or(0, |index| index + 1);
+        Source::Link(self, port).token()
+    }
+
+    fn token_of(self, kind: usize) -> Token {
         let generation = (self.generation & GENERATION_MASK) as usize;
         let index = self.index as usize;
-        Token(index << (PORT_BITS + GENERATION_BITS) | generation << PORT_BITS | port)
-    }
-
-    /// The link and port that a token names; `None` for the loop's own sources.
-    pub(crate) fn of_token(token: Token) -> Option<(Self, Port)> {
-        let port = *PORTS.get((token.0 & 0b111).checked_sub(1)?)?;
-        let generation = u32::try_from(token.0 >> PORT_BITS & GENERATION_MASK as usize).ok()?;
-        let index = u32::try_from(token.0 >> (PORT_BITS + GENERATION_BITS)).ok()?;
-        Some((Self { index, generation }, port))
-    }
-
-    /// The token of one of the loop's own sources.
-    pub(crate) fn own_token(number: usize) -> Token {
-        Token(number << PORT_BITS)
-    }
-
-    /// The number of one of the loop's own sources.
-    pub(crate) fn own_number(token: Token) -> usize {
-        token.0 >> PORT_BITS
+        Token(index << (KIND_BITS + GENERATION_BITS) | generation << KIND_BITS | kind)
     }
 }
 
@@ -105,6 +134,11 @@ impl<T> Table<T> {
         key
     }
 
+    pub(crate) fn get(&self, key: Key) -> Option<&T> {
+        let slot = self.slots.get(key.index as usize)?;
+        slot.occupant.as_ref().filter(|_| slot.generation == key.generation)
+    }
+
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         let slot = self.slots.get_mut(key.index as usize)?;
         if slot.generation != key.generation {
@@ -124,14 +158,31 @@ impl<T> Table<T> {
         Some(occupant)
     }
 
+    /// Slots, free ones included: what [`Table::key_at`] may be asked for.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The key of the occupant of a slot. Who walks over the slots may change the table meanwhile.
+    pub(crate) fn key_at(&self, slot: usize) -> Option<Key> {
+        let Slot { generation, occupant } = self.slots.get(slot)?;
+        occupant.as_ref()?;
+        Some(Key { index: u32::try_from(slot).ok()?, generation: *generation })
+    }
+
     /// The keys of all occupants.
     pub(crate) fn keys(&self) -> Vec<Key> {
-        let key = |(index, slot): (usize, &Slot<T>)| {
-            let index = u32::try_from(index).ok()?;
-            slot.occupant.as_ref()?;
-            Some(Key { index, generation: slot.generation })
-        };
-        self.slots.iter().enumerate().filter_map(key).collect()
+        (0..self.slots()).filter_map(|slot| self.key_at(slot)).collect()
+    }
+
+    /// All occupants.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter().filter_map(|slot| slot.occupant.as_ref())
+    }
+
+    /// All occupants, to be changed.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots.iter_mut().filter_map(|slot| slot.occupant.as_mut())
     }
 }
 
@@ -150,22 +201,28 @@ mod tests {
         assert_eq!(table.get_mut(first), None);
         assert_eq!(table.remove(first), None);
         assert_eq!(table.get_mut(second), Some(&mut "second"));
+        assert_eq!(table.get(first), None);
+        assert_eq!(table.get(second), Some(&"second"));
         assert_eq!(table.keys(), vec![second]);
+        assert_eq!(table.iter().collect::<Vec<_>>(), [&"second"]);
+    }
+
+    fn source() -> impl Strategy<Value = Source> {
+        let key = || {
+            (any::<u32>(), 0..=GENERATION_MASK)
+                .prop_map(|(index, generation)| Key { index, generation })
+        };
+        prop_oneof![
+            (0..1_000_000usize).prop_map(Source::Own),
+            (key(), 0..PORTS.len()).prop_map(|(key, port)| Source::Link(key, PORTS[port])),
+            key().prop_map(Source::Listener),
+        ]
     }
 
     proptest! {
         #[test]
-        fn tokens_name_their_key_and_port(index: u32, generation in 0..=GENERATION_MASK, port in 0..PORTS.len()) {
-            let key = Key { index, generation };
-            let token = key.token(PORTS[port]);
-            prop_assert_eq!(Key::of_token(token), Some((key, PORTS[port])));
-        }
-
-        #[test]
-        fn own_tokens_are_no_links(number in 0..1_000_000usize) {
-            let token = Key::own_token(number);
-            prop_assert_eq!(Key::of_token(token), None);
-            prop_assert_eq!(Key::own_number(token), number);
+        fn tokens_name_their_source(source in source()) {
+            prop_assert_eq!(Source::of(source.token()), Some(source));
         }
     }
 }

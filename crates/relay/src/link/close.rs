@@ -1,5 +1,6 @@
 //! How a link ends: its time limits, and the way its sides are closed.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::forward::Limits;
@@ -18,8 +19,9 @@ use super::{Link, Next, Push, Stage};
 
 impl Link {
     /// What the link does when its deadline has come.
-    pub(crate) fn expire(&mut self, limits: &Limits, turn: &mut Turn<'_>) -> Next {
-        let now = turn.now;
+    pub(crate) fn expire(&mut self, turn: &mut Turn<'_>) -> Next {
+        let (now, terms) = (turn.now, Arc::clone(&self.terms));
+        let limits = &terms.limits;
         match &mut self.stage {
             Stage::Opening { attempt, .. } => {
                 if now < self.accepted_at + limits.connect_timeout {
@@ -170,7 +172,8 @@ impl Link {
     }
 
     /// When the link next has to be looked at, computed from its state alone.
-    pub(crate) fn wanted_deadline(&self, limits: &Limits) -> Option<Instant> {
+    pub(crate) fn wanted_deadline(&self) -> Option<Instant> {
+        let limits = &self.terms.limits;
         match &self.stage {
             Stage::Opening { .. } => Some(self.accepted_at + limits.connect_timeout),
             Stage::Closing { push, .. } => push.map(|(moment, _)| moment),

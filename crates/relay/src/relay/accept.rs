@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::forward::Terms;
 use crate::link::conn::Conn;
 use crate::link::policy::WhenFull;
 use crate::link::{Link, Next};
@@ -23,10 +24,10 @@ const BACKLOG: usize = crate::net::listen::BACKLOG.unsigned_abs() as usize;
 /// A burst is over when nobody has been accepted for this long.
 const BURST_GAP: Duration = Duration::from_millis(5);
 
-/// Clients of a forward that come fast, by whichever of its listeners.
+/// Clients of a service that come fast, by whichever of its listeners.
 #[derive(Debug)]
 pub(super) struct Burst {
-    forward: usize,
+    pub(super) service: Key,
     /// When it is over, if nobody else comes.
     pub(super) end: Instant,
 }
@@ -34,20 +35,22 @@ pub(super) struct Burst {
 impl Relay {
     /// Accepts a few clients from each listener that has some.
     pub(super) fn accept_clients(&mut self) {
-        for index in 0..self.acceptors.len() {
-            self.accept_from(index, ACCEPTS_PER_TURN);
+        for slot in 0..self.acceptors.slots() {
+            if let Some(key) = self.acceptors.key_at(slot) {
+                self.accept_from(key, ACCEPTS_PER_TURN);
+            }
         }
         let now = self.now;
         self.end_bursts(|burst| burst.end <= now);
     }
 
     /// Ends the bursts that are over; false if none is.
-    fn end_bursts(&mut self, is_over: impl Fn(&Burst) -> bool) -> bool {
-        let (before, forwards) = (self.bursts.len(), &mut self.forwards);
+    pub(super) fn end_bursts(&mut self, is_over: impl Fn(&Burst) -> bool) -> bool {
+        let (before, services) = (self.bursts.len(), &mut self.services);
         self.bursts.retain(|burst| {
             let is_over = is_over(burst);
-            if is_over {
-                forwards[burst.forward].opener.end_burst();
+            if let Some(service) = services.get_mut(burst.service).filter(|_| is_over) {
+                service.opener.end_burst();
             }
             !is_over
         });
@@ -56,38 +59,40 @@ impl Relay {
 
     /// Whether there may be a client in the queue of `acceptor`, and it may come in.
     pub(super) fn accepts_from(&self, acceptor: &Acceptor) -> bool {
-        let forward = &self.forwards[acceptor.forward];
-        let has_room = forward.policy.when_full == WhenFull::Refuse || forward.places.free() > 0;
+        let Some(service) = self.services.get(acceptor.service) else { return false };
+        let Terms { policy, places, .. } = &*service.terms;
+        let has_room = policy.when_full == WhenFull::Refuse || places.free() > 0;
         acceptor.ready && self.gate == Gate::Open && has_room
     }
 
-    fn accept_from(&mut self, index: usize, most: usize) {
+    fn accept_from(&mut self, key: Key, most: usize) {
         // What is made ready in advance may be what others need.
         let mut may_begin = true;
         for left in (1..=most).rev() {
-            if !self.acceptors.get(index).is_some_and(|acceptor| self.accepts_from(acceptor)) {
+            if !self.acceptors.get(key).is_some_and(|acceptor| self.accepts_from(acceptor)) {
                 return;
             }
-            let Some(acceptor) = self.acceptors.get_mut(index) else { return };
+            let Some(acceptor) = self.acceptors.get_mut(key) else { return };
             match acceptor.accept() {
                 Accept::Client(stream, client) => {
-                    let (served, local) = (acceptor.forward, acceptor.local);
-                    let forward = &mut self.forwards[served];
-                    let room = usize::try_from(forward.places.free()).unwrap_or(usize::MAX);
+                    let (key, local) = (acceptor.service, acceptor.local);
+                    let Some(service) = self.services.get_mut(key) else { return };
+                    let room = usize::try_from(service.terms.places.free()).unwrap_or(usize::MAX);
                     let end = self.now + BURST_GAP;
-                    if let Some(on) = self.bursts.iter_mut().find(|on| on.forward == served) {
+                    if let Some(on) = self.bursts.iter_mut().find(|on| on.service == key) {
                         on.end = end;
                     } else if acceptor.ready && may_begin && room > 1 {
-                        forward.opener.begin_burst(acceptor.as_fd(), left.min(room));
-                        self.bursts.push(Burst { forward: served, end });
+                        service.opener.begin_burst(acceptor.as_fd(), left.min(room));
+                        self.bursts.push(Burst { service: key, end });
                     }
-                    if forward.opener.admits(stream.as_fd()) {
-                        self.admit(served, Conn::stream(stream), local, client);
+                    if service.opener.admits(stream.as_fd()) {
+                        self.admit(key, Conn::stream(stream), local, client);
                     }
                 }
                 Accept::Empty => {}
                 Accept::Skip(error) => {
-                    let forward = &self.forwards[acceptor.forward].name;
+                    let Some(service) = self.services.get(acceptor.service) else { return };
+                    let forward = &service.terms.name;
                     self.observer.trouble(&Trouble::AcceptFailed { forward, error: &error });
                 }
                 Accept::Exhausted(error) => {
@@ -102,32 +107,37 @@ impl Relay {
         }
     }
 
-    /// Makes a link of a downstream, or refuses it if the forward has no place left.
+    /// Makes a link of a downstream, or refuses it if the service drains or has no place left.
     pub(super) fn admit(
         &mut self,
-        index: usize,
+        key: Key,
         downstream: Conn,
         local: Option<SocketAddr>,
         client: Option<SocketAddr>,
     ) {
-        let forward = &mut self.forwards[index];
-        if !forward.places.take() {
+        let Some(service) = self.services.get_mut(key).filter(|service| service.admits()) else {
             downstream.abort();
             self.counters.link_rejected();
-            let forward = &forward.name;
+            return;
+        };
+        let terms = Arc::clone(&service.terms);
+        if !terms.places.take() {
+            downstream.abort();
+            self.counters.link_rejected();
+            let forward = &terms.name;
             self.observer.trouble(&Trouble::LimitReached { forward, client });
             return;
         }
+        service.link_began();
         self.counters.link_opened();
-        self.observer.accepted(&Accepted { forward: &forward.name, local, client });
+        self.observer.accepted(&Accepted { forward: &terms.name, local, client });
         let now = Instant::now();
-        let mut attempt = forward.opener.open(downstream.source().map(|end| end.fd));
-        attempt.allow(forward.limits.connect_timeout);
-        let key = self.links.insert(|key| {
-            Link::new(key, index, Arc::clone(&forward.policy), downstream, client, attempt, now)
-        });
+        let mut attempt = service.opener.open(downstream.source().map(|end| end.fd));
+        attempt.allow(terms.limits.connect_timeout);
+        let key =
+            self.links.insert(|link| Link::new(link, key, terms, downstream, client, attempt, now));
         let mut exhausted = false;
-        self.with_link(key, |link, _, turn| {
+        self.with_link(key, |link, turn| {
             let next = link.start(turn);
             exhausted = next == Next::End(Outcome::OpenFailed(OpenClass::Exhausted));
             if exhausted {
@@ -146,11 +156,11 @@ impl Relay {
     fn open_from_reserve(&mut self, key: Key) {
         self.reserve.release();
         self.pool.shed();
-        self.with_link(key, |link, forward, turn| {
-            let mut attempt = forward.opener.open(link.downstream());
-            attempt.allow(forward.limits.connect_timeout);
-            link.start_again(attempt, turn)
-        });
+        let Some(link) = self.links.get(key) else { return };
+        let Some(service) = self.services.get_mut(link.service) else { return };
+        let mut attempt = service.opener.open(link.downstream());
+        attempt.allow(link.terms.limits.connect_timeout);
+        self.with_link(key, |link, turn| link.start_again(attempt, turn));
         if let Err(error) = self.reserve.refill() {
             self.pause(&error);
         }
@@ -179,26 +189,23 @@ impl Relay {
         self.gate = Gate::Open;
         let paused = self.now.duration_since(since);
         self.observer.trouble(&Trouble::AcceptResumed { paused });
-        for acceptor in &mut self.acceptors {
+        for acceptor in self.acceptors.iter_mut() {
             acceptor.ready = true;
         }
     }
 
-    /// Closes the listeners, after taking in the clients whose handshake is complete: closing with
+    /// Closes listeners, after taking in the clients whose handshake is complete: closing with
     /// them in the queue would reset them. This is the one moment at which a long queue holds the
     /// links up, because closing at once is promised, too.
-    pub(super) fn close_acceptors(&mut self) {
+    pub(super) fn close_acceptors(&mut self, is_meant: impl Fn(&Acceptor) -> bool) {
         self.try_to_resume();
-        for index in 0..self.acceptors.len() {
-            self.acceptors[index].ready = true;
-            self.accept_from(index, BACKLOG);
+        for key in self.acceptors.keys() {
+            let Some(acceptor) = self.acceptors.get_mut(key).filter(|each| is_meant(each)) else {
+                continue;
+            };
+            acceptor.ready = true;
+            self.accept_from(key, BACKLOG);
         }
-        self.drop_acceptors();
-    }
-
-    /// Closes the listeners. Clients in their queues are reset.
-    pub(super) fn drop_acceptors(&mut self) {
-        self.end_bursts(|_| true);
-        self.acceptors.clear();
+        self.drop_acceptors(is_meant);
     }
 }

@@ -17,6 +17,7 @@ use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use socket2::{Domain, SockRef, Socket};
 
 use crate::net::listen::Listener;
+use crate::table::Key;
 
 /// Clients accepted from one listener in one turn.
 pub(crate) const ACCEPTS_PER_TURN: usize = 16;
@@ -31,7 +32,8 @@ pub(crate) struct Acceptor {
     socket: Listening,
     /// Its address, if it is one of IP.
     pub(crate) local: Option<SocketAddr>,
-    pub(crate) forward: usize,
+    /// Whose clients it accepts.
+    pub(crate) service: Key,
     /// There may be clients in its queue.
     pub(crate) ready: bool,
 }
@@ -82,8 +84,8 @@ impl AsFd for Acceptor {
 }
 
 impl Acceptor {
-    /// Makes a listener non-blocking and ready to be accepted from for `forward`.
-    pub(crate) fn new(listener: Listener, forward: usize) -> io::Result<Self> {
+    /// Makes a listener non-blocking and ready to be accepted from for `service`.
+    pub(crate) fn new(listener: Listener, service: Key) -> io::Result<Self> {
         let socket = SockRef::from(&listener.0);
         socket.set_nonblocking(true)?;
         let local = socket.local_addr()?.as_socket();
@@ -93,7 +95,7 @@ impl Acceptor {
         } else {
             Listening::Other(listener.0.into())
         };
-        Ok(Self { socket, local, forward, ready: false })
+        Ok(Self { socket, local, service, ready: false })
     }
 
     /// Accepts one client, and finds out whether there is another.

@@ -7,6 +7,7 @@ use std::fmt::{self, Debug};
 use std::os::fd::BorrowedFd;
 
 use crate::link::downstream::Downstream;
+use crate::relay::service::ServiceId;
 
 /// Looks after a descriptor of the loop's owner.
 pub trait Attendant: Debug + Send {
@@ -36,9 +37,9 @@ pub enum Order {
     EndLetGo,
     /// As [`crate::Handle::stop`]; attendants are dismissed.
     Stop,
-    /// Makes a link of this downstream, for the forward with this number (see
-    /// [`crate::Relay::add_forward`]).
-    Admit(usize, Downstream),
+    /// Makes a link of this downstream, for a service (see [`crate::Relay::add_forward`]). If it
+    /// drains the downstream is closed by RST.
+    Admit(ServiceId, Downstream),
 }
 
 impl Debug for Order {

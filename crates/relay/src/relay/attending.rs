@@ -8,12 +8,12 @@ use mio::Interest;
 use crate::link::Next;
 use crate::outcome::{Outcome, Side};
 use crate::relay::attendant::{Attendant, Order};
-use crate::table::Key;
+use crate::table::Source;
 
 use super::{Relay, RelayError};
 
-/// Number of the first attendant; no loop has so many listeners.
-pub(super) const ATTENDANTS: usize = 1 << 16;
+/// Number of the first attendant.
+pub(super) const ATTENDANTS: usize = super::WAKER + 1;
 
 impl Relay {
     /// Lets `attendant` look after its descriptor on this loop.
@@ -21,7 +21,7 @@ impl Relay {
     /// # Errors
     /// When the descriptor cannot be registered.
     pub fn attend(&mut self, attendant: Box<dyn Attendant>) -> Result<(), RelayError> {
-        let token = Key::own_token(ATTENDANTS + self.attendants.len());
+        let token = Source::Own(ATTENDANTS + self.attendants.len()).token();
         self.poll
             .registry()
             .register(&mut SourceFd(&attendant.source().as_raw_fd()), token, Interest::READABLE)
@@ -59,7 +59,7 @@ impl Relay {
             }
             Order::EndLetGo => {
                 for key in self.links.keys() {
-                    self.with_link(key, |link, _, _| {
+                    self.with_link(key, |link, _| {
                         let ends = link.is_let_go() && !link.is_closing();
                         if ends {
                             Next::End(Outcome::Stopped)
@@ -73,10 +73,10 @@ impl Relay {
                 self.attendants.clear();
                 self.stop();
             }
-            Order::Admit(forward, downstream) => {
+            Order::Admit(service, downstream) => {
                 // What cannot even be asked for its kind is closed, and that is all there is to do.
                 if let Ok(conn) = downstream.into_conn() {
-                    self.admit(forward, conn, None, None);
+                    self.admit(service.0, conn, None, None);
                 }
             }
         }

@@ -28,6 +28,7 @@ mod pacing;
 mod policy;
 mod pressure;
 mod resets;
+mod services;
 mod sharing;
 mod shortage;
 mod timers;

@@ -4,20 +4,16 @@ use std::fmt;
 use std::io::{self, PipeReader, PipeWriter, Read};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
-use nsplice_relay::{
-    Attempt, Forward, Limits, OpenClass, OpenError, Opener, Places, Progress, Upstream, Wake,
-};
+use nsplice_relay::{Attempt, Forward, OpenClass, OpenError, Opener, Progress, Upstream, Wake};
 use nsplice_testkit::wait_until;
 use socket2::{Domain, Socket, Type};
 
 /// A forward with no limit but the default ones.
 pub(crate) fn forward(opener: Box<dyn Opener>) -> Forward {
-    let (limits, places) = (Limits::default(), Arc::new(Places::unlimited()));
-    Forward { name: Arc::from("test"), opener, limits, places, policy: Arc::default() }
+    Forward::new("test", opener)
 }
 
 /// An opener that makes each attempt with the same closure.
@@ -53,7 +49,12 @@ pub(crate) fn connecting(target: SocketAddr) -> Box<dyn Opener> {
 
 /// Fails at once, with `class`.
 pub(crate) fn failing(class: OpenClass) -> Box<dyn Opener> {
-    by(move || Failing(class))
+    by(move || failing_attempt(class))
+}
+
+/// An attempt that fails at once, with `class`.
+pub(crate) fn failing_attempt(class: OpenClass) -> impl Attempt {
+    Failing(class)
 }
 
 /// An attempt to connect.

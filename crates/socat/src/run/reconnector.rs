@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use nix::fcntl::OFlag;
 use nix::unistd::{pipe2, read, write};
-use nsplice_relay::{Attendant, Downstream, OpenError, Opener, Order};
+use nsplice_relay::{Attendant, Downstream, OpenError, Opener, Order, ServiceId};
 
 use crate::journal::{Journal, Level};
 
@@ -21,8 +21,8 @@ use super::split;
 /// Takes what the thread has opened into the loop.
 #[derive(Debug)]
 pub(super) struct Reconnector {
-    /// The number of the forward whose links these are.
-    forward: usize,
+    /// Whose links these are.
+    service: ServiceId,
     opened: Receiver<Result<Downstream, OpenError>>,
     bell: OwnedFd,
     journal: Journal,
@@ -36,7 +36,7 @@ impl Reconnector {
     /// # Errors
     /// When a pipe or a thread cannot be had.
     pub(super) fn start(
-        forward: usize,
+        service: ServiceId,
         first: Box<dyn Opener>,
         interval: Duration,
         journal: Journal,
@@ -46,7 +46,7 @@ impl Reconnector {
         thread::Builder::new()
             .name("reconnect".to_owned())
             .spawn(move || open_again_and_again(first, interval, &sender, &rope))?;
-        Ok(Self { forward, opened, bell, journal, goes_on: true })
+        Ok(Self { service, opened, bell, journal, goes_on: true })
     }
 }
 
@@ -85,7 +85,7 @@ impl Attendant for Reconnector {
         // However often it has rung: what was opened is taken one by one until there is no more.
         let _ = read(&self.bell, &mut [0; 64]);
         match self.opened.try_recv() {
-            Ok(Ok(downstream)) => Order::Admit(self.forward, downstream),
+            Ok(Ok(downstream)) => Order::Admit(self.service, downstream),
             Ok(Err(error)) => {
                 self.journal.tell(Level::Error, error);
                 self.goes_on = false;

@@ -171,10 +171,10 @@ impl Job {
     ) -> Result<u8, Fault> {
         let forward = self.forward(second, Places::unlimited());
         let (mut relay, _handle) = self.relay(true)?;
-        let number = relay.add_forward(forward, Vec::<OwnedFd>::new()).map_err(Fault::new)?;
+        let service = relay.add_forward(forward, Vec::<OwnedFd>::new()).map_err(Fault::new)?;
         let interval = manners::read(&self.line.first).time(Opt::Interval);
         let source = Reconnector::start(
-            number,
+            service,
             first,
             interval.unwrap_or(RECONNECT_INTERVAL),
             self.context.journal.clone(),

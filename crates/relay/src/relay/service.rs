@@ -1,0 +1,192 @@
+//! A service as a loop holds it: what it serves its clients with, and how far its life has come.
+//!
+//! It serves, then drains, then has stopped, and never goes back:
+//!
+//! * *Serving*: clients become links.
+//! * *Draining*: it has no listener and takes nobody in, whoever hands a client over. Its links end by
+//!   themselves, or by RST when the time that they were given is over.
+//! * *Stopped*: its last link has ended. The loop forgets it at that moment, and its id finds nothing
+//!   any more.
+//!
+//! This file decides only; `serving.rs` does what is decided.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::forward::{Forward, Terms};
+use crate::link::writers::Writers;
+use crate::open::Opener;
+use crate::table::Key;
+
+/// Names a service of one loop for as long as that loop knows it, and never another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ServiceId(pub(crate) Key);
+
+/// How far the life of a service has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceState {
+    /// Its clients become links.
+    Serving,
+    /// It takes nobody in, and its links are left to end.
+    Draining {
+        /// When those that are left are ended; `None` if they may take as long as they like.
+        until: Option<Instant>,
+    },
+    /// It has no links left, and will have none.
+    Stopped,
+}
+
+impl ServiceState {
+    /// The word for logs and lists.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Serving => "serving",
+            Self::Draining { .. } => "draining",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// A service of one loop.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) opener: Box<dyn Opener>,
+    /// The terms of its next link.
+    pub(crate) terms: Arc<Terms>,
+    /// The turn at what its links share.
+    pub(crate) writers: Writers,
+    state: ServiceState,
+    /// Links that are alive.
+    links: usize,
+}
+
+impl Service {
+    /// A service that serves as `forward` says.
+    pub(crate) fn new(forward: Forward) -> Self {
+        let (opener, terms) = forward.into_parts();
+        let (writers, state) = (Writers::default(), ServiceState::Serving);
+        Self { opener, terms, writers, state, links: 0 }
+    }
+
+    /// Whether a client may become a link.
+    pub(crate) fn admits(&self) -> bool {
+        self.state == ServiceState::Serving
+    }
+
+    /// When the links that are left are ended.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        match self.state {
+            ServiceState::Draining { until } => until,
+            ServiceState::Serving | ServiceState::Stopped => None,
+        }
+    }
+
+    /// A link of it has begun.
+    pub(crate) fn link_began(&mut self) {
+        self.links += 1;
+    }
+
+    /// A link of it has ended.
+    pub(crate) fn link_ended(&mut self) {
+        self.links = self.links.saturating_sub(1);
+    }
+
+    /// Begins to drain. One that drains already is given no more time than it had.
+    pub(crate) fn retire(&mut self, until: Option<Instant>) {
+        let until = match self.state {
+            ServiceState::Serving => until,
+            ServiceState::Draining { until: before } => before.into_iter().chain(until).min(),
+            ServiceState::Stopped => return,
+        };
+        self.state = ServiceState::Draining { until };
+    }
+
+    /// Whether the links that are left are to be ended now, which is said once.
+    pub(crate) fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = self.due().is_some_and(|due| due <= now);
+        if is_due {
+            self.state = ServiceState::Draining { until: None };
+        }
+        is_due
+    }
+
+    /// Comes to its end if nothing is left of it.
+    pub(crate) fn stops(&mut self) -> bool {
+        let stops = self.links == 0 && self.state != ServiceState::Serving;
+        if stops {
+            self.state = ServiceState::Stopped;
+        }
+        stops
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::open::testing::never;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    /// What can happen to a service.
+    #[derive(Debug, Clone, Copy)]
+    enum Event {
+        Client,
+        LinkEnds,
+        Retired(Option<u64>),
+        Seconds(u64),
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        prop_oneof![
+            3 => Just(Event::Client),
+            3 => Just(Event::LinkEnds),
+            1 => proptest::option::of(0..9u64).prop_map(Event::Retired),
+            2 => (0..4u64).prop_map(Event::Seconds),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_life_goes_one_way_and_ends_with_the_last_link(
+            events in proptest::collection::vec(event(), 0..60),
+        ) {
+            let mut service = Service::new(Forward::new("test", never()));
+            let mut now = Instant::now();
+            let (mut links, mut retired, mut earliest) = (0, false, None::<Instant>);
+            for event in events {
+                match event {
+                    Event::Client => {
+                        prop_assert_eq!(service.admits(), !retired);
+                        if service.admits() {
+                            service.link_began();
+                            links += 1;
+                        }
+                    }
+                    Event::LinkEnds if links > 0 => {
+                        service.link_ended();
+                        links -= 1;
+                    }
+                    Event::LinkEnds => {}
+                    Event::Retired(seconds) => {
+                        let until = seconds.map(|seconds| now + Duration::from_secs(seconds));
+                        earliest = earliest.into_iter().chain(until).min();
+                        retired = true;
+                        service.retire(until);
+                    }
+                    Event::Seconds(seconds) => now += Duration::from_secs(seconds),
+                }
+                // Said at its time, not before, and once.
+                let is_due = earliest.is_some_and(|due| due <= now);
+                prop_assert_eq!(service.is_due(now), is_due);
+                earliest = earliest.filter(|_| !is_due);
+                prop_assert_eq!(service.due(), earliest);
+                let stops = service.stops();
+                prop_assert_eq!(stops, retired && links == 0);
+                prop_assert_eq!(service.state == ServiceState::Stopped, stops);
+                if stops {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What a loop does for its services: it begins them, retires them and forgets them.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::{Duration, Instant};
+
+use mio::unix::SourceFd;
+use mio::Interest;
+use nix::errno::Errno;
+
+use crate::forward::Forward;
+use crate::link::downstream::Downstream;
+use crate::link::Next;
+use crate::net::interest::forget;
+use crate::net::listen::Listener;
+use crate::outcome::{Limit, Outcome};
+use crate::table::{Key, Source};
+
+use super::acceptor::Acceptor;
+use super::fd_reserve::FdReserve;
+use super::service::{Service, ServiceId};
+use super::{Relay, RelayError};
+
+impl Relay {
+    /// Adds a service: a forward, and the sockets it listens on (made by [`crate::listen()`], or by
+    /// others).
+    ///
+    /// # Errors
+    /// When a listener cannot be registered, when the reserve of descriptors cannot be had, or when
+    /// the loop drains. Nothing is left of the service then.
+    pub fn add_forward(
+        &mut self,
+        forward: Forward,
+        listeners: impl IntoIterator<Item = impl Into<Listener>>,
+    ) -> Result<ServiceId, RelayError> {
+        if self.drains {
+            return Err(RelayError::Draining);
+        }
+        self.reserve.establish().map_err(RelayError::when("reserve descriptors"))?;
+        let service = self.services.insert(|_| Service::new(forward));
+        for listener in listeners {
+            if let Err(error) = self.listen_for(service, listener.into()) {
+                self.drop_acceptors(|acceptor| acceptor.service == service);
+                self.services.remove(service);
+                return Err(error);
+            }
+        }
+        Ok(ServiceId(service))
+    }
+
+    /// Accepts the clients of `listener` for `service`.
+    fn listen_for(&mut self, service: Key, listener: Listener) -> Result<(), RelayError> {
+        let acceptor =
+            Acceptor::new(listener, service).map_err(RelayError::when("use the listener"))?;
+        let descriptor = acceptor.as_fd().as_raw_fd();
+        let key = self.acceptors.insert(|_| acceptor);
+        let token = Source::Listener(key).token();
+        self.poll
+            .registry()
+            .register(&mut SourceFd(&descriptor), token, Interest::READABLE)
+            .map_err(RelayError::when("wait for the listener"))
+    }
+
+    /// Makes sure that this process may have `others` descriptors for what is still to be made, and
+    /// one more for a client. Asked before the loop runs, because one that finds no descriptor then
+    /// waits until there are some.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub fn expect_room(&self, others: usize) -> Result<(), RelayError> {
+        FdReserve::try_out(others + 1).map_err(RelayError::when("keep a descriptor for a client"))
+    }
+
+    /// Adds one link whose downstream is at hand, and a service that ends with it. The loop ends with
+    /// it if it has no listeners.
+    ///
+    /// # Errors
+    /// When the downstream cannot be used, or when the loop drains; an upstream that cannot be opened
+    /// is an outcome.
+    pub fn adopt(&mut self, downstream: Downstream, forward: Forward) -> Result<(), RelayError> {
+        if self.drains {
+            return Err(RelayError::Draining);
+        }
+        let unusable = |error: Errno| RelayError::System {
+            what: "use the downstream",
+            source: io::Error::from(error),
+        };
+        let conn = downstream.into_conn().map_err(unusable)?;
+        let service = self.services.insert(|_| Service::new(forward));
+        self.now = Instant::now();
+        self.admit(service, conn, None, None);
+        self.begin_to_drain(service, None);
+        Ok(())
+    }
+
+    /// Closes the listeners of all services at once, and gives the links `time`.
+    pub(super) fn drain(&mut self, time: Option<Duration>) {
+        self.drains = true;
+        self.close_acceptors(|_| true);
+        for service in self.services.keys() {
+            self.begin_to_drain(service, time);
+        }
+    }
+
+    /// Has a service without listeners end with its last link, or when `time` is over.
+    fn begin_to_drain(&mut self, service: Key, time: Option<Duration>) {
+        let until = time.map(|time| self.now + time);
+        let Some(draining) = self.services.get_mut(service) else { return };
+        draining.retire(until);
+        if !self.draining.contains(&service) {
+            self.draining.push(service);
+        }
+        self.forget_if_over(service);
+    }
+
+    /// Ends all links by RST.
+    pub(super) fn stop(&mut self) {
+        self.drains = true;
+        self.drop_acceptors(|_| true);
+        for service in self.services.keys() {
+            self.begin_to_drain(service, None);
+        }
+        self.end_links(Outcome::Stopped, |_| true);
+    }
+
+    /// Ends the links of services whose time is over.
+    pub(super) fn expire_services(&mut self) {
+        for index in (0..self.draining.len()).rev() {
+            let Some(key) = self.draining.get(index).copied() else { continue };
+            let now = self.now;
+            if self.services.get_mut(key).is_some_and(|service| service.is_due(now)) {
+                self.end_links(Outcome::Expired(Limit::Drain), |service| service == key);
+            }
+        }
+    }
+
+    /// A link of `service` has ended.
+    pub(super) fn link_of_ended(&mut self, service: Key) {
+        if let Some(service) = self.services.get_mut(service) {
+            service.link_ended();
+        }
+        self.forget_if_over(service);
+    }
+
+    /// Takes a service out of the books when nothing is left of it.
+    fn forget_if_over(&mut self, key: Key) {
+        if self.services.get_mut(key).is_some_and(Service::stops) {
+            self.services.remove(key);
+            self.draining.retain(|draining| *draining != key);
+        }
+    }
+
+    /// Ends every link that is not ending already, if it is of a service that is meant.
+    fn end_links(&mut self, outcome: Outcome, is_meant: impl Fn(Key) -> bool) {
+        for key in self.links.keys() {
+            if !self.links.get(key).is_some_and(|link| is_meant(link.service)) {
+                continue;
+            }
+            self.with_link(key, |link, turn| {
+                if link.is_closing() {
+                    link.hurry(turn.now)
+                } else {
+                    Next::End(outcome)
+                }
+            });
+        }
+    }
+
+    /// Closes listeners. Clients in their queues are reset.
+    pub(super) fn drop_acceptors(&mut self, is_meant: impl Fn(&Acceptor) -> bool) {
+        for key in self.acceptors.keys() {
+            let Some(acceptor) = self.acceptors.get(key).filter(|each| is_meant(each)) else {
+                continue;
+            };
+            let service = acceptor.service;
+            // Others may hold the socket, too, and closing ours would then not end the waiting.
+            forget(self.poll.registry(), acceptor.as_fd());
+            self.acceptors.remove(key);
+            self.end_bursts(|burst| burst.service == service);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Services come and go while the loop runs.
+
+use std::io::{self, PipeReader, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use nsplice_relay::{Attendant, Downstream, Forward, Order, Outcome, ServiceId, Settings};
+use nsplice_testkit::talk::{expect_eof, expect_ramp, half_close, send_ramp};
+use nsplice_testkit::{connect, wait_until};
+
+use crate::bench::{accept, listening, wait_not_listening, ANY_PORT};
+use crate::handover::upstream;
+use crate::openers::{by, connecting, failing_attempt, forward};
+use crate::running::Running;
+use crate::scene::{in_both_modes, scene};
+
+#[test]
+fn a_service_that_was_adopted_ends_with_its_link() {
+    scene(|| {
+        let upstream = upstream();
+        let target = upstream.local_addr().expect("an address");
+        let held = Arc::new(());
+        let of_opener = Arc::clone(&held);
+        let opener = by(move || {
+            let _ = &of_opener;
+            failing_attempt(nsplice_relay::OpenClass::Refused)
+        });
+        let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
+        let mut address = ANY_PORT;
+        let relay = Running::start(Settings::default(), |relay| {
+            address = listening(relay, forward(connecting(target)));
+            relay.adopt(Downstream::Socket(theirs.into()), forward(opener)).expect("adopt");
+        });
+        relay.ended(1);
+        wait_until("the opener to be dropped", || Arc::strong_count(&held) == 1);
+        // The loop goes on for the sake of the other one.
+        let (client, server) = (connect(address), accept(&upstream));
+        send_ramp(&client, 0, 10);
+        expect_ramp(&server, 0, 10);
+        drop((client, server, ours));
+        relay.ended(2);
+        relay.close();
+    });
+}
+
+/// Hands sockets over as they are asked for.
+#[derive(Debug)]
+struct HandingOver {
+    service: ServiceId,
+    bell: PipeReader,
+    downstreams: Vec<OwnedFd>,
+}
+
+impl Attendant for HandingOver {
+    fn source(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+
+    fn attend(&mut self) -> Order {
+        match self.downstreams.pop() {
+            Some(socket) if self.bell.read(&mut [0]).is_ok() => {
+                Order::Admit(self.service, Downstream::Socket(socket))
+            }
+            _ => Order::Nothing,
+        }
+    }
+}
+
+#[test]
+fn after_a_drain_nothing_is_admitted_by_any_door() {
+    in_both_modes(|settings| {
+        let upstream = upstream();
+        let target = upstream.local_addr().expect("an address");
+        let (mut late, theirs) = UnixStream::pair().expect("a pair of sockets");
+        let (bell, rope) = io::pipe().expect("a pipe");
+        let mut address = ANY_PORT;
+        let relay = Running::start(settings, |relay| {
+            let nothing = Vec::<OwnedFd>::new();
+            let service = relay.add_forward(Forward::new("handed", connecting(target)), nothing);
+            let service = service.expect("add a service");
+            address = listening(relay, forward(connecting(target)));
+            let downstreams = vec![theirs.into()];
+            relay.attend(Box::new(HandingOver { service, bell, downstreams })).expect("attend");
+        });
+        let (client, server) = (connect(address), accept(&upstream));
+        relay.handle.drain(None).expect("tell the loop");
+        wait_not_listening(address);
+        nix::unistd::write(&rope, b"!").expect("ring");
+        assert!(matches!(late.read(&mut [0]), Ok(0) | Err(_)), "it was served");
+        // The link that is there is not touched.
+        send_ramp(&client, 0, 10);
+        expect_ramp(&server, 0, 10);
+        half_close(&client);
+        expect_eof(&server);
+        drop(server);
+        expect_eof(&client);
+        relay.wait_returned();
+        assert_eq!((relay.accepted(), relay.only_end().outcome), (1, Outcome::Clean));
+        let totals = relay.close();
+        assert_eq!(totals.rejected, 1);
+    });
+}
