@@ -36,7 +36,7 @@ impl Applet {
     fn run(self, words: &[OsString]) -> u8 {
         match self {
             Self::Socat => nsplice_socat::socat(words),
-            Self::Nsenter => nsplice_socat::nsenter(words),
+            Self::Nsenter => nsplice_nsenter::nsenter(words),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! This program is thin: options, configuration, signals and logs. Moving bytes is
 //! `nsplice-relay`, opening upstreams is `nsplice-backend`; what it does under the names `socat` and
-//! `nsenter` is `nsplice-socat`, and is asked for first. A comparison starts it once more to hold a
+//! `nsenter` is in `nsplice-socat` and `nsplice-nsenter`, and is asked for first. A comparison starts it once more to hold a
 //! namespace, and once to be the floor that others are measured from.
 //!
 //! A command line becomes a [`request::Request`], each kind of request has a file of its own, and

@@ -1,7 +1,7 @@
-//! socat's command language, and nsenter's: the same command lines, run by the nsplice relay.
+//! socat's command language: the same command lines, run by the nsplice relay.
 //!
 //! [`socat`] takes the words of a socat command line, runs it to its end and answers the exit
-//! status; [`nsenter`] does the same for nsenter's. In between:
+//! status. In between:
 //!
 //! - `language/` reads words into a command line: flags and two address specifications;
 //! - `endpoint/` turns a specification into something that can be listened on or opened;
@@ -9,9 +9,6 @@
 //! - `run.rs` puts these together, hands them to a relay, and turns what the relay tells into
 //!   socat's messages and exit status;
 //! - `fallback.rs` becomes a real socat for what socat can do and nsplice will not.
-//!
-//! `nsenter.rs` shares the crate, for it too plays another program on its command line, but has its
-//! own language and needs no relay.
 //!
 //! The persona is socat 1.7.4.4 in words, levels and exit statuses; options that only later versions
 //! have are understood where they mean something here.
@@ -23,8 +20,6 @@ mod fault;
 mod filter;
 mod journal;
 mod language;
-mod nsenter;
 mod run;
 
-pub use nsenter::nsenter;
 pub use run::socat;

@@ -1,6 +1,6 @@
 //! nsenter's command line: enter namespaces of a process or of files, then become the command.
 //!
-//! The persona is nsenter of util-linux 2.38.1 in words, order and exit statuses. Each
+//! [`nsenter`] takes the words of a command line and does what they say. The persona is nsenter of util-linux 2.38.1 in words, order and exit statuses. Each
 //! step has a file of its own:
 //!
 //! - `getopt.rs` takes words apart as GNU getopt_long(3) does, with a `+` in front;
@@ -26,8 +26,8 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 
-use self::complaint::Complaint;
-use self::line::{Line, Order};
+use crate::complaint::Complaint;
+use crate::line::{Line, Order};
 
 /// Runs the nsenter command line `words` (the first is the program's name). Returns only when the
 /// command could not be run, with the exit status of that failure, or when it was a child (another

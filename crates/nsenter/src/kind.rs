@@ -4,7 +4,7 @@ use nix::sched::CloneFlags;
 
 /// A kind of namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Users and groups.
     User,
     /// Control groups.
@@ -25,7 +25,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// All kinds. The user namespace is first: what has to wait for its privileges comes after it.
-    pub(super) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::User,
         Self::Cgroup,
         Self::Ipc,
@@ -37,7 +37,7 @@ impl Kind {
     ];
 
     /// Where it is under `/proc/PID`, which is also its name in messages.
-    pub(super) fn path(self) -> &'static str {
+    pub(crate) fn path(self) -> &'static str {
         match self {
             Self::User => "ns/user",
             Self::Cgroup => "ns/cgroup",
@@ -51,7 +51,7 @@ impl Kind {
     }
 
     /// What setns(2) calls it.
-    pub(super) fn flag(self) -> CloneFlags {
+    pub(crate) fn flag(self) -> CloneFlags {
         match self {
             Self::User => CloneFlags::CLONE_NEWUSER,
             Self::Cgroup => CloneFlags::CLONE_NEWCGROUP,

@@ -4,13 +4,15 @@
 
 use std::io;
 
+use nsplice_sys::describe;
+
 /// A message and an exit status.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Complaint {
+pub(crate) struct Complaint {
     speaker: Speaker,
     message: Vec<u8>,
     /// The exit status.
-    pub(super) status: u8,
+    pub(crate) status: u8,
 }
 
 /// Who tells it, which decides about what is around the message.
@@ -24,28 +26,28 @@ enum Speaker {
 
 impl Complaint {
     /// A message of the program, with exit status 1.
-    pub(super) fn new(message: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn new(message: impl Into<Vec<u8>>) -> Self {
         Self { speaker: Speaker::Program, message: message.into(), status: 1 }
     }
 
     /// A mistake in the form of the command line.
-    pub(super) fn getopt(message: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn getopt(message: impl Into<Vec<u8>>) -> Self {
         Self { speaker: Speaker::Getopt, ..Self::new(message) }
     }
 
     /// What the system answered when `what` was tried.
-    pub(super) fn system(what: &[u8], error: &io::Error) -> Self {
-        let reason = reason(error);
+    pub(crate) fn system(what: &[u8], error: &io::Error) -> Self {
+        let reason = describe(error);
         Self::new([what, b": ", reason.as_bytes()].concat())
     }
 
     /// The same with another exit status.
-    pub(super) fn with_status(self, status: u8) -> Self {
+    pub(crate) fn with_status(self, status: u8) -> Self {
         Self { status, ..self }
     }
 
     /// The whole lines, of a program that was called as `called`, in short `short`.
-    pub(super) fn told(&self, called: &[u8], short: &[u8]) -> Vec<u8> {
+    pub(crate) fn told(&self, called: &[u8], short: &[u8]) -> Vec<u8> {
         match self.speaker {
             Speaker::Program => [short, b": ", &self.message, b"\n"].concat(),
             Speaker::Getopt => {
@@ -53,15 +55,6 @@ impl Complaint {
                 [called, b": ", &self.message, &hint.concat()].concat()
             }
         }
-    }
-}
-
-/// The system's words for `error`, as strerror(3) has them.
-fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.rsplit_once(" (os error ") {
-        Some((words, _)) => words.to_owned(),
-        None => text,
     }
 }
 

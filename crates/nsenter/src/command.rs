@@ -15,14 +15,14 @@ use nix::errno::Errno;
 use nix::sys::signal::{kill, Signal};
 use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
 use nix::unistd::{getpid, Pid};
-use nsplice_sys::{default_action, split, Branch};
+use nsplice_sys::{default_action, Branch};
 
-use super::complaint::Complaint;
-use super::credentials::Credentials;
+use crate::complaint::Complaint;
+use crate::credentials::Credentials;
 
 /// Whether the command is a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fork {
+pub(crate) enum Fork {
     /// It takes this process over.
     Never,
     /// It is a child, and this process waits for it.
@@ -30,7 +30,7 @@ pub(super) enum Fork {
 }
 
 /// Runs `command`, or a shell. Answers only if there was a child, with its exit status.
-pub(super) fn run(
+pub(crate) fn run(
     command: &[OsString],
     credentials: &Credentials,
     fork: Fork,
@@ -39,7 +39,7 @@ pub(super) fn run(
         // Whoever started us may have SIGCHLD ignored, and then no status would be kept.
         default_action(Signal::SIGCHLD)
             .map_err(|error| Complaint::system(b"signal failed", &error))?;
-        match split().map_err(|error| Complaint::system(b"fork failed", &error))? {
+        match nsplice_sys::fork().map_err(|error| Complaint::system(b"fork failed", &error))? {
             Branch::Parent { child } => return follow(child),
             Branch::Child => {}
         }

@@ -8,11 +8,11 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use super::complaint::Complaint;
+use crate::complaint::Complaint;
 
 /// Whether an option has an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Argument {
+pub(crate) enum Argument {
     /// Never.
     None,
     /// Attached to it, or in the next word.
@@ -23,38 +23,38 @@ pub(super) enum Argument {
 
 /// What an option is called by, and what it is.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Name<N, K: 'static> {
+pub(crate) struct Name<N, K: 'static> {
     /// How it is written, without hyphens.
-    pub(super) name: N,
+    pub(crate) name: N,
     /// Whether it has an argument.
-    pub(super) argument: Argument,
+    pub(crate) argument: Argument,
     /// What it means.
-    pub(super) key: K,
+    pub(crate) key: K,
 }
 
 /// The options of a program.
 #[derive(Debug)]
-pub(super) struct Grammar<K: 'static> {
+pub(crate) struct Grammar<K: 'static> {
     /// By one letter.
-    pub(super) short: &'static [Name<u8, K>],
+    pub(crate) short: &'static [Name<u8, K>],
     /// By a word, in the order in which ambiguous ones are told.
-    pub(super) long: &'static [Name<&'static str, K>],
+    pub(crate) long: &'static [Name<&'static str, K>],
     /// By words that are taken only if they are written out, and never proposed.
-    pub(super) unlisted: &'static [Name<&'static str, K>],
+    pub(crate) unlisted: &'static [Name<&'static str, K>],
 }
 
 /// An option as it was met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Met<'a, K> {
+pub(crate) struct Met<'a, K> {
     /// Which one.
-    pub(super) key: K,
+    pub(crate) key: K,
     /// Its argument.
-    pub(super) argument: Option<&'a OsStr>,
+    pub(crate) argument: Option<&'a OsStr>,
 }
 
 /// Goes through words from left to right.
 #[derive(Debug)]
-pub(super) struct Scan<'a, K: 'static> {
+pub(crate) struct Scan<'a, K: 'static> {
     grammar: &'static Grammar<K>,
     words: &'a [OsString],
     /// What is left of a word of short options.
@@ -63,17 +63,17 @@ pub(super) struct Scan<'a, K: 'static> {
 
 impl<'a, K: Copy> Scan<'a, K> {
     /// Before the first word.
-    pub(super) fn new(grammar: &'static Grammar<K>, words: &'a [OsString]) -> Self {
+    pub(crate) fn new(grammar: &'static Grammar<K>, words: &'a [OsString]) -> Self {
         Self { grammar, words, cluster: &[] }
     }
 
     /// The words after the options.
-    pub(super) fn rest(&self) -> &'a [OsString] {
+    pub(crate) fn rest(&self) -> &'a [OsString] {
         self.words
     }
 
     /// The next option; `None` at their end.
-    pub(super) fn next(&mut self) -> Result<Option<Met<'a, K>>, Complaint> {
+    pub(crate) fn next(&mut self) -> Result<Option<Met<'a, K>>, Complaint> {
         if let Some((letter, rest)) = self.cluster.split_first() {
             self.cluster = rest;
             return self.short(*letter).map(Some);

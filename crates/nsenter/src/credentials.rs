@@ -8,11 +8,11 @@ use std::io;
 
 use nix::unistd::{setgid, setgroups, setuid, Gid, Uid};
 
-use super::complaint::Complaint;
+use crate::complaint::Complaint;
 
 /// The user and the group to become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Credentials {
+pub(crate) struct Credentials {
     groups: Groups,
     uid: Option<Uid>,
     gid: Option<Gid>,
@@ -31,7 +31,7 @@ enum Groups {
 
 impl Credentials {
     /// `uid` and `gid` where they are given; else, with `anew`, 0.
-    pub(super) fn new(anew: bool, uid: Option<u32>, gid: Option<u32>) -> Self {
+    pub(crate) fn new(anew: bool, uid: Option<u32>, gid: Option<u32>) -> Self {
         let root = anew.then_some(0);
         Self {
             groups: if anew { Groups::Early } else { Groups::WithGroup },
@@ -42,14 +42,14 @@ impl Credentials {
 
     /// Leaves the supplementary groups, if that is to be done outside already. It may not be
     /// permitted outside and be permitted inside.
-    pub(super) fn leave_groups(&mut self) {
+    pub(crate) fn leave_groups(&mut self) {
         if self.groups == Groups::Early && setgroups(&[]).is_err() {
             self.groups = Groups::Stuck;
         }
     }
 
     /// Becomes them.
-    pub(super) fn take(&self) -> Result<(), Complaint> {
+    pub(crate) fn take(&self) -> Result<(), Complaint> {
         let complain = |what: &str, errno: nix::errno::Errno| {
             Complaint::system(what.as_bytes(), &io::Error::from(errno))
         };

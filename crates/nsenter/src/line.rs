@@ -11,16 +11,16 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::command::Fork;
-use super::complaint::Complaint;
-use super::credentials::Credentials;
-use super::getopt::{Argument, Grammar, Met, Name, Scan};
-use super::journey::{open, Journey, WorkingDirectory};
-use super::kind::Kind;
+use crate::command::Fork;
+use crate::complaint::Complaint;
+use crate::credentials::Credentials;
+use crate::getopt::{Argument, Grammar, Met, Name, Scan};
+use crate::journey::{open, Journey, WorkingDirectory};
+use crate::kind::Kind;
 
 /// What is asked for.
 #[derive(Debug)]
-pub(super) enum Line {
+pub(crate) enum Line {
     /// The help.
     Help,
     /// The version.
@@ -31,20 +31,20 @@ pub(super) enum Line {
 
 /// Where to go, as whom, and what to run there.
 #[derive(Debug)]
-pub(super) struct Order {
+pub(crate) struct Order {
     /// Where to go.
-    pub(super) journey: Journey,
+    pub(crate) journey: Journey,
     /// As whom.
-    pub(super) credentials: Credentials,
+    pub(crate) credentials: Credentials,
     /// Whether the command runs in a child.
-    pub(super) fork: Fork,
+    pub(crate) fork: Fork,
     /// What to run; a shell if it is empty.
-    pub(super) command: Vec<OsString>,
+    pub(crate) command: Vec<OsString>,
 }
 
 impl Line {
     /// Reads the words after the program's name.
-    pub(super) fn read(words: &[OsString]) -> Result<Self, Complaint> {
+    pub(crate) fn read(words: &[OsString]) -> Result<Self, Complaint> {
         let mut scan = Scan::new(&GRAMMAR, words);
         let mut draft = Draft::default();
         while let Some(met) = scan.next()? {

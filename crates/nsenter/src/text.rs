@@ -1,7 +1,7 @@
 //! What nsenter prints when it is asked about itself.
 
 /// The answer to `--version`: in the first line what scripts look for, then who it really is.
-pub(super) fn version(short: &[u8]) -> Vec<u8> {
+pub(crate) fn version(short: &[u8]) -> Vec<u8> {
     let rest = concat!(
         " from util-linux 2.38.1\nplayed by nsplice ",
         env!("CARGO_PKG_VERSION"),
@@ -11,7 +11,7 @@ pub(super) fn version(short: &[u8]) -> Vec<u8> {
 }
 
 /// The answer to `--help`.
-pub(super) fn help(short: &[u8]) -> Vec<u8> {
+pub(crate) fn help(short: &[u8]) -> Vec<u8> {
     let usage: [&[u8]; 3] = [b"\nUsage:\n ", short, b" [options] [<program> [<argument>...]]\n"];
     [usage.concat().as_slice(), HELP.as_bytes()].concat()
 }

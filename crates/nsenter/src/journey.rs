@@ -9,23 +9,23 @@ use nix::errno::Errno;
 use nix::sched::setns;
 use nix::unistd::{chdir, chroot, fchdir};
 
-use super::complaint::Complaint;
-use super::kind::Kind;
+use crate::complaint::Complaint;
+use crate::kind::Kind;
 
 /// Where to go.
 #[derive(Debug)]
-pub(super) struct Journey {
+pub(crate) struct Journey {
     /// The namespaces to enter, in the order of [`Kind::ALL`].
-    pub(super) namespaces: Vec<(Kind, OwnedFd)>,
+    pub(crate) namespaces: Vec<(Kind, OwnedFd)>,
     /// The directory to have as root.
-    pub(super) root: Option<OwnedFd>,
+    pub(crate) root: Option<OwnedFd>,
     /// The directory to be in.
-    pub(super) directory: WorkingDirectory,
+    pub(crate) directory: WorkingDirectory,
 }
 
 /// The directory to be in.
 #[derive(Debug)]
-pub(super) enum WorkingDirectory {
+pub(crate) enum WorkingDirectory {
     /// The one we are in, or where entering a mount namespace puts us.
     Same,
     /// One that was opened outside.
@@ -36,7 +36,7 @@ pub(super) enum WorkingDirectory {
 
 impl Journey {
     /// Goes there. There is no way back.
-    pub(super) fn go(self) -> Result<(), Complaint> {
+    pub(crate) fn go(self) -> Result<(), Complaint> {
         enter(self.namespaces)?;
         let directory = match self.directory {
             // A new root puts us into it; the directory we are in is kept in hand.
@@ -74,7 +74,7 @@ fn enter(namespaces: Vec<(Kind, OwnedFd)>) -> Result<(), Complaint> {
 }
 
 /// Opens `path` as util-linux does, blocking and without asking what it is.
-pub(super) fn open(path: &OsStr) -> io::Result<OwnedFd> {
+pub(crate) fn open(path: &OsStr) -> io::Result<OwnedFd> {
     File::open(path).map(OwnedFd::from)
 }
 
