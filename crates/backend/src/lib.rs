@@ -11,6 +11,8 @@
 //!
 //! [`survey`] tells which of them work here, and why the others do not.
 
+#![forbid(unsafe_code)]
+
 mod brood;
 mod choice;
 mod connect;

@@ -1,5 +1,7 @@
 //! The backend comparison: what each way into a namespace costs and how it behaves.
 
+#![forbid(unsafe_code)]
+
 pub mod conformance;
 pub mod cost;
 pub mod floor;

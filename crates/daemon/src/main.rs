@@ -9,6 +9,8 @@
 //! whatever keeps it from being done becomes a [`failure::Failure`], which knows its exit code. The
 //! process ends here, and nowhere else but where a signal breaks off a comparison.
 
+#![forbid(unsafe_code)]
+
 mod address;
 mod applet;
 mod bind;

@@ -13,6 +13,8 @@
 //! Nothing is started but the command: no thread, for a user namespace is entered by processes of
 //! a single thread only, and no fork but the one that a PID namespace asks for.
 
+#![forbid(unsafe_code)]
+
 mod command;
 mod complaint;
 mod credentials;

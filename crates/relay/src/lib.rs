@@ -4,6 +4,8 @@
 //! [listeners](Listener) and a [`Forward`], with an [`Opener`] that knows how to reach the upstream;
 //! the relay itself knows nothing of namespaces, names or programs.
 
+#![forbid(unsafe_code)]
+
 mod forward;
 mod glimpse;
 mod lane;

@@ -13,6 +13,8 @@
 //! The persona is socat 1.7.4.4 in words, levels and exit statuses; options that only later versions
 //! have are understood where they mean something here.
 
+#![forbid(unsafe_code)]
+
 mod dump;
 mod endpoint;
 mod fallback;

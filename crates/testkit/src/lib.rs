@@ -12,6 +12,8 @@
 //! - [`wait`]: waiting for conditions;
 //! - [`mod@skip`]: what a test does where it cannot run.
 
+#![forbid(unsafe_code)]
+
 pub mod census;
 pub mod namespace;
 pub mod peer;

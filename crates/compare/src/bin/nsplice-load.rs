@@ -3,6 +3,8 @@
 //! `scripts/soak` keeps a relay busy with it; `scripts/bench-peers` starts programs with it and lays out what it has
 //! measured together with comparisons.
 
+#![forbid(unsafe_code)]
+
 use nsplice_compare::group;
 use nsplice_compare::load::args::{self, Command, Setting};
 use nsplice_compare::load::dialer::Dialer;
