@@ -34,6 +34,7 @@ pub use open::{
 pub use outcome::{Limit, Outcome, Side};
 pub use relay::acceptor::is_of_client;
 pub use relay::attendant::{Attendant, Order};
+pub use relay::clock::Clock;
 pub use relay::counters::{Counters, Totals};
 pub use relay::handle::Handle;
 pub use relay::service::{ServiceId, ServiceState};

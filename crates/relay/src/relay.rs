@@ -25,6 +25,7 @@ use crate::observer::{Observer, Record, Trouble};
 use crate::outcome::{Outcome, Side};
 use crate::relay::acceptor::{Acceptor, Gate, PAUSE_TICK};
 use crate::relay::attendant::Attendant;
+use crate::relay::clock::Clock;
 use crate::relay::counters::Counters;
 use crate::relay::fd_reserve::FdReserve;
 use crate::relay::handle::{Command, Handle};
@@ -41,6 +42,7 @@ mod accept;
 pub(crate) mod acceptor;
 pub(crate) mod attendant;
 mod attending;
+pub(crate) mod clock;
 pub(crate) mod counters;
 pub(crate) mod fd_reserve;
 pub(crate) mod handle;
@@ -108,6 +110,7 @@ pub struct Relay {
     splice: bool,
     long_burst: LongBurst,
     refusal: Option<Errno>,
+    clock: Clock,
     now: Instant,
 }
 
@@ -147,7 +150,8 @@ impl Relay {
             splice: settings.splice,
             long_burst: settings.long_burst,
             refusal: None,
-            now: Instant::now(),
+            now: settings.clock.now(),
+            clock: settings.clock,
         };
         Ok((relay, handle))
     }
@@ -164,7 +168,7 @@ impl Relay {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(RelayError::when("wait for events")(error)),
             }
-            self.now = Instant::now();
+            self.now = self.clock.now();
             for event in &events {
                 self.note(event);
             }
@@ -193,7 +197,7 @@ impl Relay {
         if !self.ready.is_empty() || self.acceptors.iter().any(|each| self.accepts_from(each)) {
             return Some(Duration::ZERO);
         }
-        let now = Instant::now();
+        let now = self.clock.now();
         let gate = match self.gate {
             Gate::Open => None,
             Gate::Paused { next_try, .. } => Some(next_try.saturating_duration_since(now)),
@@ -251,6 +255,7 @@ impl Relay {
         let Some(service) = self.services.get_mut(link.service) else { return };
         let mut turn = Turn {
             now: self.now,
+            clock: &self.clock,
             registry: self.poll.registry(),
             buffer: &mut self.buffer[..COPY_BUFFER],
             pool: &mut self.pool,
@@ -307,7 +312,7 @@ impl Relay {
             up,
             down,
             open_time: link.open_time,
-            duration: link.accepted_at.elapsed(),
+            duration: self.clock.now().saturating_duration_since(link.accepted_at),
         });
         drop(link);
         self.link_of_ended(service);

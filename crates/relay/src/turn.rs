@@ -9,6 +9,7 @@ use crate::lane::low_water::LongBurst;
 use crate::lane::pipe::PipePool;
 use crate::link::writers::Writers;
 use crate::observer::Observer;
+use crate::relay::clock::Clock;
 use crate::relay::counters::Counters;
 
 /// The shared things that moving bytes needs.
@@ -16,6 +17,7 @@ use crate::relay::counters::Counters;
 pub(crate) struct Turn<'a> {
     /// The time of this turn; read once.
     pub(crate) now: Instant,
+    pub(crate) clock: &'a Clock,
     pub(crate) registry: &'a Registry,
     /// The copy buffer. Holds nothing between two steps.
     pub(crate) buffer: &'a mut [u8],

@@ -162,7 +162,7 @@ impl Link {
     /// Both sides are there.
     fn begin(&mut self, turn: &mut Turn<'_>) -> Next {
         self.stage = Stage::Relaying;
-        self.open_time = Some(self.accepted_at.elapsed());
+        self.open_time = Some(turn.clock.now().saturating_duration_since(self.accepted_at));
         self.active_at = turn.now;
         self.joined = self.join();
         for from in [Side::Downstream, Side::Upstream] {

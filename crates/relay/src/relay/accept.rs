@@ -131,7 +131,7 @@ impl Relay {
         service.link_began();
         self.counters.link_opened();
         self.observer.accepted(&Accepted { forward: &terms.name, local, client });
-        let now = Instant::now();
+        let now = self.clock.now();
         let mut attempt = service.opener.open(downstream.source().map(|end| end.fd));
         attempt.allow(terms.limits.connect_timeout);
         let key =

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::Interest;
@@ -87,7 +87,7 @@ impl Relay {
         };
         let conn = downstream.into_conn().map_err(unusable)?;
         let service = self.services.insert(|_| Service::new(forward));
-        self.now = Instant::now();
+        self.now = self.clock.now();
         self.admit(service, conn, None, None);
         self.begin_to_drain(service, None);
         Ok(())

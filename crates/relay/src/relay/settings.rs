@@ -1,6 +1,7 @@
 //! What a loop can be told about how to move bytes.
 
 use crate::lane::low_water::LongBurst;
+use crate::relay::clock::Clock;
 
 /// Settings of one loop.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct Settings {
     pub max_pipes: usize,
     /// What a burst must be like for its source to be read by heaps instead of as bytes come.
     pub long_burst: LongBurst,
+    /// What tells it the time.
+    pub clock: Clock,
 }
 
 /// Pipes are held only while bytes are in them, so a large one costs little and halves the number
@@ -33,6 +36,7 @@ impl Default for Settings {
             pipe_size: DEFAULT_PIPE_SIZE,
             max_pipes: DEFAULT_MAX_PIPES,
             long_burst: LongBurst::default(),
+            clock: Clock::default(),
         }
     }
 }

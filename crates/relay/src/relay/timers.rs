@@ -3,8 +3,7 @@
 //! A link computes from its state when it next has to be looked at; the loop enters the earliest
 //! such moment here. A moment that has meanwhile moved into the future (a link that was idle and
 //! is not any more) is left standing and corrected when it comes up, so moving bytes never touches
-//! this set. Times are CLOCK_MONOTONIC (`Instant` on Linux): setting the clock or suspending the
-//! machine expires nothing.
+//! this set. Setting the clock or suspending the machine expires nothing (`clock.rs`).
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

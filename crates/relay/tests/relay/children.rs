@@ -14,8 +14,11 @@ use nsplice_testkit::{connect, knock, wait_until, Census};
 use crate::bench::{listening, ANY_PORT};
 use crate::openers::forward;
 use crate::running::{Ended, Running};
-use crate::scene::{at_once, in_both_modes, scene};
+use crate::scene::{at_once, in_both_modes, in_both_modes_at_leisure, scene};
 use crate::shell::{script, Deeds};
+
+/// The time that a child is given to end by itself after its link.
+const FAREWELL: Duration = Duration::from_secs(10);
 
 /// A loop in front of a script.
 struct Stage {
@@ -182,7 +185,7 @@ fn a_child_that_stops_reading_may_still_speak() {
 
 #[test]
 fn a_child_deaf_both_ways_has_no_use_for_its_link() {
-    in_both_modes(|settings| {
+    in_both_modes_at_leisure(|settings| {
         let stage = Stage::new(settings, "read line; exec <&- >&-; sleep 1000");
         let client = stage.client();
         (&client).write_all(b"go\n").expect("speak");
@@ -192,13 +195,14 @@ fn a_child_deaf_both_ways_has_no_use_for_its_link() {
         expect_reset_after_eof(&client);
         // It may be quicker than the link's end.
         let outcomes = [Outcome::Clean, Outcome::Reset(Side::Upstream)];
+        stage.relay.advance(FAREWELL);
         assert!(outcomes.contains(&stage.end_with(&["terminate"]).outcome));
     });
 }
 
 #[test]
 fn a_child_deaf_both_ways_is_left_by_a_silent_client_too() {
-    in_both_modes(|settings| {
+    in_both_modes_at_leisure(|settings| {
         let texts = [
             "read line; exec <&-; sleep 1; exec >&-; sleep 1000",
             "read line; exec >&-; sleep 2; exec <&-; sleep 1000",
@@ -210,6 +214,7 @@ fn a_child_deaf_both_ways_is_left_by_a_silent_client_too() {
         }
         clients.iter().for_each(expect_eof);
         for stage in stages {
+            stage.relay.advance(FAREWELL);
             assert_eq!(stage.end_with(&["terminate"]).outcome, Outcome::Clean);
         }
     });

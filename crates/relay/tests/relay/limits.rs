@@ -20,7 +20,7 @@ use crate::bench::{accept, listening, wait_not_listening, Bench, ANY_PORT};
 use crate::openers::{connecting, forward, leashed, Leash, Then};
 use crate::process::RelayProcess;
 use crate::running::Running;
-use crate::scene::{in_both_modes, scene};
+use crate::scene::{in_both_modes, in_both_modes_at_leisure, scene};
 
 const SOON: Duration = Duration::from_millis(300);
 
@@ -54,12 +54,13 @@ fn an_upstream_that_never_opens_is_given_up_in_time() {
 
 #[test]
 fn an_idle_link_is_ended_by_reset() {
-    in_both_modes(|settings| {
+    in_both_modes_at_leisure(|settings| {
         let limits = Limits { idle_timeout: Some(SOON), ..Limits::default() };
         let bench = Bench::with_limits(settings, limits);
         let (client, server) = bench.link();
         send_ramp(&client, 0, 10);
         expect_ramp(&server, 0, 10);
+        bench.relay.advance(SOON);
         expect_reset(&client);
         expect_reset(&server);
         let ended = bench.only_end();
@@ -93,7 +94,7 @@ fn an_event_of_the_same_turn_wins_over_the_timeout() {
 
 #[test]
 fn a_half_closed_link_is_given_its_linger_time_and_no_more() {
-    in_both_modes(|settings| {
+    in_both_modes_at_leisure(|settings| {
         for side in [Side::Downstream, Side::Upstream] {
             let limits = Limits { linger: Some(SOON), ..Limits::default() };
             let bench = Bench::with_limits(settings.clone(), limits);
@@ -101,11 +102,12 @@ fn a_half_closed_link_is_given_its_linger_time_and_no_more() {
             let (one, other) =
                 if side == Side::Downstream { (client, server) } else { (server, client) };
             // Open on both sides it may be silent for as long as it likes.
-            sleep(2 * SOON);
+            bench.relay.advance(2 * SOON);
             send_ramp(&other, 0, 1);
             expect_ramp(&one, 0, 1);
             half_close(&one);
             expect_eof(&other);
+            bench.relay.advance(SOON);
             expect_reset(&one);
             expect_reset_after_eof(&other);
             assert_eq!(bench.only_end().outcome, Outcome::Expired(Limit::Linger));

@@ -13,7 +13,7 @@ use nsplice_testkit::talk::{
 
 use crate::bench::{accept, Bench, NARROW};
 use crate::process::RelayProcess;
-use crate::scene::{at_once, in_both_modes, scene};
+use crate::scene::{at_once, in_both_modes, in_both_modes_at_leisure, scene};
 
 #[test]
 fn slow_readers_cost_bounded_memory_and_no_cpu() {
@@ -60,14 +60,15 @@ fn slow_readers_cost_bounded_memory_and_no_cpu() {
 
 #[test]
 fn both_sides_stop_reading_and_the_idle_timeout_fires() {
-    in_both_modes(|settings| {
-        let idle_timeout = Some(Duration::from_millis(2500));
+    in_both_modes_at_leisure(|settings| {
+        let idle_timeout = Some(Duration::from_secs(600));
         let limits = Limits { idle_timeout, ..Limits::default() };
         let bench = Bench::narrow(settings, limits);
         let (client, server) = bench.link();
         let stuck = |stream: &TcpStream| assert!(send_until_stuck(stream, 0) > 0);
         at_once(|| stuck(&client), || stuck(&server));
         bench.relay.assert_at_rest(Duration::from_millis(400));
+        bench.relay.advance(Duration::from_secs(600));
         let ended = bench.relay.only_end();
         assert_eq!(ended.outcome, Outcome::Expired(Limit::Idle));
         assert!(ended.up.read > ended.up.written && ended.down.read > ended.down.written);

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use nix::unistd::gettid;
 use nsplice_relay::{
-    Accepted, Handle, Observer, Outcome, Record, Relay, Settings, Totals, Traffic, Trouble,
+    Accepted, Clock, Glimpse, Handle, Observer, Outcome, Record, Relay, Settings, Totals, Traffic,
+    Trouble,
 };
 use nsplice_testkit::wait_until;
 
@@ -79,6 +80,7 @@ impl Observer for Reporter {
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) handle: Handle,
+    clock: Clock,
     reporter: Reporter,
     thread: Option<JoinHandle<()>>,
     /// The thread's number, for its times.
@@ -100,6 +102,7 @@ impl Running {
 
     #[track_caller]
     fn run(settings: Settings, reporter: Reporter, equip: impl FnOnce(&mut Relay)) -> Self {
+        let clock = settings.clock.clone();
         let made = Relay::new(settings, Box::new(reporter.clone()));
         let (mut relay, handle) = made.expect("make a loop");
         equip(&mut relay);
@@ -109,7 +112,7 @@ impl Running {
             relay.run().expect("the loop ends without an error");
         });
         let task = tasks.recv().expect("the thread tells its number");
-        Self { handle, reporter, thread: Some(thread), task }
+        Self { handle, clock, reporter, thread: Some(thread), task }
     }
 
     /// Waits until `count` links have ended, and returns all that have, in order.
@@ -126,6 +129,25 @@ impl Running {
         let mut ended = self.ended(1);
         assert_eq!(ended.len(), 1, "more than one link: {ended:?}");
         ended.remove(0)
+    }
+
+    /// Moves the clock of the loop on, if it can be moved, and waits until the loop has done what is
+    /// due by then.
+    #[track_caller]
+    pub(crate) fn advance(&self, time: Duration) {
+        self.clock.advance(time);
+        // The answer to the second question comes after all of the turn that answers the first.
+        for _ in 0..2 {
+            self.links();
+        }
+    }
+
+    /// The links that are alive when the loop has done what it was told before.
+    #[track_caller]
+    pub(crate) fn links(&self) -> Vec<Glimpse> {
+        let answer = self.handle.links().expect("ask the loop");
+        // A loop that has ended does not answer.
+        answer.recv().unwrap_or_default()
     }
 
     /// How many links were accepted or handed over so far.

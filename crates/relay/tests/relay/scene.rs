@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use nsplice_relay::Settings;
+use nsplice_relay::{Clock, Settings};
 use nsplice_testkit::census::alone;
 use nsplice_testkit::Census;
 
@@ -29,6 +29,12 @@ pub(crate) fn in_both_modes(play: impl Fn(Settings) + Sync) {
             }
         });
     });
+}
+
+/// The same with a clock that the play moves.
+#[track_caller]
+pub(crate) fn in_both_modes_at_leisure(play: impl Fn(Settings) + Sync) {
+    in_both_modes(|settings| play(Settings { clock: Clock::movable(), ..settings }));
 }
 
 /// Runs two things at the same time: the two directions of a link, mostly.
