@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use nsplice_relay::{Attempt, OpenClass, OpenError, Opener, Progress, Wake};
-use nsplice_sys::{offload, Answer, Offloaded};
+use nsplice_sys::{offload, Answer, Offloaded, Pool};
 
 use crate::choice::Choice;
 use crate::error::BackendError;
@@ -27,6 +27,7 @@ pub struct Expected {
     destination: Destination,
     choice: Choice,
     options: Options,
+    pool: Pool,
     state: Mutex<State>,
 }
 
@@ -52,12 +53,14 @@ impl Expected {
         choice: Choice,
         options: &Options,
         problem: BackendError,
+        pool: &Pool,
     ) -> Self {
         let state = State::Missing { problem, since: Instant::now(), looking: Weak::new() };
         Self {
             destination: destination.clone(),
             choice,
             options: options.clone(),
+            pool: pool.clone(),
             state: Mutex::new(state),
         }
     }
@@ -70,7 +73,8 @@ impl Expected {
         if let State::Found(plan) = &*self.state() {
             return Ok(Arc::clone(plan));
         }
-        let answer = Plan::prepare(&self.destination, self.choice, &self.options).map(Arc::new);
+        let answer = Plan::prepare(&self.destination, self.choice, &self.options, &self.pool);
+        let answer = answer.map(Arc::new);
         let mut state = self.state();
         match (&mut *state, &answer) {
             // Somebody else was quicker; one plan is enough.
@@ -104,7 +108,7 @@ impl Expected {
         let held = Arc::new(());
         *looking = Arc::downgrade(&held);
         let expected = Arc::clone(self);
-        let look = offload(move || {
+        let look = offload(&self.pool, move || {
             let _held = &held;
             expected.look()
         });

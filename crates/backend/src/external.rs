@@ -19,7 +19,7 @@ use nix::poll::PollTimeout;
 use nsplice_relay::{
     Attempt, Child, OpenClass, OpenError, Opener, Progress, Upstream, Verdict, Wake,
 };
-use nsplice_sys::{wait_readable, Answer, Offloaded};
+use nsplice_sys::{wait_readable, Answer, Offloaded, Pool};
 
 use crate::error::BackendError;
 use crate::external::child::{start, Invocation, Started};
@@ -42,6 +42,8 @@ pub(crate) struct Recipe {
     pub(crate) destination: Destination,
     pub(crate) place: Place,
     pub(crate) carrier: Carrier,
+    /// Who waits for a program that does not die at once.
+    pub(crate) pool: Pool,
 }
 
 /// The program that carries the bytes.
@@ -164,7 +166,7 @@ impl Recipe {
         // The program is told a number, which may be another process's as soon as this one is gone.
         // Dropping what was started for it kills it before anything was written to it.
         check()?;
-        let started = start(invocation)?;
+        let started = start(invocation, &self.pool)?;
         check()?;
         Ok(started)
     }
@@ -291,8 +293,13 @@ mod tests {
     fn words(target: &str, host: &str, carrier: Carrier, located: &Located) -> Vec<String> {
         let destination =
             Destination { target: target.parse().unwrap(), host: host.parse().unwrap(), port: 80 };
-        let invocation =
-            Recipe { destination, place: Place::Fixed(Located::Home), carrier }.invocation(located);
+        let invocation = Recipe {
+            destination,
+            place: Place::Fixed(Located::Home),
+            carrier,
+            pool: Pool::on_demand(),
+        }
+        .invocation(located);
         let whole = std::iter::once(&invocation.program).chain(&invocation.arguments);
         whole.map(|word| word.to_str().unwrap().to_owned()).collect()
     }

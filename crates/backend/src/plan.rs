@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use nsplice_relay::{OpenClass, OpenError, Opener};
-use nsplice_sys::Asker;
+use nsplice_sys::{Asker, Pool};
 
 use crate::choice::Choice;
 use crate::connect::opener::Direct;
@@ -47,18 +47,23 @@ enum Way {
 
 impl Plan {
     /// Looks `destination` up, checks permission and finds tools. Blocks for as long as Docker takes
-    /// to answer, if the target is a container.
+    /// to answer, if the target is a container. What openings have to wait for is asked by the threads
+    /// of `pool`.
+    ///
+    /// # Errors
+    /// Words that do not fit together, or whatever is missing: the target, a permission, a tool.
     pub fn prepare(
         destination: &Destination,
         choice: Choice,
         options: &Options,
+        pool: &Pool,
     ) -> Result<Self, BackendError> {
         let choice = settle(destination, choice, options)?;
         let home = Home::here().map_err(|error| {
             let what = "cannot open our own network namespace, /proc/thread-self/ns/net";
             BackendError::from(OpenError::from_io(what, &error))
         })?;
-        let asker = Asker::default();
+        let asker = pool.asker();
         let place = Place::find(&destination.target, options, &asker)?;
         let identity = match place {
             Place::Fixed(Located::Home) => None,
@@ -72,7 +77,7 @@ impl Plan {
             }
             Choice::External => {
                 let carrier = carrier(destination, options)?;
-                external(destination, place, carrier)
+                external(destination, place, carrier, pool)
             }
             Choice::Auto => auto(destination, place, home, options, &asker)?,
         };
@@ -80,7 +85,7 @@ impl Plan {
     }
 
     /// A plan for a target that [`Plan::prepare`] has refused with `problem`: it is looked for again
-    /// as links want it, and by [`Expected::look`].
+    /// as links want it, by the threads of `pool`, and by [`Expected::look`].
     ///
     /// # Errors
     /// `problem`, if it is one of the words: they will not fit together later either.
@@ -89,11 +94,12 @@ impl Plan {
         choice: Choice,
         options: &Options,
         problem: BackendError,
+        pool: &Pool,
     ) -> Result<(Self, Arc<Expected>), BackendError> {
         if problem.kind() == ErrorKind::Usage {
             return Err(problem);
         }
-        let expected = Arc::new(Expected::new(destination, choice, options, problem));
+        let expected = Arc::new(Expected::new(destination, choice, options, problem, pool));
         let way = Way::Expected(Arc::clone(&expected));
         Ok((Self { way, identity: None }, expected))
     }
@@ -196,8 +202,9 @@ fn direct(
     Way::Direct(Arc::new(Route::new(backend, destination.clone(), place, home, asker)))
 }
 
-fn external(destination: &Destination, place: Place, carrier: Carrier) -> Way {
-    Way::External(Arc::new(Recipe { destination: destination.clone(), place, carrier }))
+fn external(destination: &Destination, place: Place, carrier: Carrier, pool: &Pool) -> Way {
+    let (destination, pool) = (destination.clone(), pool.clone());
+    Way::External(Arc::new(Recipe { destination, place, carrier, pool }))
 }
 
 /// setns where permitted, else external where it works, else both reasons.
@@ -219,8 +226,9 @@ fn auto(
         BackendError::from(OpenError::new(refused.class, detail))
     };
     let carrier = carrier(destination, options).map_err(|error| both(error.to_string()))?;
-    let recipe = Recipe { destination: destination.clone(), place, carrier };
-    let located = located(destination, &recipe.place)?;
+    let (destination, pool) = (destination.clone(), asker.pool().clone());
+    let recipe = Recipe { destination, place, carrier, pool };
+    let located = located(&recipe.destination, &recipe.place)?;
     recipe.try_tools(&located).map_err(|error| both(error.detail))?;
     Ok(Way::External(Arc::new(recipe)))
 }
@@ -231,8 +239,9 @@ pub(crate) fn try_external(
     options: &Options,
 ) -> Result<(), BackendError> {
     let carrier = carrier(destination, options)?;
-    let place = Place::find(&destination.target, options, &Asker::default())?;
-    let recipe = Recipe { destination: destination.clone(), place, carrier };
+    let pool = Pool::on_demand();
+    let place = Place::find(&destination.target, options, &pool.asker())?;
+    let recipe = Recipe { destination: destination.clone(), place, carrier, pool };
     let located = located(destination, &recipe.place)?;
     Ok(recipe.try_tools(&located)?)
 }

@@ -9,7 +9,7 @@ use nix::sys::utsname::uname;
 use serde::Serialize;
 
 use nsplice_relay::OpenError;
-use nsplice_sys::{describe, Asker};
+use nsplice_sys::{describe, Pool};
 
 use crate::choice::Choice;
 use crate::error::BackendError;
@@ -186,7 +186,7 @@ fn name_report(name: &'static str) -> NameReport {
 }
 
 fn target_report(target: &Target, options: &Options) -> TargetReport {
-    let place = Place::find(target, options, &Asker::default());
+    let place = Place::find(target, options, &Pool::on_demand().asker());
     let home = Home::here().ok();
     let namespace = match (&place, &home) {
         (Ok(Place::Fixed(Located::Home)), _) | (Err(_), _) | (_, None) => None,
@@ -220,7 +220,8 @@ fn tried(choice: Choice, destination: &Destination, options: &Options) -> Backen
     // A command is the external backend's; the others are surveyed as if it were not there.
     let command = options.command.clone().filter(|_| choice == Choice::External);
     let options = Options { command, ..options.clone() };
-    let opener = Plan::prepare(destination, choice, &options).and_then(|plan| plan.opener());
+    let opener = Plan::prepare(destination, choice, &options, &Pool::on_demand())
+        .and_then(|plan| plan.opener());
     let (reason, connect) = match opener {
         Err(error) => (Some(error.to_string()), None),
         Ok(mut opener) => {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use common::{counted, expect_echo, failure, stream, to, Piped};
+use common::{counted, expect_echo, failure, pool, stream, to, Piped};
 use nsplice_backend::{BackendError, Choice, Destination, ErrorKind, Options, Plan};
 use nsplice_relay::{OpenClass, Progress, Upstream, Wake};
 use nsplice_testkit::skip::require_tool;
@@ -52,7 +52,8 @@ impl Dockerd {
 
     fn plan(&self, destination: &Destination, choice: Choice) -> Result<Plan, BackendError> {
         let docker_host = Some(format!("unix://{}", self.socket().display()));
-        Plan::prepare(destination, choice, &Options { docker_host, ..Options::default() })
+        let options = Options { docker_host, ..Options::default() };
+        Plan::prepare(destination, choice, &options, pool())
     }
 }
 

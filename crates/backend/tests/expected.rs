@@ -4,7 +4,7 @@ mod common;
 
 use std::os::unix::fs::symlink;
 
-use common::{failure, open, plan, stream, to};
+use common::{failure, open, plan, pool, stream, to};
 use nsplice_backend::{Choice, ErrorKind, Options, Plan, Template};
 use nsplice_relay::{OpenClass, Upstream};
 use nsplice_testkit::{wait_until, Namespace, Server};
@@ -18,8 +18,9 @@ fn what_is_missing_refuses_its_links_until_it_is_there() {
     let destination = to(format!("netns/{}", path.display()), server.port());
     let problem = plan(&destination, Choice::Auto).unwrap_err();
     assert_eq!(problem.kind(), ErrorKind::NoSuchTarget);
+    let options = Options::default();
     let (missing, expected) =
-        Plan::expect(&destination, Choice::Auto, &Options::default(), problem.clone()).unwrap();
+        Plan::expect(&destination, Choice::Auto, &options, problem.clone(), pool()).unwrap();
     assert_eq!((missing.backend(), missing.identity()), ("auto", None));
 
     let mut opener = missing.opener().unwrap();
@@ -44,7 +45,8 @@ fn what_is_missing_refuses_its_links_until_it_is_there() {
 fn words_that_do_not_fit_are_not_waited_for() {
     let destination = to("tcp/127.0.0.1", 80);
     let problem = plan(&destination, Choice::Setns).unwrap_err();
-    let refused = Plan::expect(&destination, Choice::Setns, &Options::default(), problem.clone());
+    let options = Options::default();
+    let refused = Plan::expect(&destination, Choice::Setns, &options, problem.clone(), pool());
     assert_eq!(refused.map(drop).unwrap_err(), problem);
 }
 
@@ -54,7 +56,8 @@ fn only_a_process_ends_for_good() {
     // Through a command nothing is entered, so anybody may.
     let options = Options { command: Template::parse("true").ok(), ..Options::default() };
     let end = |target: &str| {
-        Plan::prepare(&to(target, 80), Choice::Auto, &options).unwrap().end().unwrap()
+        let plan = Plan::prepare(&to(target, 80), Choice::Auto, &options, pool());
+        plan.unwrap().end().unwrap()
     };
     assert!(end(&own).is_some());
     assert!(end("tcp/127.0.0.1").is_none());

@@ -20,6 +20,7 @@ use nix::sys::resource::UsageWho;
 use nix::unistd::{pipe2, read};
 use nsplice_backend::{Choice, Destination, Host, Options, Plan, Target};
 use nsplice_relay::{Attempt, Opener, Progress, Upstream, Wake};
+use nsplice_sys::Pool;
 
 use crate::load::failure::Failure;
 use crate::load::latency::Latencies;
@@ -127,7 +128,8 @@ fn prepare(
     choice: Choice,
     options: &Options,
 ) -> Result<Box<dyn Opener>, Failure> {
-    Plan::prepare(destination, choice, options)
+    // Threads that are needed begin where the openings do, which may be inside the target.
+    Plan::prepare(destination, choice, options, &Pool::on_demand())
         .and_then(|plan| plan.opener())
         .map_err(|e| Failure::Relay(e.to_string()))
 }

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use nix::sys::signal::Signal;
 use nsplice_backend::{BackendError, Destination, Plan};
 use nsplice_relay::{Accepted, Observer, Record, Settings, Trouble};
+use nsplice_sys::Pool;
 use slog::{error, info, warn, Level, Logger};
 
 use crate::bind::bind_port;
@@ -31,7 +32,7 @@ use crate::log::{Log, Style};
 use crate::loops::{raise_descriptor_limit, Action, Event, Loops};
 use crate::output::{Stdout, Waiting};
 use crate::printer::Printer;
-use crate::request::ForwardRequest;
+use crate::request::{ForwardRequest, Opening};
 use crate::service::{divide, places, targets, Service};
 use crate::signals::Signals;
 
@@ -50,7 +51,8 @@ fn serve(request: &ForwardRequest, signals: &Signals, journal: &Log) -> Result<(
     if let Err(error) = raise_descriptor_limit() {
         warn!(log, "the limit of open files stays as it is"; "error" => %error);
     }
-    let Ready { services, lines } = ready(request, log)?;
+    let pool = Pool::start().map_err(Failure::system("start a thread"))?;
+    let Ready { services, lines } = ready(request, &pool, log)?;
     let end = match services.first() {
         Some(service) => service.plan.end().map_err(Failure::system("hold the target"))?,
         None => None,
@@ -109,11 +111,12 @@ fn reaction(signal: Signal) -> Action {
 }
 
 /// How each remote port is reached. Several pairs may name the same one.
-fn plans(request: &ForwardRequest) -> Result<HashMap<u16, Rc<Plan>>, Failure> {
+fn plans(request: &ForwardRequest, pool: &Pool) -> Result<HashMap<u16, Rc<Plan>>, Failure> {
     let mut plans = HashMap::new();
     for remote in request.ports.iter().map(|pair| pair.remote) {
         let destination = destination(request, remote);
-        let plan = Plan::prepare(&destination, request.opening.backend, &request.opening.options)?;
+        let Opening { backend, options, .. } = &request.opening;
+        let plan = Plan::prepare(&destination, *backend, options, pool)?;
         plans.insert(remote, Rc::new(plan));
     }
     Ok(plans)
@@ -134,8 +137,8 @@ struct Ready {
 
 /// Listens on everything. A local port is one service on all addresses that have it; where no
 /// number was free everywhere, addresses have numbers of their own.
-fn ready(request: &ForwardRequest, log: &Logger) -> Result<Ready, Failure> {
-    let plans = plans(request)?;
+fn ready(request: &ForwardRequest, pool: &Pool, log: &Logger) -> Result<Ready, Failure> {
+    let plans = plans(request, pool)?;
     let mut ready = Ready::default();
     for pair in &request.ports {
         let Some(plan) = plans.get(&pair.remote) else { continue };

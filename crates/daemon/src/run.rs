@@ -19,6 +19,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use nsplice_backend::{BackendError, Plan};
 use nsplice_relay::Settings;
+use nsplice_sys::Pool;
 use slog::{info, warn, Logger};
 
 use crate::bind::{bind, Asker, Bound};
@@ -56,7 +57,9 @@ fn serve(config: Config, signals: &Signals, journal: &Log) -> Result<(), Failure
     let loops = config.loops.0;
     let drain_time = config.drain_timeout;
     let settings = Settings { splice: config.splice, ..Settings::default() };
-    let (services, missing) = services(config, log)?;
+    // What its threads may do is what this one may, whatever the threads of loops are left with.
+    let pool = Pool::start().map_err(Failure::system("start a thread"))?;
+    let (services, missing) = services(config, &pool, log)?;
     let _looking = Looking::start(missing, log).map_err(Failure::system("start a thread"))?;
     let listeners = listeners(&services);
     let targets = targets(&services);
@@ -107,11 +110,15 @@ fn reaction(signal: Signal, draining: bool, time: Option<Duration>) -> Action {
 }
 
 /// Looks for every target, then listens on every address.
-fn services(config: Config, log: &Logger) -> Result<(Vec<Service>, Vec<Missing>), Failure> {
+fn services(
+    config: Config,
+    pool: &Pool,
+    log: &Logger,
+) -> Result<(Vec<Service>, Vec<Missing>), Failure> {
     let (mut missing, mut failures) = (Vec::new(), Vec::new());
     let mut planned = Vec::with_capacity(config.forwards.len());
     for forward in config.forwards {
-        match plan(&forward, &config.path, &mut missing) {
+        match plan(&forward, &config.path, &mut missing, pool) {
             Ok(plan) => planned.push((forward, plan)),
             Err(error) => failures.push(forward.failure(&config.path, error.into())),
         }
@@ -145,11 +152,12 @@ fn plan(
     forward: &ForwardConfig,
     path: &Path,
     missing: &mut Vec<Missing>,
+    pool: &Pool,
 ) -> Result<Plan, BackendError> {
     let ForwardConfig { destination, backend, options, .. } = forward;
-    Plan::prepare(destination, *backend, options).or_else(|error| {
+    Plan::prepare(destination, *backend, options, pool).or_else(|error| {
         let problem = error.to_string();
-        let (plan, expected) = Plan::expect(destination, *backend, options, error)?;
+        let (plan, expected) = Plan::expect(destination, *backend, options, error, pool)?;
         let (name, place) = (forward.name.as_str().into(), forward.place(path));
         missing.push(Missing { name, place, expected, problem });
         Ok(plan)

@@ -9,6 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
 use nsplice_relay::Opener;
+use nsplice_sys::Pool;
 
 use crate::fault::Fault;
 use crate::journal::Journal;
@@ -55,6 +56,8 @@ pub(crate) struct Context {
     /// The prefix of exported variables: `SOCAT`, or `-lp`'s name, upper-cased.
     pub(crate) prefix: String,
     pub(crate) links: Links,
+    /// Looks names up.
+    pub(crate) pool: Pool,
 }
 
 /// How many links the process serves.
@@ -71,7 +74,9 @@ impl Context {
     pub(crate) fn new(journal: Journal, flags: &Flags, program: &str) -> Self {
         let base = program.rsplit('/').next().unwrap_or(program);
         let prefix = flags.log_name.as_deref().unwrap_or(base).to_uppercase();
-        Self { journal, flags: Arc::new(flags.clone()), prefix, links: Links::One }
+        // Most command lines ask nobody, and a thread costs time at the start of each of them.
+        let pool = Pool::on_demand();
+        Self { journal, flags: Arc::new(flags.clone()), prefix, links: Links::One, pool }
     }
 
     /// The same for a process that serves `links`.

@@ -25,13 +25,13 @@ pub enum Branch {
 /// only the calling thread.
 ///
 /// There may be other threads, but whatever lock of ours they hold, the child must have no use for.
-/// While threads answer questions it is [`crate::split`] that is to be called.
+/// With a [`crate::Pool`] in the process it is [`crate::Pool::fork`] that is to be called.
 ///
 /// # Errors
 /// EAGAIN or ENOMEM, when the system allows no more processes.
 pub fn fork() -> io::Result<Branch> {
     // SAFETY: what makes fork dangerous is what other threads hold at that moment. Mostly there are
-    // none. The lock that the threads of the pool share is held by `split`; the allocator,
+    // none. The lock that the threads of a pool share is held by its `fork`; the allocator,
     // which they may be in, glibc makes usable in the child (fork handlers, malloc(3)).
     Ok(match unsafe { unistd::fork() }? {
         ForkResult::Parent { child } => Branch::Parent { child },

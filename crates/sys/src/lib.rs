@@ -3,7 +3,7 @@
 //! - System calls that neither std nor nix offers as safe functions: on descriptors that are known
 //!   by number only, on sockets, on terminals, and fork(2) and the steps between fork and exec.
 //! - [`Process`], a process that is held by a pidfd.
-//! - [`Question`]s: work that may block, done by threads while an event loop goes on.
+//! - [`Pool`] and [`Question`]: work that may block, done by threads while an event loop goes on.
 //! - [`describe`], the system's words for an error.
 //!
 //! This is the only crate with `unsafe`, and it knows no other crate of nsplice.
@@ -31,7 +31,7 @@ pub use getaddrinfo::look_up;
 pub use lock::lock;
 pub use offload::{offload, Answer, Offloaded, Question};
 pub use pidfd::{pidfd_open, pidfd_send_signal};
-pub use pool::{split, Asker};
+pub use pool::{Asker, Pool};
 pub use process::Process;
 pub use signal::default_action;
 pub use socket::{queued, set_socket_option, unacknowledged, unread};

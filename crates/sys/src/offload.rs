@@ -1,7 +1,6 @@
 //! Questions whose answers may take seconds, asked off the loop.
 //!
-//! A name look-up or a question to Docker can wait long. A [`Question`] is put to the pool of threads
-//! (`pool.rs`); whoever asks gets an [`Offloaded`], whose source becomes readable when the answer is
+//! A name look-up or a question to Docker can wait long. A [`Question`] is put to a [`Pool`] of threads; whoever asks gets an [`Offloaded`], whose source becomes readable when the answer is
 //! there. It is asked once at a time: whoever asks while it is under way gets the same answer. So a
 //! name whose server is dead keeps one thread busy, however many links want it.
 //!
@@ -20,7 +19,7 @@ use nix::unistd::{pipe2, write};
 
 use crate::descriptor::is_readable;
 use crate::lock::lock;
-use crate::pool::{Asker, Job, POOL};
+use crate::pool::{Asker, Job, Pool};
 
 /// Something that can be asked any number of times, at most once at a time.
 pub struct Question<T>(Arc<Inquiry<T>>);
@@ -73,22 +72,23 @@ impl<T: Clone + Send + 'static> Question<T> {
         let (source, end) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
         let slot = Slot::default();
         let asked = Offloaded { source, slot, inquiry: Arc::downgrade(&self.0) };
-        let mut pool = POOL.lock();
+        let mut desk = self.0.asker.pool().desk();
         lock(&self.0.waiting).push(Waiter { slot: Arc::clone(&asked.slot), bell: Bell(end) });
         let job: Arc<dyn Job> = Arc::<Inquiry<T>>::clone(&self.0);
-        POOL.submit(&mut pool, &job)?;
+        desk.submit(&job)?;
         Ok(asked)
     }
 }
 
-/// Asks `work` once, on nobody else's behalf.
+/// Asks `work` once, of the threads of `pool`, on nobody else's behalf.
 ///
 /// # Errors
 /// Those of [`Question::ask`].
 pub fn offload<T: Clone + Send + 'static>(
+    pool: &Pool,
     work: impl Fn() -> T + Send + Sync + 'static,
 ) -> io::Result<Offloaded<T>> {
-    Question::new(&Asker::default(), work).ask()
+    Question::new(&pool.asker(), work).ask()
 }
 
 impl<T: Clone + Send + 'static> Job for Inquiry<T> {
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn the_source_becomes_readable_when_the_answer_is_there() {
-        let (question, go, _begun) = gated(&Asker::default());
+        let (question, go, _begun) = gated(&Pool::on_demand().asker());
         let offloaded = question.ask().unwrap();
         assert_eq!(offloaded.take(), Answer::NotYet);
         go.send(()).unwrap();
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn all_who_wait_get_the_one_answer() {
-        let (question, go, begun) = gated(&Asker::default());
+        let (question, go, begun) = gated(&Pool::on_demand().asker());
         let mut waiting: Vec<_> = (0..20).map(|_| question.ask().unwrap()).collect();
         begun.recv().unwrap();
         waiting.extend((0..20).map(|_| question.ask().unwrap()));
@@ -220,14 +220,15 @@ mod tests {
 
     #[test]
     fn work_that_panics_is_lost_and_harms_no_other() {
-        let broken = offload(|| -> u8 { std::panic::resume_unwind(Box::new(())) }).unwrap();
+        let pool = Pool::on_demand();
+        let broken = offload(&pool, || -> u8 { std::panic::resume_unwind(Box::new(())) }).unwrap();
         assert_eq!(wait(&broken), Answer::Lost);
-        assert_eq!(wait(&offload(|| 1).unwrap()), Answer::Here(1));
+        assert_eq!(wait(&offload(&pool, || 1).unwrap()), Answer::Here(1));
     }
 
     #[test]
     fn whoever_waits_no_more_is_forgotten_at_once() {
-        let (question, go, begun) = gated(&Asker::default());
+        let (question, go, begun) = gated(&Pool::on_demand().asker());
         let first = question.ask().unwrap();
         begun.recv().unwrap();
         drop((question.ask().unwrap(), first));
@@ -241,12 +242,13 @@ mod tests {
     /// those that were abandoned meanwhile are never asked.
     #[test]
     fn slow_questions_of_one_asker_hold_up_nobody_else() {
-        let asker = Asker::default();
+        let pool = Pool::on_demand();
+        let asker = pool.asker();
         let all: Vec<_> = (0..8).map(|_| gated(&asker)).collect();
         let mut waiting: Vec<_> =
             all.iter().map(|(question, ..)| question.ask().unwrap()).collect();
         all.iter().take(4).for_each(|(_, _, begun)| begun.recv().unwrap());
-        assert_eq!(wait(&offload(|| 1).unwrap()), Answer::Here(1));
+        assert_eq!(wait(&offload(&pool, || 1).unwrap()), Answer::Here(1));
         assert!(all.iter().skip(4).all(|(_, _, begun)| begun.try_recv().is_err()));
         drop(waiting.drain(4..6));
         all.iter().for_each(|(_, go, _)| go.send(()).unwrap());

@@ -269,7 +269,7 @@ mod tests {
         let target = Target::Tcp("db".into());
         let destination = Destination { target, host: Host::Localhost, port: 1 };
         let place = Place::Fixed(Located::Home);
-        let asker = nsplice_sys::Asker::default();
+        let asker = nsplice_sys::Pool::on_demand().asker();
         Route::new("dial", destination, place, Home::here().unwrap(), &asker)
     }
 

@@ -12,7 +12,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use nsplice_relay::{OpenClass, OpenError};
-use nsplice_sys::{describe, Asker, Offloaded, Question};
+use nsplice_sys::{describe, Asker, Offloaded, Pool, Question};
 
 use crate::shared::Shared;
 use crate::target::destination::Destination;
@@ -35,15 +35,14 @@ pub(crate) struct Name {
     question: Arc<Question<Resolved>>,
 }
 
-/// One question for each name.
-static NAMES: Shared<String, Question<Resolved>> = Shared::new();
+/// One question for each name that the threads of a pool look up.
+static NAMES: Shared<(Pool, String), Question<Resolved>> = Shared::new();
 
 impl Name {
     /// The name `name`, to be looked up on behalf of `asker` unless somebody else's look-up will do.
     pub(crate) fn new(name: String, asker: &Asker) -> Self {
-        let asked = name.clone();
-        let question =
-            NAMES.of(name.clone(), || Question::new(asker, move || look_up(asked.as_str())));
+        let (key, asked) = ((asker.pool().clone(), name.clone()), name.clone());
+        let question = NAMES.of(key, || Question::new(asker, move || look_up(asked.as_str())));
         Self { name, question }
     }
 
@@ -109,7 +108,7 @@ mod tests {
     fn addresses(name: &str) -> Result<Vec<SocketAddr>, OpenError> {
         let target = format!("tcp/{name}").parse().unwrap();
         let destination = Destination { target, host: crate::Host::Localhost, port: 80 };
-        let asked = Name::new(name.to_owned(), &Asker::default());
+        let asked = Name::new(name.to_owned(), &Pool::on_demand().asker());
         asked.addresses(look_up(name), &destination)
     }
 
@@ -133,7 +132,10 @@ mod tests {
 
     #[test]
     fn a_name_is_one_question() {
-        let [one, other] = [(); 2].map(|()| Name::new("db.example".into(), &Asker::default()));
+        let pools = [Pool::on_demand(), Pool::on_demand()];
+        let ask = |pool: &Pool| Name::new("db.example".into(), &pool.asker());
+        let [one, other] = [(); 2].map(|()| ask(&pools[0]));
         assert!(Arc::ptr_eq(&one.question, &other.question));
+        assert!(!Arc::ptr_eq(&one.question, &ask(&pools[1]).question));
     }
 }

@@ -25,7 +25,7 @@ use nix::sys::signal::{killpg, Signal};
 use nix::sys::wait::{waitid, Id, WaitPidFlag, WaitStatus};
 use nix::unistd::{getpgid, pipe2, read, Pid};
 use nsplice_relay::{Child, OpenClass, OpenError, Verdict};
-use nsplice_sys::{offload, wait_readable};
+use nsplice_sys::{offload, wait_readable, Pool};
 
 use crate::brood;
 use crate::external::environment;
@@ -62,8 +62,9 @@ pub(crate) struct Started {
     pub(crate) program: Program,
 }
 
-/// Starts a program. The calling thread must live as long as the program is to.
-pub(crate) fn start(invocation: Invocation) -> Result<Started, OpenError> {
+/// Starts a program. The calling thread must live as long as the program is to. Should it not die at
+/// once when it is killed, a thread of `pool` waits for it.
+pub(crate) fn start(invocation: Invocation, pool: &Pool) -> Result<Started, OpenError> {
     spawn(&invocation)
         .map(|(pid, pidfd, [input, output, diagnostics])| Started {
             input,
@@ -76,6 +77,7 @@ pub(crate) fn start(invocation: Invocation) -> Result<Started, OpenError> {
                 end: None,
                 purpose: invocation.purpose.clone(),
                 namespace: invocation.namespace.clone(),
+                pool: pool.clone(),
             },
         })
         .map_err(|error| {
@@ -143,6 +145,7 @@ pub(crate) struct Program {
     end: Option<Verdict>,
     purpose: String,
     namespace: Option<String>,
+    pool: Pool,
 }
 
 impl Program {
@@ -271,7 +274,7 @@ impl Drop for Program {
         if let Ok(pidfd) = self.pidfd.try_clone() {
             // If even this fails, init reaps it after us.
             let pid = self.pid.as_raw().unsigned_abs();
-            let _ = offload(move || {
+            let _ = offload(&self.pool, move || {
                 wait_readable(pidfd.as_fd(), PollTimeout::from(LATE_REAP_MILLIS));
                 let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
                 brood::collect(pid, || waitid(Id::PIDFd(pidfd.as_fd()), flags))

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use nsplice_sys::{describe, Asker};
+use nsplice_sys::{describe, Pool};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::error::BackendError;
@@ -54,7 +54,9 @@ impl Birthplace {
     /// # Errors
     /// When the target is not there, or not for us.
     pub fn of_target(target: &Target, options: &Options) -> Result<Self, BackendError> {
-        let located = match Place::find(target, options, &Asker::default())?.locate(target) {
+        // It is asked for once, here and now.
+        let nobody = Pool::on_demand().asker();
+        let located = match Place::find(target, options, &nobody)?.locate(target) {
             Whereabouts::Known(located) => located,
             Whereabouts::Asked(_) => {
                 return Err(BackendError::NoSuchTarget(format!("{target} has just ended")));

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use nix::errno::Errno;
 use nsplice_relay::{OpenClass, OpenError};
-use nsplice_sys::{describe, lock, Asker, Offloaded, Question};
+use nsplice_sys::{describe, lock, Asker, Offloaded, Pool, Question};
 
 use crate::error::BackendError;
 use crate::netns::home::Home;
@@ -148,13 +148,13 @@ struct Last {
     process: Mutex<Arc<Process>>,
 }
 
-/// Containers, by who is asked about them and how.
-static CONTAINERS: Shared<(Docker, String), Container> = Shared::new();
+/// Containers, by whose threads ask and who is asked about them.
+static CONTAINERS: Shared<(Pool, Docker, String), Container> = Shared::new();
 
 impl Container {
     /// The container `name`, which has just been found as `process`.
     fn found(docker: Docker, name: &str, process: Arc<Process>, asker: &Asker) -> Arc<Self> {
-        let key = (docker.clone(), name.to_owned());
+        let key = (asker.pool().clone(), docker.clone(), name.to_owned());
         let container = CONTAINERS.of(key, || {
             let process = Mutex::new(Arc::clone(&process));
             let last = Arc::new(Last { docker, name: name.to_owned(), process });

@@ -7,12 +7,14 @@ use std::io;
 use std::net::TcpStream;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::unistd::{read, write};
 use nsplice_backend::{BackendError, Choice, Destination, Host, Options, Plan, Template};
 use nsplice_relay::{Attempt, Child, OpenError, Opener, Progress, Upstream, Verdict, Wake};
+use nsplice_sys::Pool;
 use nsplice_testkit::census::alone;
 use nsplice_testkit::wait::poll_for;
 use nsplice_testkit::{wait_for, Census, Namespace, PATIENCE};
@@ -38,8 +40,14 @@ pub(crate) fn targets(namespace: &Namespace) -> [String; 2] {
     [format!("netns/{}", namespace.name()), format!("pid/{}", namespace.pid())]
 }
 
+/// The threads of all plans.
+pub(crate) fn pool() -> &'static Pool {
+    static POOL: LazyLock<Pool> = LazyLock::new(Pool::on_demand);
+    &POOL
+}
+
 pub(crate) fn plan(destination: &Destination, choice: Choice) -> Result<Plan, BackendError> {
-    Plan::prepare(destination, choice, &Options::default())
+    Plan::prepare(destination, choice, &Options::default(), pool())
 }
 
 /// An opener for `destination`, which must be possible.
@@ -54,7 +62,7 @@ pub(crate) fn opener(destination: &Destination, choice: Choice) -> Box<dyn Opene
 pub(crate) fn commander(destination: &Destination, command: &str) -> Box<dyn Opener> {
     let command = Some(Template::parse(command).expect("a command"));
     let options = Options { command, ..Options::default() };
-    let plan = Plan::prepare(destination, Choice::External, &options);
+    let plan = Plan::prepare(destination, Choice::External, &options, pool());
     plan.unwrap_or_else(|error| panic!("{error}")).opener().expect("an opener")
 }
 

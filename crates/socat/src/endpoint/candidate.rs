@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nsplice_backend::interleaved;
 use nsplice_relay::{OpenClass, OpenError};
-use nsplice_sys::{Asker, Offloaded, Question};
+use nsplice_sys::{Offloaded, Question};
 use socket2::{Protocol, SockAddr, Type};
 
 use crate::fault::Fault;
@@ -194,7 +194,7 @@ fn inet(address: &Address, context: &Context) -> Result<Ends, Fault> {
     if names.are_known() {
         return Ok(Ends::Inet(names));
     }
-    Ok(Ends::Asked(Question::new(&Asker::default(), move || names.candidates())))
+    Ok(Ends::Asked(Question::new(&context.pool.asker(), move || names.candidates())))
 }
 
 impl Names {

@@ -49,7 +49,7 @@ impl Setup {
             return self.listen(self.station.resolve());
         }
         let station = Arc::clone(&self.station);
-        match offload(move || station.resolve()) {
+        match offload(&self.station.pool, move || station.resolve()) {
             Ok(asked) => {
                 self.asked = Some(asked);
                 Stage::Waiting

@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 
 use nsplice_relay::{OpenClass, OpenError, BACKLOG};
-use nsplice_sys::{close_on_exec, duplicate};
+use nsplice_sys::{close_on_exec, duplicate, Pool};
 use socket2::{Protocol, SockAddr, Socket, Type};
 
 use crate::fault::Fault;
@@ -31,6 +31,8 @@ pub(crate) struct Station {
     pub(crate) address: Address,
     birth: Birth,
     wishes: Wishes,
+    /// Looks its name up.
+    pub(crate) pool: Pool,
 }
 
 #[derive(Debug)]
@@ -84,7 +86,8 @@ impl Station {
             }
         };
         let (birth, wishes) = (Birth::of(address)?, Wishes::of(address)?);
-        Ok(Self { ends, address: address.clone(), birth, wishes })
+        let (address, pool) = (address.clone(), context.pool.clone());
+        Ok(Self { ends, address, birth, wishes, pool })
     }
 
     /// Whether [`Self::resolve`] may wait.

@@ -37,8 +37,13 @@ impl Bench {
             ..flags
         };
         let journal = Journal::new(&flags, "socat").unwrap();
-        let context =
-            Context { journal, flags: Arc::new(flags), prefix: "SOCAT".into(), links: Links::One };
+        let context = Context {
+            journal,
+            flags: Arc::new(flags),
+            prefix: "SOCAT".into(),
+            links: Links::One,
+            pool: nsplice_sys::Pool::on_demand(),
+        };
         Self { context, directory }
     }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use nsplice_relay::{Attendant, Downstream, Hold, Opener, Order, Places};
-use nsplice_sys::Branch;
+use nsplice_sys::{Branch, Pool};
 
 use crate::endpoint::{children, terminal, Post, Shared, ACCEPT_TIMED_OUT};
 use crate::fault::Fault;
@@ -55,8 +55,9 @@ pub(super) struct Watchman {
     ending: Ending,
     /// What is cleaned up when the listener is gone, and never by a process that only drains.
     leftovers: Vec<Box<dyn Hold>>,
-    /// Whether links live on after a signal.
-    leaves_links: bool,
+    /// The threads that go along where links live on after a signal, in a child; `None` where they end
+    /// with it.
+    survives: Option<Pool>,
 }
 
 impl Attendant for Watchman {
@@ -73,11 +74,13 @@ impl Attendant for Watchman {
                 self.ending.set(signal);
                 children::pass_on(signal);
                 // Ctrl-C reaches every process of socat's group, and so ends them all.
-                if !self.leaves_links || from_terminal {
+                let Some(pool) = self.survives.clone().filter(|_| !from_terminal) else {
                     return Order::Stop;
-                }
+                };
                 let (leftovers, journal) = (take(&mut self.leftovers), self.journal.clone());
-                Order::DrainThen(Box::new(move |links| leave(signal, links, leftovers, &journal)))
+                Order::DrainThen(Box::new(move |links| {
+                    leave(signal, links, leftovers, &journal, &pool);
+                }))
             }
         }
     }
@@ -86,16 +89,22 @@ impl Attendant for Watchman {
 impl Watchman {
     /// For a loop with one link, which ends with the first signal.
     pub(super) fn of_one(signals: Signals, journal: Journal, ending: Ending) -> Self {
-        Self { signals, journal, ending, leftovers: Vec::new(), leaves_links: false }
+        Self { signals, journal, ending, leftovers: Vec::new(), survives: None }
     }
 }
 
 /// Leaves the links that are alive to a child, and exits.
-fn leave(signal: Signal, links: usize, leftovers: Vec<Box<dyn Hold>>, journal: &Journal) {
+fn leave(
+    signal: Signal,
+    links: usize,
+    leftovers: Vec<Box<dyn Hold>>,
+    journal: &Journal,
+    pool: &Pool,
+) {
     if links == 0 {
         return;
     }
-    match journal.held(nsplice_sys::split) {
+    match journal.held(|| pool.fork()) {
         Ok(Branch::Parent { .. }) => {
             drop(leftovers);
             terminal::restore_all();
@@ -197,7 +206,7 @@ impl Job {
             journal: self.context.journal.clone(),
             ending: ending.clone(),
             leftovers,
-            leaves_links: true,
+            survives: Some(self.context.pool.clone()),
         };
         relay.attend(Box::new(watchman)).map_err(Fault::new)?;
         relay.run().map_err(Fault::new)?;

@@ -28,7 +28,13 @@ fn context() -> Context {
     let words = ["-", "-"].map(OsString::from);
     let Ok(Errand::Carry(line)) = read(&words) else { panic!("two dashes are not understood") };
     let journal = Journal::early(&line.flags, "socat");
-    Context { journal, flags: Arc::new(line.flags), prefix: "SOCAT".to_owned(), links: Links::One }
+    Context {
+        journal,
+        flags: Arc::new(line.flags),
+        prefix: "SOCAT".to_owned(),
+        links: Links::One,
+        pool: nsplice_sys::Pool::on_demand(),
+    }
 }
 
 /// An address with one parameter.
