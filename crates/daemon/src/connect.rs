@@ -9,7 +9,7 @@ use std::sync::mpsc::{channel, Sender};
 
 use nix::sys::signal::Signal;
 use nsplice_backend::{Destination, Plan};
-use nsplice_relay::{Forward, Observer, Outcome, Record, Settings, Side};
+use nsplice_relay::{Forward, Labels, Observer, Outcome, Record, Settings, Side};
 use nsplice_sys::Pool;
 
 use crate::exit::Exit;
@@ -30,8 +30,9 @@ pub(crate) fn run(request: ConnectRequest) -> Result<Exit, Failure> {
     let opening = request.opening;
     let destination =
         Destination { target: request.target, host: opening.host, port: request.port };
+    let labels = Labels::new(NAME, destination.target.to_string());
     let plan = Plan::prepare(&destination, opening.backend, &opening.options, &Pool::on_demand())?;
-    let forward = Forward { limits: opening.limits, ..Forward::new(NAME, plan.opener()?) };
+    let forward = Forward { limits: opening.limits, ..Forward::new(labels, plan.opener()?) };
     let (ending, ended) = channel();
     let work = Work {
         forwards: Vec::new(),

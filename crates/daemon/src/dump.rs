@@ -11,20 +11,19 @@ use std::thread::{self, JoinHandle};
 use nsplice_relay::{Glimpse, Handle, Outcome, Totals, Traffic};
 use slog::{info, warn, Key, Logger, Record, Serializer, KV};
 
-use crate::journal::{micros, millis, Targets};
+use crate::journal::{about, identity, micros, millis};
 
 /// Answers, one at a time.
 #[derive(Debug)]
 pub(crate) struct Dump {
     answers: Logger,
-    targets: Targets,
     writing: Option<JoinHandle<()>>,
 }
 
 impl Dump {
     /// An answer to be written to `answers`, see [`crate::log::Log::answers`].
-    pub(crate) fn new(answers: Logger, targets: Targets) -> Self {
-        Self { answers, targets, writing: None }
+    pub(crate) fn new(answers: Logger) -> Self {
+        Self { answers, writing: None }
     }
 
     /// Begins to tell what the loops of `handles` are at. What keeps it from that is told to `log`.
@@ -41,8 +40,8 @@ impl Dump {
             }
         }
         let totals: Vec<Totals> = handles.iter().map(|each| each.counters().totals()).collect();
-        let (answers, targets) = (self.answers.clone(), Targets::clone(&self.targets));
-        let write = move || write(&answers, &targets, &totals, links);
+        let answers = self.answers.clone();
+        let write = move || write(&answers, &totals, links);
         match thread::Builder::new().name("dump".to_owned()).spawn(write) {
             Ok(writing) => self.writing = Some(writing),
             Err(error) => {
@@ -52,17 +51,11 @@ impl Dump {
     }
 }
 
-fn write(
-    answers: &Logger,
-    targets: &Targets,
-    totals: &[Totals],
-    links: Vec<Receiver<Vec<Glimpse>>>,
-) {
+fn write(answers: &Logger, totals: &[Totals], links: Vec<Receiver<Vec<Glimpse>>>) {
     info!(answers, "counters"; Counters(totals));
     // A loop that has ended meanwhile has no links.
     for link in links.into_iter().flat_map(|answer| answer.recv().unwrap_or_default()) {
-        let target = targets.get(&link.forward).map_or("", String::as_str);
-        info!(answers, "link"; Fields { link: &link, target });
+        info!(answers, "link"; Fields(&link));
     }
     info!(answers, "counters and links are told");
 }
@@ -90,15 +83,13 @@ impl KV for Counters<'_> {
 }
 
 /// The fields of a link's line, named as in the line about its end.
-struct Fields<'a> {
-    link: &'a Glimpse,
-    target: &'a str,
-}
+struct Fields<'a>(&'a Glimpse);
 
 impl KV for Fields<'_> {
     fn serialize(&self, _: &Record<'_>, out: &mut dyn Serializer) -> slog::Result {
-        let Glimpse { forward, backend, client, stage, up, down, open_time, age, silence } =
-            self.link;
+        let Glimpse { id, labels, backend, client, stage, up, down, open_time, age, silence } =
+            self.0;
+        identity(*id, out)?;
         out.emit_u64(Key::from("silent_ms"), millis(*silence))?;
         out.emit_u64(Key::from("age_ms"), millis(*age))?;
         if let Some(time) = open_time {
@@ -116,7 +107,6 @@ impl KV for Fields<'_> {
             out.emit_arguments(Key::from("client"), &format_args!("{client}"))?;
         }
         out.emit_str(Key::from("backend"), backend)?;
-        out.emit_str(Key::from("target"), self.target)?;
-        out.emit_str(Key::from("forward"), forward)
+        about(labels, out)
     }
 }

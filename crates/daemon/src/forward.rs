@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use nix::sys::signal::Signal;
 use nsplice_backend::{BackendError, Destination, Plan};
-use nsplice_relay::{Accepted, Observer, Record, Settings, Trouble};
+use nsplice_relay::{Accepted, Labels, Observer, Record, Settings, Trouble};
 use nsplice_sys::Pool;
 use slog::{error, info, warn, Level, Logger};
 
@@ -33,7 +33,7 @@ use crate::loops::{raise_descriptor_limit, Action, Event, Loops};
 use crate::output::{Stdout, Waiting};
 use crate::printer::Printer;
 use crate::request::{ForwardRequest, Opening};
-use crate::service::{divide, places, targets, Service};
+use crate::service::{divide, places, Service};
 use crate::signals::Signals;
 
 /// Runs until a signal ends it.
@@ -60,17 +60,16 @@ fn serve(request: &ForwardRequest, signals: &Signals, journal: &Log) -> Result<(
     let (printer, printing) =
         Printer::start(Waiting(Stdout), log.clone()).map_err(Failure::system("start a thread"))?;
 
-    let targets = targets(&services);
     let works = divide(services, request.loops.0, || {
         Box::new(Teller {
             printer: (!request.quiet).then(|| printer.clone()),
-            journal: Journal::new(log.clone(), Arc::clone(&targets)),
+            journal: Journal::new(log.clone()),
             log: log.clone(),
             target: request.target.to_string(),
         })
     })?;
     let settings = Settings { splice: request.opening.splice, ..Settings::default() };
-    let mut dump = Dump::new(journal.answers().clone(), targets);
+    let mut dump = Dump::new(journal.answers().clone());
     let lines = if request.quiet { Vec::new() } else { lines };
     let announce = || lines.into_iter().for_each(|line| printer.line(line));
     let loops = Loops::start(&settings, works, announce)?;
@@ -156,11 +155,10 @@ fn ready(request: &ForwardRequest, pool: &Pool, log: &Logger) -> Result<Ready, F
             }
             ready.lines.push(format!("Forwarding from {} -> {}", bound.local, pair.remote));
             let name = format!("{}:{}", bound.local.port(), pair.remote);
-            match ready.services.iter_mut().find(|service| *service.name == name) {
+            match ready.services.iter_mut().find(|service| *service.labels.service == *name) {
                 Some(service) => service.bound.push(bound),
                 None => ready.services.push(Service {
-                    name: name.into(),
-                    target: request.target.to_string(),
+                    labels: Arc::new(Labels::new(name, request.target.to_string())),
                     plan: Rc::clone(plan),
                     limits: request.opening.limits.clone(),
                     places: places(request.max_links),
@@ -196,7 +194,7 @@ impl Observer for Teller {
             self.journal.ended(record);
         } else if self.journal.allow(record.outcome.as_str(), Level::Error) {
             // kubectl says the same with "to pod UID" at its end.
-            let Some((local, remote)) = record.forward.split_once(':') else { return };
+            let Some((local, remote)) = record.link.labels.service.split_once(':') else { return };
             let (target, words) = (&self.target, in_words(record.outcome, record.detail));
             error!(
                 self.log,

@@ -4,12 +4,10 @@
 //! that ended as links do is an `info`, anything else a warning. Clients can cause any of these lines as often as they like, so each kind has a
 //! budget per second; what is beyond is counted and told in one line.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nsplice_relay::{Accepted, Limit, Observer, Outcome, Record, Side, Trouble};
+use nsplice_relay::{Accepted, Labels, Limit, LinkId, Observer, Outcome, Record, Side, Trouble};
 use nsplice_sys::describe;
 use slog::{debug, info, warn, Drain, Key, Level, Logger, Record as Line, Serializer, KV};
 
@@ -22,21 +20,17 @@ const CALM: u32 = 100;
 /// Lines per second and kind about trouble: the first few tell all there is to know.
 const BURST: u32 = 20;
 
-/// Where each forward leads, by its name.
-pub(crate) type Targets = Arc<HashMap<Arc<str>, String>>;
-
 /// Writes the news of one loop to the log.
 #[derive(Debug)]
 pub(crate) struct Journal {
     log: Logger,
-    targets: Targets,
     limiter: Limiter,
 }
 
 impl Journal {
-    /// A journal of the loop that serves the forwards of `targets`.
-    pub(crate) fn new(log: Logger, targets: Targets) -> Self {
-        Self { log, targets, limiter: Limiter::default() }
+    /// A journal that is written to `log`.
+    pub(crate) fn new(log: Logger) -> Self {
+        Self { log, limiter: Limiter::default() }
     }
 
     /// Whether a line of `kind` is wanted and within its budget; tells first what was held back
@@ -62,7 +56,7 @@ impl Observer for Journal {
     fn accepted(&mut self, link: &Accepted<'_>) {
         if self.allow("accepted", Level::Debug) {
             let client = link.client.map(|client| client.to_string());
-            debug!(self.log, "link accepted"; "forward" => link.forward, "client" => client);
+            debug!(self.log, "link accepted"; "forward" => &*link.link.labels.service, "client" => client, "link" => %link.link.id);
         }
     }
 
@@ -72,8 +66,7 @@ impl Observer for Journal {
         if !self.allow(record.outcome.as_str(), level) {
             return;
         }
-        let target = self.targets.get(record.forward).map_or("", String::as_str);
-        let fields = LinkFields { record, target };
+        let fields = LinkFields(record);
         if is_daily {
             info!(self.log, #LINK_END, "link ended"; fields);
         } else {
@@ -93,11 +86,11 @@ impl Observer for Journal {
             Trouble::AcceptResumed { paused } => {
                 info!(log, "accepting goes on"; "paused_ms" => millis(*paused));
             }
-            Trouble::AcceptFailed { forward, error } => {
-                warn!(log, "a client could not be accepted"; "forward" => forward, "error" => describe(error));
+            Trouble::AcceptFailed { labels, error } => {
+                warn!(log, "a client could not be accepted"; "forward" => &*labels.service, "error" => describe(error));
             }
-            Trouble::LimitReached { forward, client } => {
-                warn!(log, "a client was refused: max_links is reached"; "forward" => forward, "client" => client.map(|address| address.to_string()));
+            Trouble::LimitReached { labels, client } => {
+                warn!(log, "a client was refused: max_links is reached"; "forward" => &*labels.service, "client" => client.map(|address| address.to_string()));
             }
             Trouble::SpliceUnavailable { error } => {
                 warn!(log, "splice is not to be had here, copying instead"; "error" => describe(error));
@@ -162,20 +155,18 @@ fn kind_of(trouble: &Trouble<'_>) -> &'static str {
 
 /// The fields of a link's line; those that have nothing to say are left out. They are written from
 /// the last to the first, as slog's own macros do it.
-struct LinkFields<'a> {
-    record: &'a Record<'a>,
-    target: &'a str,
-}
+struct LinkFields<'a>(&'a Record<'a>);
 
 impl KV for LinkFields<'_> {
     fn serialize(&self, _: &Line<'_>, out: &mut dyn Serializer) -> slog::Result {
         let Record {
-            forward, backend, client, outcome, detail, up, down, open_time, duration, ..
-        } = self.record;
+            link, backend, client, outcome, detail, up, down, open_time, duration, ..
+        } = self.0;
         if let Some(detail) = detail {
             out.emit_str(Key::from("detail"), detail)?;
         }
         out.emit_str(Key::from("outcome"), outcome.as_str())?;
+        identity(link.id, out)?;
         out.emit_u64(Key::from("duration_ms"), millis(*duration))?;
         if let Some(time) = open_time {
             out.emit_u64(Key::from("open_us"), micros(*time))?;
@@ -186,15 +177,25 @@ impl KV for LinkFields<'_> {
             out.emit_arguments(Key::from("client"), &format_args!("{client}"))?;
         }
         out.emit_str(Key::from("backend"), backend)?;
-        out.emit_str(Key::from("target"), self.target)?;
-        out.emit_str(Key::from("forward"), forward)
+        about(link.labels, out)
     }
 }
 
 impl fmt::Debug for LinkFields<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.record.fmt(f)
+        self.0.fmt(f)
     }
+}
+
+/// The fields that say what a link is about, first of all fields in its lines.
+pub(crate) fn about(labels: &Labels, out: &mut dyn Serializer) -> slog::Result {
+    out.emit_str(Key::from("target"), &labels.target)?;
+    out.emit_str(Key::from("forward"), &labels.service)
+}
+
+/// The field that tells a link from all others.
+pub(crate) fn identity(id: LinkId, out: &mut dyn Serializer) -> slog::Result {
+    out.emit_arguments(Key::from("link"), &format_args!("{id}"))
 }
 
 pub(crate) fn micros(time: Duration) -> u64 {

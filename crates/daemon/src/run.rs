@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use nsplice_backend::{BackendError, Plan};
-use nsplice_relay::Settings;
+use nsplice_relay::{Labels, Settings};
 use nsplice_sys::Pool;
 use slog::{info, warn, Logger};
 
@@ -31,7 +31,7 @@ use crate::log::{Log, Style};
 use crate::loops::{raise_descriptor_limit, Action, Event, Loops};
 use crate::missing::{Looking, Missing};
 use crate::request::RunRequest;
-use crate::service::{divide, places, targets, Service};
+use crate::service::{divide, places, Service};
 use crate::signals::Signals;
 
 /// Runs until drained or stopped.
@@ -62,11 +62,9 @@ fn serve(config: Config, signals: &Signals, journal: &Log) -> Result<(), Failure
     let (services, missing) = services(config, &pool, log)?;
     let _looking = Looking::start(missing, log).map_err(Failure::system("start a thread"))?;
     let listeners = listeners(&services);
-    let targets = targets(&services);
-    let works =
-        divide(services, loops, || Box::new(Journal::new(log.clone(), Arc::clone(&targets))))?;
+    let works = divide(services, loops, || Box::new(Journal::new(log.clone())))?;
     let running = Loops::start(&settings, works, || tell_listeners(&listeners, log))?;
-    let mut dump = Dump::new(journal.answers().clone(), targets);
+    let mut dump = Dump::new(journal.answers().clone());
     let mut draining = false;
     let result = running.supervise(signals, None, |event, loops| {
         let signal = match event {
@@ -134,8 +132,10 @@ fn services(
             }
         }
         services.push(Service {
-            name: forward.name.as_str().into(),
-            target: forward.destination.target.to_string(),
+            labels: Arc::new(Labels::new(
+                forward.name.as_str(),
+                forward.destination.target.to_string(),
+            )),
             plan: Rc::new(plan),
             limits: forward.limits,
             places: places(forward.max_links),
@@ -167,17 +167,15 @@ fn plan(
 /// What is listened on.
 #[derive(Debug)]
 struct Listening {
-    forward: Arc<str>,
+    labels: Arc<Labels>,
     address: SocketAddr,
-    target: String,
     backend: &'static str,
 }
 
 fn listeners(services: &[Service]) -> Vec<Listening> {
     let of = |service: &Service, bound: &Bound| Listening {
-        forward: Arc::clone(&service.name),
+        labels: Arc::clone(&service.labels),
         address: bound.local,
-        target: service.target.clone(),
         backend: service.plan.backend(),
     };
     let all = services.iter().flat_map(|each| each.bound.iter().map(move |bound| of(each, bound)));
@@ -185,9 +183,9 @@ fn listeners(services: &[Service]) -> Vec<Listening> {
 }
 
 fn tell_listeners(listeners: &[Listening], log: &Logger) {
-    for Listening { forward, address, target, backend } in listeners {
-        info!(log, "listening"; "forward" => &**forward, "address" => %address,
-            "target" => target, "backend" => backend);
+    for Listening { labels, address, backend } in listeners {
+        info!(log, "listening"; "forward" => &*labels.service, "address" => %address,
+            "target" => &*labels.target, "backend" => backend);
     }
 }
 

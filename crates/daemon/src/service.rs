@@ -5,20 +5,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use nsplice_backend::Plan;
-use nsplice_relay::{Forward, Limits, Observer, Places};
+use nsplice_relay::{Forward, Labels, Limits, Observer, Places};
 
 use crate::bind::Bound;
 use crate::failure::Failure;
-use crate::journal::Targets;
 use crate::loops::Work;
 
 /// A forward whose target is found and whose addresses are listened on.
 #[derive(Debug)]
 pub(crate) struct Service {
-    /// Its name.
-    pub(crate) name: Arc<str>,
-    /// The target in the words of the operator.
-    pub(crate) target: String,
+    /// Its name, and the target in the words of the operator.
+    pub(crate) labels: Arc<Labels>,
     /// How upstreams are opened.
     pub(crate) plan: Rc<Plan>,
     /// Limits of each link.
@@ -34,12 +31,6 @@ pub(crate) fn places(max_links: Option<u32>) -> Arc<Places> {
     Arc::new(max_links.map_or_else(Places::unlimited, Places::new))
 }
 
-/// Where each of `services` leads.
-pub(crate) fn targets(services: &[Service]) -> Targets {
-    let target = |service: &Service| (Arc::clone(&service.name), service.target.clone());
-    Arc::new(services.iter().map(target).collect())
-}
-
 /// Gives each of `loops` loops a listener of every address, openers of its own and an observer.
 pub(crate) fn divide(
     mut services: Vec<Service>,
@@ -51,7 +42,7 @@ pub(crate) fn divide(
         let mut forwards = Vec::with_capacity(services.len());
         for service in &mut services {
             let forward = Forward {
-                name: Arc::clone(&service.name),
+                labels: Arc::clone(&service.labels),
                 opener: service.plan.opener()?,
                 limits: service.limits.clone(),
                 places: Arc::clone(&service.places),

@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nsplice_relay::{
-    listen, Attempt, Forward, ListenOptions, Observer, OpenError, Opener, Progress, Record, Relay,
-    Settings, Upstream, Wake,
+    listen, Attempt, Forward, Labels, ListenOptions, Observer, OpenError, Opener, Progress, Record,
+    Relay, Settings, Upstream, Wake,
 };
 use socket2::{Domain, Socket, Type};
 
@@ -102,7 +102,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         _ => return Err("usage: forward LISTEN TARGET".into()),
     };
     let (mut relay, _handle) = Relay::new(Settings::default(), Box::new(Printer))?;
-    let forward = Forward::new("example", Box::new(Connect(target)));
+    let forward =
+        Forward::new(Labels::new("example", target.to_string()), Box::new(Connect(target)));
     relay.add_forward(forward, vec![listen(listen_on, ListenOptions::default())?])?;
     relay.run()?;
     Ok(())

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::labels::Labels;
 use crate::link::policy::LinkPolicy;
 use crate::open::Opener;
 
@@ -33,8 +34,8 @@ impl Default for Limits {
 /// A forward: how the clients of a service are served.
 #[derive(Debug)]
 pub struct Forward {
-    /// Its name in logs and counters.
-    pub name: Arc<str>,
+    /// What its links are about: its name, and where it leads.
+    pub labels: Arc<Labels>,
     /// Opens the upstream of each link.
     pub opener: Box<dyn Opener>,
     /// Time limits of each link.
@@ -47,9 +48,9 @@ pub struct Forward {
 
 impl Forward {
     /// A forward without limits but the default ones.
-    pub fn new(name: impl Into<Arc<str>>, opener: Box<dyn Opener>) -> Self {
+    pub fn new(labels: impl Into<Arc<Labels>>, opener: Box<dyn Opener>) -> Self {
         Self {
-            name: name.into(),
+            labels: labels.into(),
             opener,
             limits: Limits::default(),
             places: Arc::new(Places::unlimited()),
@@ -59,9 +60,9 @@ impl Forward {
 
     /// What opens its upstreams, and what its links have of it.
     pub(crate) fn into_parts(self) -> (Box<dyn Opener>, Arc<Terms>) {
-        let Self { name, opener, limits, places, policy } = self;
+        let Self { labels, opener, limits, places, policy } = self;
         let backend = opener.backend();
-        (opener, Arc::new(Terms { name, backend, limits, places, policy }))
+        (opener, Arc::new(Terms { labels, backend, limits, places, policy }))
     }
 }
 
@@ -69,7 +70,7 @@ impl Forward {
 /// service meanwhile.
 #[derive(Debug)]
 pub(crate) struct Terms {
-    pub(crate) name: Arc<str>,
+    pub(crate) labels: Arc<Labels>,
     pub(crate) backend: &'static str,
     pub(crate) limits: Limits,
     pub(crate) places: Arc<Places>,

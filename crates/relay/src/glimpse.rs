@@ -7,13 +7,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::labels::{Labels, LinkId};
 use crate::observer::Traffic;
 
 /// A link as it is at one moment.
 #[derive(Debug, Clone)]
 pub struct Glimpse {
-    /// The forward's name.
-    pub forward: Arc<str>,
+    /// Its identity.
+    pub id: LinkId,
+    /// What it is about.
+    pub labels: Arc<Labels>,
     /// The backend that has opened the upstream, or is opening it.
     pub backend: &'static str,
     /// Who connected; `None` for a downstream that was handed over.

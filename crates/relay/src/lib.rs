@@ -8,6 +8,7 @@
 
 mod forward;
 mod glimpse;
+mod labels;
 mod lane;
 mod link;
 mod net;
@@ -20,6 +21,7 @@ mod turn;
 
 pub use forward::{Forward, Limits, Places, DEFAULT_CONNECT_TIMEOUT};
 pub use glimpse::{Glimpse, GlimpseStage};
+pub use labels::{Labels, LinkId, LinkRef};
 pub use lane::filter::{Filter, Pass};
 pub use lane::low_water::LongBurst;
 pub use lane::step::Ends;

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use crate::forward::Terms;
 use crate::glimpse::{Glimpse, GlimpseStage};
+use crate::labels::{Labels, LinkId, LinkRef};
 use crate::lane::filter::Filter;
 use crate::lane::low_water::{Mark, RAISED_MARK};
 use crate::lane::mover::InFlight;
@@ -108,10 +109,30 @@ impl Half {
     }
 }
 
+/// A downstream that is to become a link.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) conn: Conn,
+    /// The address that was listened on.
+    pub(crate) local: Option<SocketAddr>,
+    /// Who connected.
+    pub(crate) client: Option<SocketAddr>,
+}
+
+impl Arrival {
+    /// One that was handed over instead of accepted.
+    pub(crate) fn handed_over(conn: Conn) -> Self {
+        Self { conn, local: None, client: None }
+    }
+}
+
 /// One relayed connection.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) key: Key,
+    pub(crate) id: LinkId,
+    /// The service's, and what has been found out of the target.
+    pub(crate) labels: Arc<Labels>,
     /// Which of the loop's services it belongs to.
     pub(crate) service: Key,
     pub(crate) terms: Arc<Terms>,
@@ -145,17 +166,20 @@ impl Link {
     /// A link whose upstream is about to be opened by `attempt`.
     pub(crate) fn new(
         key: Key,
+        id: LinkId,
         service: Key,
         terms: Arc<Terms>,
-        downstream: Conn,
-        client: Option<SocketAddr>,
+        arrival: Arrival,
         attempt: Box<dyn Attempt>,
         now: Instant,
     ) -> Self {
         let ready = Readiness::of_accepted();
-        let downstream = Half { conn: downstream, ready, ..Half::default() };
+        let Arrival { conn, client, .. } = arrival;
+        let downstream = Half { conn, ready, ..Half::default() };
         Self {
             key,
+            id,
+            labels: Arc::clone(&terms.labels),
             service,
             client,
             deadline: None,
@@ -174,6 +198,11 @@ impl Link {
             watch: None,
             holds: Vec::new(),
         }
+    }
+
+    /// Its names.
+    pub(crate) fn names(&self) -> LinkRef<'_> {
+        LinkRef { id: self.id, labels: &self.labels }
     }
 
     /// The descriptor that the client's bytes come from.
@@ -251,7 +280,8 @@ impl Link {
             Stage::Closing { .. } => GlimpseStage::Closing,
         };
         Glimpse {
-            forward: Arc::clone(&self.terms.name),
+            id: self.id,
+            labels: Arc::clone(&self.labels),
             backend: self.terms.backend,
             client: self.client,
             stage,

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
+use crate::labels::{Labels, LinkRef};
 use crate::outcome::{Outcome, Side};
 
 /// Told what happens in one loop.
@@ -20,19 +21,19 @@ pub trait Observer: Debug + Send {
     }
 
     /// The upstream of a link is open and bytes begin to flow.
-    fn relaying(&mut self, link: &Joined) {
-        let _ = link;
+    fn relaying(&mut self, link: LinkRef<'_>, joined: &Joined) {
+        let _ = (link, joined);
     }
 
     /// A side of a link has reset, and that counts as the end of what it sends (see
     /// [`crate::Endings::Gentle`]).
-    fn side_reset(&mut self, link: &Joined, side: Side, error: &io::Error) {
-        let _ = (link, side, error);
+    fn side_reset(&mut self, link: LinkRef<'_>, joined: &Joined, side: Side, error: &io::Error) {
+        let _ = (link, joined, side, error);
     }
 
     /// A side of a link has ended what it sends, and everything before that has been delivered.
-    fn side_ended(&mut self, link: &Joined, side: Side) {
-        let _ = (link, side);
+    fn side_ended(&mut self, link: LinkRef<'_>, joined: &Joined, side: Side) {
+        let _ = (link, joined, side);
     }
 
     /// A link has ended; each accepted link ends exactly once.
@@ -42,8 +43,8 @@ pub trait Observer: Debug + Send {
 
     /// A report was ordered (see [`crate::Order::Report`]): what one of the links that are alive has
     /// carried so far.
-    fn carrying(&mut self, up: Traffic, down: Traffic) {
-        let _ = (up, down);
+    fn carrying(&mut self, link: LinkRef<'_>, up: Traffic, down: Traffic) {
+        let _ = (link, up, down);
     }
 
     /// All links that are alive have been reported.
@@ -63,7 +64,7 @@ pub struct Silent;
 impl Observer for Silent {}
 
 /// The descriptors of a link that relays: what each side is read from and written to. Indexed by
-/// [`Side`].
+/// [`Side`]. They are a detail for messages that print them; a link is named by its [`LinkRef`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Joined {
     /// What each side is read from.
@@ -75,8 +76,8 @@ pub struct Joined {
 /// A link that has just been accepted.
 #[derive(Debug, Clone, Copy)]
 pub struct Accepted<'a> {
-    /// The forward's name.
-    pub forward: &'a str,
+    /// The link.
+    pub link: LinkRef<'a>,
     /// The address that was listened on; `None` for a downstream that was handed over.
     pub local: Option<SocketAddr>,
     /// Who connected; `None` for a downstream that was handed over.
@@ -86,8 +87,8 @@ pub struct Accepted<'a> {
 /// The whole life of a link, told at its end.
 #[derive(Debug, Clone)]
 pub struct Record<'a> {
-    /// The forward's name.
-    pub forward: &'a str,
+    /// The link.
+    pub link: LinkRef<'a>,
     /// The backend that opened the upstream, or tried to.
     pub backend: &'static str,
     /// Who connected; `None` for a downstream that was handed over.
@@ -144,15 +145,15 @@ pub enum Trouble<'a> {
     },
     /// accept(2) failed for one client only (ECONNABORTED and its kin).
     AcceptFailed {
-        /// The forward's name.
-        forward: &'a str,
+        /// Whose client it was.
+        labels: &'a Labels,
         /// What accept(2) said.
         error: &'a io::Error,
     },
     /// A client was refused by RST because the forward has no place left.
     LimitReached {
-        /// The forward's name.
-        forward: &'a str,
+        /// Whose client it was.
+        labels: &'a Labels,
         /// Who was refused.
         client: Option<SocketAddr>,
     },

@@ -302,7 +302,7 @@ impl Relay {
         let (up, down) = (link.traffic(Side::Downstream), link.traffic(Side::Upstream));
         self.counters.link_ended(outcome, up, down);
         self.observer.ended(&Record {
-            forward: &terms.name,
+            link: link.names(),
             backend: terms.backend,
             client: link.client,
             outcome,

@@ -26,8 +26,8 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use nsplice_relay::{
-    Downstream, Forward, Hold, Limits, LinkPolicy, OpenError, Opener, Places, Relay, Settings,
-    Side, Upstream,
+    Downstream, Forward, Hold, Labels, Limits, LinkPolicy, OpenError, Opener, Places, Relay,
+    Settings, Side, Upstream,
 };
 
 use crate::endpoint::identity::{assuming, Identity};
@@ -281,7 +281,7 @@ impl Job {
 
     fn forward(&self, opener: Box<dyn Opener>, places: Places) -> Forward {
         Forward {
-            name: Arc::from("socat"),
+            labels: Arc::new(Labels::new("socat", "")),
             opener,
             limits: self.limits.clone(),
             places: Arc::new(places),

@@ -7,6 +7,8 @@ use serde::Deserialize;
 /// The line about the end of a link.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct End {
+    /// Its identity.
+    pub(crate) link: String,
     pub(crate) forward: String,
     pub(crate) target: String,
     pub(crate) backend: String,

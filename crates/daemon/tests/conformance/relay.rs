@@ -1,5 +1,6 @@
 //! A program that relays: what it tells, what it holds, how it ends.
 
+use std::collections::HashSet;
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
 
@@ -139,7 +140,10 @@ impl<'a> Relay<'a> {
     #[track_caller]
     pub(crate) fn expect_ends(&self, count: usize) -> Vec<End> {
         self.program.expect_stderr_lines("\"msg\":\"link ended\"", count);
-        self.ends()
+        let ends = self.ends();
+        let links: HashSet<_> = ends.iter().map(|end| &end.link).collect();
+        assert_eq!(links.len(), ends.len(), "an identity was given twice: {ends:?}");
+        ends
     }
 
     /// Waits for the end of the link of the client at `client`, which must be of this outcome.

@@ -171,7 +171,7 @@ impl Link {
             }
         }
         if let Some(joined) = &self.joined {
-            turn.observer.relaying(joined);
+            turn.observer.relaying(self.names(), joined);
         }
         self.relay(turn)
     }

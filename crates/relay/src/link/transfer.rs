@@ -101,7 +101,7 @@ impl Link {
         // The read that was answered by it may have taken it away before it was announced.
         half.ready.set_error();
         if let Some(joined) = &self.joined {
-            turn.observer.side_reset(joined, from, &errno.into());
+            turn.observer.side_reset(self.names(), joined, from, &errno.into());
         }
     }
 
@@ -197,7 +197,7 @@ impl Link {
             Due::LastFin => true,
         };
         if let Some(joined) = &self.joined {
-            turn.observer.side_ended(joined, from);
+            turn.observer.side_ended(self.names(), joined, from);
         }
         let finish = self.policy.finishes[from.other() as usize];
         let gentle = self.is_gentle();

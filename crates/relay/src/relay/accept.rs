@@ -1,15 +1,15 @@
 //! How a loop accepts clients, stops accepting when it must, and goes on when it can.
 
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::forward::Terms;
+use crate::labels::{LinkId, LinkRef};
 use crate::link::conn::Conn;
 use crate::link::policy::WhenFull;
-use crate::link::{Link, Next};
+use crate::link::{Arrival, Link, Next};
 use crate::observer::{Accepted, Trouble};
 use crate::open::OpenClass;
 use crate::outcome::Outcome;
@@ -86,14 +86,14 @@ impl Relay {
                         self.bursts.push(Burst { service: key, end });
                     }
                     if service.opener.admits(stream.as_fd()) {
-                        self.admit(key, Conn::stream(stream), local, client);
+                        self.admit(key, Arrival { conn: Conn::stream(stream), local, client });
                     }
                 }
                 Accept::Empty => {}
                 Accept::Skip(error) => {
                     let Some(service) = self.services.get(acceptor.service) else { return };
-                    let forward = &service.terms.name;
-                    self.observer.trouble(&Trouble::AcceptFailed { forward, error: &error });
+                    let labels = &service.terms.labels;
+                    self.observer.trouble(&Trouble::AcceptFailed { labels, error: &error });
                 }
                 Accept::Exhausted(error) => {
                     may_begin = false;
@@ -108,34 +108,29 @@ impl Relay {
     }
 
     /// Makes a link of a downstream, or refuses it if the service drains or has no place left.
-    pub(super) fn admit(
-        &mut self,
-        key: Key,
-        downstream: Conn,
-        local: Option<SocketAddr>,
-        client: Option<SocketAddr>,
-    ) {
+    pub(super) fn admit(&mut self, key: Key, arrival: Arrival) {
         let Some(service) = self.services.get_mut(key).filter(|service| service.admits()) else {
-            downstream.abort();
+            arrival.conn.abort();
             self.counters.link_rejected();
             return;
         };
         let terms = Arc::clone(&service.terms);
         if !terms.places.take() {
-            downstream.abort();
+            arrival.conn.abort();
             self.counters.link_rejected();
-            let forward = &terms.name;
-            self.observer.trouble(&Trouble::LimitReached { forward, client });
+            let labels = &terms.labels;
+            self.observer.trouble(&Trouble::LimitReached { labels, client: arrival.client });
             return;
         }
         service.link_began();
         self.counters.link_opened();
-        self.observer.accepted(&Accepted { forward: &terms.name, local, client });
+        let id = LinkId::next();
+        let link = LinkRef { id, labels: &terms.labels };
+        self.observer.accepted(&Accepted { link, local: arrival.local, client: arrival.client });
         let now = self.clock.now();
-        let mut attempt = service.opener.open(downstream.source().map(|end| end.fd));
+        let mut attempt = service.opener.open(arrival.conn.source().map(|end| end.fd));
         attempt.allow(terms.limits.connect_timeout);
-        let key =
-            self.links.insert(|link| Link::new(link, key, terms, downstream, client, attempt, now));
+        let key = self.links.insert(|link| Link::new(link, id, key, terms, arrival, attempt, now));
         let mut exhausted = false;
         self.with_link(key, |link, turn| {
             let next = link.start(turn);

@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 use mio::unix::SourceFd;
 use mio::Interest;
 
-use crate::link::Next;
+use crate::link::{Arrival, Next};
 use crate::outcome::{Outcome, Side};
 use crate::relay::attendant::{Attendant, Order};
 use crate::table::Source;
@@ -53,7 +53,7 @@ impl Relay {
                 for key in self.links.keys() {
                     let Some(link) = self.links.get_mut(key) else { continue };
                     let (up, down) = (Side::Downstream, Side::Upstream);
-                    self.observer.carrying(link.traffic(up), link.traffic(down));
+                    self.observer.carrying(link.names(), link.traffic(up), link.traffic(down));
                 }
                 self.observer.reported();
             }
@@ -76,7 +76,7 @@ impl Relay {
             Order::Admit(service, downstream) => {
                 // What cannot even be asked for its kind is closed, and that is all there is to do.
                 if let Ok(conn) = downstream.into_conn() {
-                    self.admit(service.0, conn, None, None);
+                    self.admit(service.0, Arrival::handed_over(conn));
                 }
             }
         }

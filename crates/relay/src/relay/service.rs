@@ -123,6 +123,7 @@ impl Service {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::labels::Labels;
     use crate::open::testing::never;
     use proptest::prelude::*;
     use std::time::Duration;
@@ -150,7 +151,7 @@ mod tests {
         fn a_life_goes_one_way_and_ends_with_the_last_link(
             events in proptest::collection::vec(event(), 0..60),
         ) {
-            let mut service = Service::new(Forward::new("test", never()));
+            let mut service = Service::new(Forward::new(Labels::default(), never()));
             let mut now = Instant::now();
             let (mut links, mut retired, mut earliest) = (0, false, None::<Instant>);
             for event in events {

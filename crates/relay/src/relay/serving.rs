@@ -10,7 +10,7 @@ use nix::errno::Errno;
 
 use crate::forward::Forward;
 use crate::link::downstream::Downstream;
-use crate::link::Next;
+use crate::link::{Arrival, Next};
 use crate::net::interest::forget;
 use crate::net::listen::Listener;
 use crate::outcome::{Limit, Outcome};
@@ -88,7 +88,7 @@ impl Relay {
         let conn = downstream.into_conn().map_err(unusable)?;
         let service = self.services.insert(|_| Service::new(forward));
         self.now = self.clock.now();
-        self.admit(service, conn, None, None);
+        self.admit(service, Arrival::handed_over(conn));
         self.begin_to_drain(service, None);
         Ok(())
     }

@@ -7,13 +7,15 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
-use nsplice_relay::{Attempt, Forward, OpenClass, OpenError, Opener, Progress, Upstream, Wake};
+use nsplice_relay::{
+    Attempt, Forward, Labels, OpenClass, OpenError, Opener, Progress, Upstream, Wake,
+};
 use nsplice_testkit::wait_until;
 use socket2::{Domain, Socket, Type};
 
 /// A forward with no limit but the default ones.
 pub(crate) fn forward(opener: Box<dyn Opener>) -> Forward {
-    Forward::new("test", opener)
+    Forward::new(Labels::new("test", "a test's"), opener)
 }
 
 /// An opener that makes each attempt with the same closure.

@@ -11,14 +11,15 @@ use std::time::Duration;
 
 use nix::unistd::gettid;
 use nsplice_relay::{
-    Accepted, Clock, Glimpse, Handle, Observer, Outcome, Record, Relay, Settings, Totals, Traffic,
-    Trouble,
+    Accepted, Clock, Glimpse, Handle, LinkId, Observer, Outcome, Record, Relay, Settings, Totals,
+    Traffic, Trouble,
 };
 use nsplice_testkit::wait_until;
 
 /// How a link ended: a [`Record`] that can be kept.
 #[derive(Debug, Clone)]
 pub(crate) struct Ended {
+    pub(crate) id: LinkId,
     pub(crate) outcome: Outcome,
     pub(crate) detail: Option<String>,
     pub(crate) up: Traffic,
@@ -29,8 +30,9 @@ pub(crate) struct Ended {
 
 impl From<&Record<'_>> for Ended {
     fn from(record: &Record<'_>) -> Self {
-        let Record { outcome, detail, up, down, open_time, duration, .. } = *record;
-        Self { outcome, detail: detail.map(str::to_owned), up, down, open_time, duration }
+        let Record { link, outcome, detail, up, down, open_time, duration, .. } = *record;
+        let id = link.id;
+        Self { id, outcome, detail: detail.map(str::to_owned), up, down, open_time, duration }
     }
 }
 

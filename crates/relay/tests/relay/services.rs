@@ -1,11 +1,12 @@
 //! Services come and go while the loop runs.
 
+use std::collections::HashSet;
 use std::io::{self, PipeReader, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use nsplice_relay::{Attendant, Downstream, Forward, Order, Outcome, ServiceId, Settings};
+use nsplice_relay::{Attendant, Downstream, Order, Outcome, ServiceId, Settings};
 use nsplice_testkit::talk::{expect_eof, expect_ramp, half_close, send_ramp};
 use nsplice_testkit::{connect, wait_until};
 
@@ -44,6 +45,35 @@ fn a_service_that_was_adopted_ends_with_its_link() {
     });
 }
 
+#[test]
+fn every_link_of_every_loop_has_an_identity_of_its_own() {
+    scene(|| {
+        let upstream = upstream();
+        let target = upstream.local_addr().expect("an address");
+        let (mut alive, mut ended) = (HashSet::new(), HashSet::new());
+        let loops: Vec<_> = (0..2)
+            .map(|_| {
+                let mut address = ANY_PORT;
+                let relay = Running::start(Settings::default(), |relay| {
+                    address = listening(relay, forward(connecting(target)));
+                });
+                let links: Vec<_> =
+                    (0..10).map(|_| (connect(address), accept(&upstream))).collect();
+                (relay, links)
+            })
+            .collect();
+        for (relay, links) in loops {
+            let found = relay.handle.links().expect("ask the loop").recv().expect("an answer");
+            assert!(found.iter().all(|link| &*link.labels.service == "test"));
+            alive.extend(found.iter().map(|link| link.id));
+            drop(links);
+            ended.extend(relay.ended(10).iter().map(|link| link.id));
+            relay.close();
+        }
+        assert_eq!((alive.len(), &alive), (20, &ended));
+    });
+}
+
 /// Hands sockets over as they are asked for.
 #[derive(Debug)]
 struct HandingOver {
@@ -77,7 +107,7 @@ fn after_a_drain_nothing_is_admitted_by_any_door() {
         let mut address = ANY_PORT;
         let relay = Running::start(settings, |relay| {
             let nothing = Vec::<OwnedFd>::new();
-            let service = relay.add_forward(Forward::new("handed", connecting(target)), nothing);
+            let service = relay.add_forward(forward(connecting(target)), nothing);
             let service = service.expect("add a service");
             address = listening(relay, forward(connecting(target)));
             let downstreams = vec![theirs.into()];

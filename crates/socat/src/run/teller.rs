@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::Arc;
 
 use nix::unistd::dup2_stdout;
-use nsplice_relay::{Finish, Joined, Limit, Observer, Outcome, Record, Side, Traffic, Work};
+use nsplice_relay::{
+    Finish, Joined, Limit, LinkRef, Observer, Outcome, Record, Side, Traffic, Work,
+};
 use nsplice_sys::describe;
 
 use crate::endpoint::ACCEPT_TIMED_OUT;
@@ -101,7 +103,7 @@ impl Drop for Teller {
 }
 
 impl Observer for Teller {
-    fn relaying(&mut self, link: &Joined) {
+    fn relaying(&mut self, _: LinkRef<'_>, link: &Joined) {
         let sides = [self.first_side, self.first_side.other()];
         let [a, b] = sides.map(|side| self.source(link, side));
         let [c, d] = sides.map(|side| self.sink(link, side));
@@ -112,13 +114,13 @@ impl Observer for Teller {
         );
     }
 
-    fn side_reset(&mut self, link: &Joined, side: Side, error: &io::Error) {
+    fn side_reset(&mut self, _: LinkRef<'_>, link: &Joined, side: Side, error: &io::Error) {
         let fd = self.source(link, side);
         let told = format_args!("read({fd}, 0x0, {BLOCK}): {}", describe(error));
         self.journal.tell(Level::Warning, told);
     }
 
-    fn side_ended(&mut self, link: &Joined, side: Side) {
+    fn side_ended(&mut self, _: LinkRef<'_>, link: &Joined, side: Side) {
         let number = if side == self.first_side { 1 } else { 2 };
         let fd = self.source(link, side);
         self.journal.tell(Level::Notice, format_args!("socket {number} (fd {fd}) is at EOF"));
@@ -155,7 +157,7 @@ impl Observer for Teller {
         }
     }
 
-    fn carrying(&mut self, up: Traffic, down: Traffic) {
+    fn carrying(&mut self, _: LinkRef<'_>, up: Traffic, down: Traffic) {
         self.alive[0] += up.written;
         self.alive[1] += down.written;
     }

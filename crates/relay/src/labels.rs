@@ -1,0 +1,90 @@
+//! The names of a link: an identity, and labels that say what it is about.
+//!
+//! Whatever is told of a link, in a log, a list or a metric, is told under these names.
+
+use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+/// The identity of a link: a number that no other link of this process has or will have, whichever
+/// loop it is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(u64);
+
+/// The next number. Only that it differs from all others counts, so no order is asked for.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+impl LinkId {
+    /// The identity of a new link.
+    pub(crate) fn next() -> Self {
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl fmt::Display for LinkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for LinkId {
+    type Err = ParseIntError;
+
+    /// Reads an identity as it is printed.
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        text.parse().map(Self)
+    }
+}
+
+/// Labels of a link. The service's are there from the start; those of the target that have to be
+/// looked up are `None` until they are, and where there is no such thing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Labels {
+    /// The name of the service that accepted it.
+    pub service: Arc<str>,
+    /// The target, in the operator's words.
+    pub target: Arc<str>,
+    /// The name of the pod that it leads to.
+    pub pod: Option<Arc<str>>,
+    /// The Kubernetes namespace of that pod.
+    pub namespace: Option<Arc<str>>,
+    /// The name or id of the container that it leads to.
+    pub container: Option<Arc<str>>,
+    /// The container's runtime.
+    pub runtime: Option<Arc<str>>,
+}
+
+impl Labels {
+    /// Labels of the links of a service, as far as they are known before any of them is opened.
+    pub fn new(service: impl Into<Arc<str>>, target: impl Into<Arc<str>>) -> Self {
+        Self { service: service.into(), target: target.into(), ..Self::default() }
+    }
+}
+
+/// A link by its names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinkRef<'a> {
+    /// Its identity.
+    pub id: LinkId,
+    /// What it is about.
+    pub labels: &'a Labels,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+    use std::thread;
+
+    #[test]
+    fn identities_differ_on_all_threads_and_are_read_as_they_are_printed() {
+        let many = || (0..10_000).map(|_| LinkId::next()).collect::<Vec<_>>();
+        let threads: Vec<_> = (0..4).map(|_| thread::spawn(many)).collect();
+        let all = threads.into_iter().flat_map(|thread| thread.join().unwrap());
+        let all: HashSet<_> = all.collect();
+        assert_eq!(all.len(), 40_000);
+        assert!(all.iter().all(|id| id.to_string().parse() == Ok(*id)));
+    }
+}
