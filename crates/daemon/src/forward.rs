@@ -162,6 +162,7 @@ fn ready(request: &ForwardRequest, pool: &Pool, log: &Logger) -> Result<Ready, F
                     plan: Rc::clone(plan),
                     limits: request.opening.limits.clone(),
                     places: places(request.max_links),
+                    counters: Arc::default(),
                     bound: vec![bound],
                 }),
             }

@@ -139,6 +139,7 @@ fn services(
             plan: Rc::new(plan),
             limits: forward.limits,
             places: places(forward.max_links),
+            counters: Arc::default(),
             bound,
         });
     }

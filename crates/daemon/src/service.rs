@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use nsplice_backend::Plan;
-use nsplice_relay::{Forward, Labels, Limits, Observer, Places};
+use nsplice_relay::{Counters, Forward, Labels, Limits, Observer, Places};
 
 use crate::bind::Bound;
 use crate::failure::Failure;
@@ -22,6 +22,8 @@ pub(crate) struct Service {
     pub(crate) limits: Limits,
     /// Links at once, all loops together.
     pub(crate) places: Arc<Places>,
+    /// Its books, all loops together.
+    pub(crate) counters: Arc<Counters>,
     /// Where clients come from.
     pub(crate) bound: Vec<Bound>,
 }
@@ -46,6 +48,7 @@ pub(crate) fn divide(
                 opener: service.plan.opener()?,
                 limits: service.limits.clone(),
                 places: Arc::clone(&service.places),
+                counters: Arc::clone(&service.counters),
                 policy: Arc::default(),
             };
             let listeners: Vec<TcpListener> =

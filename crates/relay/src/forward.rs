@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::labels::Labels;
 use crate::link::policy::LinkPolicy;
 use crate::open::Opener;
+use crate::relay::counters::Counters;
 
 /// Time until an upstream must be open, unless the forward says otherwise.
 ///
@@ -42,6 +43,8 @@ pub struct Forward {
     pub limits: Limits,
     /// How many links may be alive at once; shared between the loops that serve the forward.
     pub places: Arc<Places>,
+    /// The books of the service; shared between the loops that serve it.
+    pub counters: Arc<Counters>,
     /// What its links do otherwise than the relay usually does.
     pub policy: Arc<LinkPolicy>,
 }
@@ -54,15 +57,16 @@ impl Forward {
             opener,
             limits: Limits::default(),
             places: Arc::new(Places::unlimited()),
+            counters: Arc::default(),
             policy: Arc::default(),
         }
     }
 
     /// What opens its upstreams, and what its links have of it.
     pub(crate) fn into_parts(self) -> (Box<dyn Opener>, Arc<Terms>) {
-        let Self { labels, opener, limits, places, policy } = self;
+        let Self { labels, opener, limits, places, counters, policy } = self;
         let backend = opener.backend();
-        (opener, Arc::new(Terms { labels, backend, limits, places, policy }))
+        (opener, Arc::new(Terms { labels, backend, limits, places, counters, policy }))
     }
 }
 
@@ -74,6 +78,7 @@ pub(crate) struct Terms {
     pub(crate) backend: &'static str,
     pub(crate) limits: Limits,
     pub(crate) places: Arc<Places>,
+    pub(crate) counters: Arc<Counters>,
     pub(crate) policy: Arc<LinkPolicy>,
 }
 

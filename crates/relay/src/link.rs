@@ -335,6 +335,11 @@ impl Link {
         self.halves[from as usize].lane.as_ref().map(Lane::traffic).unwrap_or_default()
     }
 
+    /// The bytes of both lanes, from the downstream first.
+    pub(crate) fn carried(&self) -> [Traffic; 2] {
+        [Side::Downstream, Side::Upstream].map(|from| self.traffic(from))
+    }
+
     /// What has been done so far: two values are the same if nothing has happened in between, that
     /// is no byte has been moved, no side has ended, and no end has been passed on.
     fn progress(&self) -> [(Traffic, Phase); 2] {

@@ -129,6 +129,13 @@ pub struct Traffic {
     pub written: u64,
 }
 
+impl Traffic {
+    /// What has moved since `before`.
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self { read: self.read - before.read, written: self.written - before.written }
+    }
+}
+
 /// What can get in the way of a loop.
 #[derive(Debug)]
 pub enum Trouble<'a> {

@@ -22,7 +22,7 @@ use crate::lane::mode::COPY_BUFFER;
 use crate::lane::pipe::PipePool;
 use crate::link::{Link, Next};
 use crate::observer::{Observer, Record, Trouble};
-use crate::outcome::{Outcome, Side};
+use crate::outcome::Outcome;
 use crate::relay::acceptor::{Acceptor, Gate, PAUSE_TICK};
 use crate::relay::attendant::Attendant;
 use crate::relay::clock::Clock;
@@ -266,11 +266,16 @@ impl Relay {
             counters: &self.counters,
             refusal: &mut self.refusal,
         };
+        let before = link.carried();
         let next = call(link, &mut turn);
         let is_over = match next {
             Next::End(outcome) => link.is_closing() || link.close(outcome, &mut turn),
             Next::Again | Next::Wait => false,
         };
+        let [up, down] = link.carried();
+        for counters in [&*self.counters, &*link.terms.counters] {
+            counters.carried(up.since(before[0]), down.since(before[1]));
+        }
         let waiting = service.writers.next();
         if !is_over {
             if next == Next::Again && !link.queued {
@@ -299,8 +304,9 @@ impl Relay {
         self.timers.arrange(key, &mut link.deadline, None);
         let (service, terms) = (link.service, Arc::clone(&link.terms));
         terms.places.give_back();
-        let (up, down) = (link.traffic(Side::Downstream), link.traffic(Side::Upstream));
-        self.counters.link_ended(outcome, up, down);
+        let [up, down] = link.carried();
+        self.counters.link_ended(outcome);
+        terms.counters.link_ended(outcome);
         self.observer.ended(&Record {
             link: link.names(),
             backend: terms.backend,

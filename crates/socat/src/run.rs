@@ -285,6 +285,7 @@ impl Job {
             opener,
             limits: self.limits.clone(),
             places: Arc::new(places),
+            counters: Arc::default(),
             policy: Arc::clone(&self.policy),
         }
     }

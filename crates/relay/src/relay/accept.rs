@@ -118,12 +118,14 @@ impl Relay {
         if !terms.places.take() {
             arrival.conn.abort();
             self.counters.link_rejected();
+            terms.counters.link_rejected();
             let labels = &terms.labels;
             self.observer.trouble(&Trouble::LimitReached { labels, client: arrival.client });
             return;
         }
         service.link_began();
         self.counters.link_opened();
+        terms.counters.link_opened();
         let id = LinkId::next();
         let link = LinkRef { id, labels: &terms.labels };
         self.observer.accepted(&Accepted { link, local: arrival.local, client: arrival.client });

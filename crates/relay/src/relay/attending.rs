@@ -6,7 +6,7 @@ use mio::unix::SourceFd;
 use mio::Interest;
 
 use crate::link::{Arrival, Next};
-use crate::outcome::{Outcome, Side};
+use crate::outcome::Outcome;
 use crate::relay::attendant::{Attendant, Order};
 use crate::table::Source;
 
@@ -52,8 +52,8 @@ impl Relay {
             Order::Report => {
                 for key in self.links.keys() {
                     let Some(link) = self.links.get_mut(key) else { continue };
-                    let (up, down) = (Side::Downstream, Side::Upstream);
-                    self.observer.carrying(link.names(), link.traffic(up), link.traffic(down));
+                    let [up, down] = link.carried();
+                    self.observer.carrying(link.names(), up, down);
                 }
                 self.observer.reported();
             }

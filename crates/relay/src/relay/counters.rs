@@ -1,15 +1,16 @@
-//! The books of a loop: counters that other threads may read while it runs.
+//! The books of a loop, and of a service: counters that other threads may read while links move.
 //!
-//! Each counter is written by one loop only and read by anyone, so relaxed atomics are enough; sums
-//! that are read while links move may be a moment apart. At rest they balance: `opened` is the sum
-//! of all outcomes, and on clean links what was read was written.
+//! A loop has its own; those of a service are shared by the loops that serve it. Only sums are asked
+//! of them and nothing else is decided by them, so relaxed atomics are enough, and what is read while
+//! links move may be a moment apart. Bytes count as they move. At rest the books balance: `opened` is
+//! the sum of all outcomes, and on clean links what was read was written.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::observer::Traffic;
 use crate::outcome::Outcome;
 
-/// The counters of one loop.
+/// The counters of a loop, or of a service.
 #[derive(Debug, Default)]
 pub struct Counters {
     opened: AtomicU64,
@@ -36,13 +37,15 @@ pub struct Totals {
     pub rejected: u64,
     /// Ended links by outcome, those that occurred only.
     pub ended: Vec<(Outcome, u64)>,
-    /// Bytes of ended links from downstream to upstream.
+    /// Bytes from downstream to upstream, of links that are alive as well.
     pub up: Traffic,
-    /// Bytes of ended links from upstream to downstream.
+    /// Bytes from upstream to downstream, of links that are alive as well.
     pub down: Traffic,
-    /// How often accepting stopped for want of descriptors or memory.
+    /// How often accepting stopped for want of descriptors or memory. This is the loop's, not a
+    /// service's.
     pub accept_pauses: u64,
-    /// How often a burst was long and fast enough for the low-water mark of its source to be raised.
+    /// How often a burst was long and fast enough for the low-water mark of its source to be raised;
+    /// the loop's, too.
     pub marks_raised: u64,
 }
 
@@ -94,12 +97,16 @@ impl Counters {
         add(&self.marks_raised, 1);
     }
 
-    pub(crate) fn link_ended(&self, outcome: Outcome, up: Traffic, down: Traffic) {
+    /// Bytes have moved.
+    pub(crate) fn carried(&self, up: Traffic, down: Traffic) {
+        self.up.add(up);
+        self.down.add(down);
+    }
+
+    pub(crate) fn link_ended(&self, outcome: Outcome) {
         if let Some(index) = Outcome::ALL.iter().position(|each| *each == outcome) {
             add(&self.ended[index], 1);
         }
-        self.up.add(up);
-        self.down.add(down);
     }
 }
 
@@ -118,7 +125,10 @@ impl Bytes {
 }
 
 fn add(counter: &AtomicU64, amount: u64) {
-    counter.fetch_add(amount, Ordering::Relaxed);
+    // Most turns move bytes one way only, and a counter may be another loop's, too.
+    if amount > 0 {
+        counter.fetch_add(amount, Ordering::Relaxed);
+    }
 }
 
 #[cfg(test)]
@@ -132,7 +142,8 @@ mod tests {
         for outcome in Outcome::ALL {
             counters.link_opened();
             let traffic = Traffic { read: 3, written: 2 };
-            counters.link_ended(outcome, traffic, Traffic::default());
+            counters.carried(traffic, Traffic::default());
+            counters.link_ended(outcome);
         }
         let totals = counters.totals();
         assert_eq!(totals.opened, totals.ended_total());

@@ -6,7 +6,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use nsplice_relay::{Attendant, Downstream, Order, Outcome, ServiceId, Settings};
+use nsplice_relay::{
+    Attendant, Counters, Downstream, Forward, Order, Outcome, ServiceId, Settings, Totals,
+};
 use nsplice_testkit::talk::{expect_eof, expect_ramp, half_close, send_ramp};
 use nsplice_testkit::{connect, wait_until};
 
@@ -71,6 +73,54 @@ fn every_link_of_every_loop_has_an_identity_of_its_own() {
             relay.close();
         }
         assert_eq!((alive.len(), &alive), (20, &ended));
+    });
+}
+
+#[test]
+fn bytes_count_while_they_flow_and_loops_share_the_books_of_a_service() {
+    in_both_modes(|settings| {
+        let upstream = upstream();
+        let target = upstream.local_addr().expect("an address");
+        let books = Arc::new(Counters::default());
+        let loops: Vec<_> = (0..2)
+            .map(|_| {
+                let counters = Arc::clone(&books);
+                let mut address = ANY_PORT;
+                let relay = Running::start(settings.clone(), |relay| {
+                    let forward = Forward { counters, ..forward(connecting(target)) };
+                    address = listening(relay, forward);
+                });
+                (relay, connect(address), accept(&upstream))
+            })
+            .collect();
+        for (number, (relay, client, server)) in (1..).zip(&loops) {
+            send_ramp(client, 0, 1 << 20);
+            expect_ramp(server, 0, 1 << 20);
+            send_ramp(server, 0, 100);
+            expect_ramp(client, 0, 100);
+            let own = || relay.handle.counters().totals();
+            wait_until("the bytes of a link that is alive to count", || {
+                (own().up.written, own().down.written) == (1 << 20, 100)
+            });
+            let all = books.totals();
+            assert_eq!((all.up.written, all.down.written), (number << 20, number * 100));
+            assert_eq!((all.opened, all.ended_total()), (2, 0));
+        }
+        let closed = loops.into_iter().map(|(relay, client, server)| {
+            drop((client, server));
+            relay.ended(1);
+            relay.close()
+        });
+        let closed: Vec<_> = closed.collect();
+        let all = books.totals();
+        assert_eq!(all.ended_as(Outcome::Clean), 2);
+        let sum = |count: fn(&Totals) -> u64| closed.iter().map(count).sum::<u64>();
+        assert_eq!(
+            (all.opened, all.ended_total()),
+            (sum(|it| it.opened), sum(Totals::ended_total))
+        );
+        assert_eq!((all.up.read, all.up.written), (sum(|it| it.up.read), sum(|it| it.up.written)));
+        assert_eq!(all.down.written, sum(|it| it.down.written));
     });
 }
 
