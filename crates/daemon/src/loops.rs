@@ -179,8 +179,8 @@ impl Loops {
         for Running { handle, .. } in &self.running {
             match action {
                 Action::Ignore | Action::Tell => Ok(()),
-                Action::Drain(time) => handle.drain(time),
-                Action::Stop => handle.stop(),
+                Action::Drain(time) => handle.drain(time).map(drop),
+                Action::Stop => handle.stop().map(drop),
             }
             .map_err(Failure::system("wake a loop"))?;
         }

@@ -23,6 +23,9 @@ pub struct Glimpse {
     pub client: Option<SocketAddr>,
     /// How far it has come.
     pub stage: GlimpseStage,
+    /// How the bytes that come from each side are moved at the moment, indexed by [`crate::Side`];
+    /// `None` if none are.
+    pub means: [Option<GlimpseMeans>; 2],
     /// Bytes from downstream to upstream.
     pub up: Traffic,
     /// Bytes from upstream to downstream.
@@ -33,6 +36,25 @@ pub struct Glimpse {
     pub age: Duration,
     /// Since a byte was moved.
     pub silence: Duration,
+}
+
+/// How bytes are moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GlimpseMeans {
+    /// Through a buffer of this process.
+    Copy,
+    /// By splice(2), within the kernel.
+    Splice,
+}
+
+impl GlimpseMeans {
+    /// The word for logs and lists.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Copy => "copy",
+            Self::Splice => "splice",
+        }
+    }
 }
 
 /// How far a link has come.

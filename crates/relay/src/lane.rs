@@ -119,6 +119,11 @@ impl Lane {
     }
 
     /// Whether the lane is about to read its source, and so will meet its error by itself.
+    /// Whether its bytes stay within the kernel.
+    pub(crate) fn splices(&self) -> bool {
+        self.mode.splices() || self.mode == Mode::Direct
+    }
+
     pub(crate) fn reads(&self) -> bool {
         self.phase == Phase::Flowing && self.pending() == 0
     }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::forward::Terms;
-use crate::glimpse::{Glimpse, GlimpseStage};
+use crate::glimpse::{Glimpse, GlimpseMeans, GlimpseStage};
 use crate::labels::{Labels, LinkId, LinkRef};
 use crate::lane::filter::Filter;
 use crate::lane::low_water::{Mark, RAISED_MARK};
@@ -285,6 +285,7 @@ impl Link {
             backend: self.terms.backend,
             client: self.client,
             stage,
+            means: [Side::Downstream, Side::Upstream].map(|from| self.means(from)),
             up: self.traffic(Side::Downstream),
             down: self.traffic(Side::Upstream),
             open_time: self.open_time,
@@ -324,6 +325,13 @@ impl Link {
 
     fn phase(&self, from: Side) -> Phase {
         self.halves[from as usize].lane.as_ref().map_or(Phase::Flowing, Lane::phase)
+    }
+
+    /// How the bytes that come from a side are moved.
+    fn means(&self, from: Side) -> Option<GlimpseMeans> {
+        let lane = self.halves[from as usize].lane.as_ref();
+        let lane = lane.filter(|lane| matches!(lane.phase(), Phase::Flowing | Phase::Draining))?;
+        Some(if lane.splices() { GlimpseMeans::Splice } else { GlimpseMeans::Copy })
     }
 
     fn pending(&self, from: Side) -> u64 {

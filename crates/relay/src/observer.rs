@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::labels::{Labels, LinkRef};
 use crate::outcome::{Outcome, Side};
+use crate::relay::service::ServiceReport;
 
 /// Told what happens in one loop.
 pub trait Observer: Debug + Send {
@@ -49,6 +50,11 @@ pub trait Observer: Debug + Send {
 
     /// All links that are alive have been reported.
     fn reported(&mut self) {}
+
+    /// A service has been retired and its last link has ended: this is the last that is told of it.
+    fn service_stopped(&mut self, service: &ServiceReport) {
+        let _ = service;
+    }
 
     /// Something got in the way. A peer can cause some of these as often as it likes, so whoever
     /// logs them limits their rate.

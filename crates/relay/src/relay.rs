@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Waker};
 use nix::errno::Errno;
 
-use crate::glimpse::Glimpse;
 use crate::lane::low_water::LongBurst;
 use crate::lane::mode::COPY_BUFFER;
 use crate::lane::pipe::PipePool;
@@ -27,6 +26,7 @@ use crate::relay::acceptor::{Acceptor, Gate, PAUSE_TICK};
 use crate::relay::attendant::Attendant;
 use crate::relay::clock::Clock;
 use crate::relay::counters::Counters;
+use crate::relay::error::RelayError;
 use crate::relay::fd_reserve::FdReserve;
 use crate::relay::handle::{Command, Handle};
 use crate::relay::service::Service;
@@ -43,7 +43,9 @@ pub(crate) mod acceptor;
 pub(crate) mod attendant;
 mod attending;
 pub(crate) mod clock;
+mod commands;
 pub(crate) mod counters;
+pub(crate) mod error;
 pub(crate) mod fd_reserve;
 pub(crate) mod handle;
 pub(crate) mod service;
@@ -62,28 +64,6 @@ const WAKER: usize = 0;
 /// Events taken from the kernel in one turn.
 const EVENTS: usize = 1024;
 
-/// What keeps a loop from starting or going on.
-#[derive(Debug, thiserror::Error)]
-pub enum RelayError {
-    /// epoll, eventfd or a descriptor could not be had.
-    #[error("cannot {what}: {}", nsplice_sys::describe(.source))]
-    System {
-        /// What was tried.
-        what: &'static str,
-        /// What the system answered.
-        source: io::Error,
-    },
-    /// The loop drains or has been stopped, and takes nothing new.
-    #[error("the loop is draining and takes nothing new")]
-    Draining,
-}
-
-impl RelayError {
-    fn when(what: &'static str) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::System { what, source }
-    }
-}
-
 /// One event loop with its listeners and links.
 #[derive(Debug)]
 pub struct Relay {
@@ -96,6 +76,8 @@ pub struct Relay {
     draining: Vec<Key>,
     /// The loop drains: it takes no client and no service any more.
     drains: bool,
+    /// It goes on although it has nothing to do.
+    stays: bool,
     acceptors: Table<Acceptor>,
     /// Those that are on, at most one for each service.
     bursts: Vec<Burst>,
@@ -137,6 +119,7 @@ impl Relay {
             services: Table::new(),
             draining: Vec::new(),
             drains: false,
+            stays: settings.stays,
             acceptors: Table::new(),
             bursts: Vec::new(),
             attendants: Vec::new(),
@@ -156,7 +139,8 @@ impl Relay {
         Ok((relay, handle))
     }
 
-    /// Runs until there is neither a listener nor a link left, or until stopped.
+    /// Runs until there is neither a listener nor a link left, or until stopped. One that stays
+    /// ([`Settings::stays`]) has to be drained or stopped.
     ///
     /// # Errors
     /// When epoll fails, which it does not for any reason that a peer can cause.
@@ -187,7 +171,8 @@ impl Relay {
     }
 
     fn has_work(&self) -> bool {
-        !self.acceptors.is_empty()
+        (self.stays && !self.drains)
+            || !self.acceptors.is_empty()
             || !self.links.is_empty()
             || self.attendants.iter().any(|attendant| attendant.keeps_loop())
     }
@@ -227,21 +212,6 @@ impl Relay {
             link.queued = true;
             self.ready.push_back(key);
         }
-    }
-
-    fn obey(&mut self) {
-        while let Ok(command) = self.commands.try_recv() {
-            match command {
-                Command::Drain(time) => self.drain(time),
-                Command::Stop => self.stop(),
-                // Whoever has asked may have gone.
-                Command::Links(answer) => drop(answer.send(self.glimpses())),
-            }
-        }
-    }
-
-    fn glimpses(&self) -> Vec<Glimpse> {
-        self.links.iter().map(|link| link.glimpse(self.now)).collect()
     }
 
     /// Gives a link a turn and does what it then needs.

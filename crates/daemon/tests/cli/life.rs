@@ -136,6 +136,16 @@ fn usr1_tells_counters_and_links_whatever_the_level() {
     program.expect_stderr("counters and links are told");
     let counters = program.expect_stderr("INFO counters, opened: ");
     assert!(counters.contains(", rejected: 0, up: "), "{counters}");
+    // The one forward has the books of both loops.
+    let forward = program.expect_stderr("INFO forward, forward: echo, target: tcp/127.0.0.1, ");
+    assert!(forward.contains(", backend: dial, state: serving, links: "), "{forward}");
+    let of = |line: &str, field: &str| {
+        let rest = line.split(field).nth(1).unwrap_or_else(|| panic!("{field} is not in {line}"));
+        rest.split(',').next().unwrap().trim().to_owned()
+    };
+    for field in [", opened: ", ", up: ", ", down: "] {
+        assert_eq!(of(&forward, field), of(&counters, field));
+    }
     for client in &clients[..2] {
         let client = client.local_addr().unwrap();
         let line = program.expect_stderr(&format!("client: {client}"));

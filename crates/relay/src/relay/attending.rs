@@ -10,7 +10,8 @@ use crate::outcome::Outcome;
 use crate::relay::attendant::{Attendant, Order};
 use crate::table::Source;
 
-use super::{Relay, RelayError};
+use super::error::RelayError;
+use super::Relay;
 
 /// Number of the first attendant.
 pub(super) const ATTENDANTS: usize = super::WAKER + 1;

@@ -1,28 +1,66 @@
 //! Telling a running loop what to do, and asking it, from another thread.
+//!
+//! Each command has an answer, which comes when the loop has its next turn: it never waits for a link.
 
 use std::fmt;
 use std::io;
-use std::sync::mpsc::{channel, Receiver, Sender};
+use std::sync::mpsc::{channel, Receiver, RecvTimeoutError, Sender};
 use std::sync::Arc;
 use std::time::Duration;
 
 use mio::Waker;
 
+use crate::forward::Forward;
 use crate::glimpse::Glimpse;
+use crate::labels::LinkId;
+use crate::net::listen::Listener;
 use crate::relay::counters::Counters;
+use crate::relay::error::RelayError;
+use crate::relay::service::{ServiceId, ServiceReport};
 
-/// A command to a loop.
+/// A command to a loop, and where its answer goes.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Close the listeners now; end what is left by RST after this time.
-    Drain(Option<Duration>),
-    /// End everything now.
-    Stop,
+    /// Serve clients that come to these listeners.
+    Serve(Box<Forward>, Vec<Listener>, Sender<Result<ServiceId, RelayError>>),
+    /// Serve the next clients of this service otherwise.
+    Replace(ServiceId, Box<Forward>, Sender<Result<(), RelayError>>),
+    /// Close the listeners of this service; end what is left by RST after this time.
+    Retire(ServiceId, Option<Duration>, Sender<Result<usize, RelayError>>),
+    /// Tell which services there are.
+    Services(Sender<Vec<ServiceReport>>),
     /// Tell which links are alive.
     Links(Sender<Vec<Glimpse>>),
+    /// End this link.
+    End(LinkId, Sender<bool>),
+    /// Close all listeners now; end what is left by RST after this time.
+    Drain(Option<Duration>, Sender<usize>),
+    /// End everything now.
+    Stop(Sender<usize>),
+}
+
+/// The answer to a command, which is on its way.
+#[derive(Debug)]
+pub struct Answer<T>(Receiver<T>);
+
+impl<T> Answer<T> {
+    /// Waits for it. There is none (`None`) from a loop that has ended.
+    pub fn wait(self) -> Option<T> {
+        self.0.recv().ok()
+    }
+
+    /// Waits for it for at most `time`.
+    ///
+    /// # Errors
+    /// When the loop has ended, or has not had a turn within that time.
+    pub fn wait_for(&self, time: Duration) -> Result<T, RecvTimeoutError> {
+        self.0.recv_timeout(time)
+    }
 }
 
 /// A hold on a running loop; clones reach the same loop.
+///
+/// Every command fails only when the loop cannot be woken (eventfd(2)).
 #[derive(Clone)]
 pub struct Handle {
     pub(crate) sender: Sender<Command>,
@@ -31,24 +69,86 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Closes the listeners at once and gives the links `time` to end by themselves (`None`: as
-    /// long as they like). The loop returns when the last one has ended; what is left when the
-    /// time is over is ended by RST.
-    pub fn drain(&self, time: Option<Duration>) -> io::Result<()> {
-        self.send(Command::Drain(time))
+    /// Adds a service, as [`crate::Relay::add_forward`] does. The answer is its id on that loop.
+    ///
+    /// # Errors
+    /// When the loop cannot be woken.
+    pub fn serve(
+        &self,
+        forward: Forward,
+        listeners: impl IntoIterator<Item = impl Into<Listener>>,
+    ) -> io::Result<Answer<Result<ServiceId, RelayError>>> {
+        let listeners = listeners.into_iter().map(Into::into).collect();
+        self.ask(|sender| Command::Serve(Box::new(forward), listeners, sender))
     }
 
-    /// Ends all links by RST and makes the loop return.
-    pub fn stop(&self) -> io::Result<()> {
-        self.send(Command::Stop)
+    /// Serves the clients of a service as `forward` says from now on. Its listeners stay open, so none
+    /// is refused meanwhile, and its links go on as they were accepted.
+    ///
+    /// # Errors
+    /// When the loop cannot be woken.
+    pub fn replace(
+        &self,
+        service: ServiceId,
+        forward: Forward,
+    ) -> io::Result<Answer<Result<(), RelayError>>> {
+        self.ask(|sender| Command::Replace(service, Box::new(forward), sender))
     }
 
-    /// Asks for the links that are alive. The answer comes when the loop has its next turn; from a
-    /// loop that has ended none comes, and the receiver says so.
-    pub fn links(&self) -> io::Result<Receiver<Vec<Glimpse>>> {
-        let (sender, answer) = channel();
-        self.send(Command::Links(sender))?;
-        Ok(answer)
+    /// Closes the listeners of a service at once and gives its links `time` to end by themselves
+    /// (`None`: as long as they like); what is left then is ended by RST. Clients that are in the queue
+    /// become links. The answer is how many links are left.
+    ///
+    /// # Errors
+    /// When the loop cannot be woken.
+    pub fn retire(
+        &self,
+        service: ServiceId,
+        time: Option<Duration>,
+    ) -> io::Result<Answer<Result<usize, RelayError>>> {
+        self.ask(|sender| Command::Retire(service, time, sender))
+    }
+
+    /// Asks for the services: those that serve and those that drain.
+    ///
+    /// # Errors
+    /// When the loop cannot be woken.
+    pub fn services(&self) -> io::Result<Answer<Vec<ServiceReport>>> {
+        self.ask(Command::Services)
+    }
+
+    /// Asks for the links that are alive.
+    ///
+    /// # Errors
+    /// When the loop cannot be woken.
+    pub fn links(&self) -> io::Result<Answer<Vec<Glimpse>>> {
+        self.ask(Command::Links)
+    }
+
+    /// Ends a link by RST. The answer is whether this loop has it.
+    ///
+    /// # Errors
+    /// When the loop cannot be woken.
+    pub fn end(&self, link: LinkId) -> io::Result<Answer<bool>> {
+        self.ask(|sender| Command::End(link, sender))
+    }
+
+    /// Retires all services, and takes no other from now on. The loop returns when the last link has
+    /// ended. The answer is how many are left.
+    ///
+    /// # Errors
+    /// When the loop cannot be woken.
+    pub fn drain(&self, time: Option<Duration>) -> io::Result<Answer<usize>> {
+        self.ask(|sender| Command::Drain(time, sender))
+    }
+
+    /// Ends all links by RST and makes the loop return. The answer is how many are left: those whose
+    /// child is still to be collected.
+    ///
+    /// # Errors
+    /// When the loop cannot be woken.
+    pub fn stop(&self) -> io::Result<Answer<usize>> {
+        self.ask(Command::Stop)
     }
 
     /// The loop's counters.
@@ -56,12 +156,13 @@ impl Handle {
         &self.counters
     }
 
-    fn send(&self, command: Command) -> io::Result<()> {
-        // A loop that is gone has nothing left to drain or stop.
-        if self.sender.send(command).is_ok() {
+    fn ask<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> io::Result<Answer<T>> {
+        let (sender, answer) = channel();
+        // A loop that is gone lets the command go, and with it the one who would have answered.
+        if self.sender.send(command(sender)).is_ok() {
             self.waker.wake()?;
         }
-        Ok(())
+        Ok(Answer(answer))
     }
 }
 

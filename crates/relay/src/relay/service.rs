@@ -10,12 +10,15 @@
 //!
 //! This file decides only; `serving.rs` does what is decided.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::forward::{Forward, Terms};
+use crate::labels::Labels;
 use crate::link::writers::Writers;
 use crate::open::Opener;
+use crate::relay::counters::Totals;
 use crate::table::Key;
 
 /// Names a service of one loop for as long as that loop knows it, and never another one.
@@ -47,6 +50,25 @@ impl ServiceState {
     }
 }
 
+/// A service as it is at one moment.
+#[derive(Debug, Clone)]
+pub struct ServiceReport {
+    /// Its id on the loop that was asked.
+    pub id: ServiceId,
+    /// Its name, and where it leads.
+    pub labels: Arc<Labels>,
+    /// The backend that opens its upstreams.
+    pub backend: &'static str,
+    /// How far its life has come on that loop.
+    pub state: ServiceState,
+    /// The addresses that it listens on there, of those that IP has.
+    pub addresses: Vec<SocketAddr>,
+    /// Links that are alive there.
+    pub links: usize,
+    /// Its books, of all loops that share them.
+    pub totals: Totals,
+}
+
 /// A service of one loop.
 #[derive(Debug)]
 pub(crate) struct Service {
@@ -66,6 +88,30 @@ impl Service {
         let (opener, terms) = forward.into_parts();
         let (writers, state) = (Writers::default(), ServiceState::Serving);
         Self { opener, terms, writers, state, links: 0 }
+    }
+
+    /// Links that are alive.
+    pub(crate) fn links(&self) -> usize {
+        self.links
+    }
+
+    /// What there is to say of it.
+    pub(crate) fn report(&self, id: ServiceId, addresses: Vec<SocketAddr>) -> ServiceReport {
+        let Terms { labels, backend, counters, .. } = &*self.terms;
+        ServiceReport {
+            id,
+            labels: Arc::clone(labels),
+            backend,
+            state: self.state,
+            addresses,
+            links: self.links,
+            totals: counters.totals(),
+        }
+    }
+
+    /// Serves the next clients as `forward` says.
+    pub(crate) fn replace(&mut self, forward: Forward) {
+        (self.opener, self.terms) = forward.into_parts();
     }
 
     /// Whether a client may become a link.
@@ -123,7 +169,6 @@ impl Service {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::labels::Labels;
     use crate::open::testing::never;
     use proptest::prelude::*;
     use std::time::Duration;

@@ -17,9 +17,10 @@ use crate::outcome::{Limit, Outcome};
 use crate::table::{Key, Source};
 
 use super::acceptor::Acceptor;
+use super::error::RelayError;
 use super::fd_reserve::FdReserve;
-use super::service::{Service, ServiceId};
-use super::{Relay, RelayError};
+use super::service::{Service, ServiceId, ServiceReport};
+use super::Relay;
 
 impl Relay {
     /// Adds a service: a forward, and the sockets it listens on (made by [`crate::listen()`], or by
@@ -93,6 +94,41 @@ impl Relay {
         Ok(())
     }
 
+    /// Serves the next clients of a service as `forward` says.
+    pub(super) fn replace(&mut self, id: ServiceId, forward: Forward) -> Result<(), RelayError> {
+        // What was made ready in advance is the old opener's.
+        self.end_bursts(|burst| burst.service == id.0);
+        let service = self.services.get_mut(id.0).filter(|service| service.admits());
+        service.ok_or(RelayError::NoSuchService)?.replace(forward);
+        Ok(())
+    }
+
+    /// Closes the listeners of a service at once, and gives its links `time`. Answers how many there
+    /// are.
+    pub(super) fn retire(
+        &mut self,
+        id: ServiceId,
+        time: Option<Duration>,
+    ) -> Result<usize, RelayError> {
+        let service = self.services.get(id.0).filter(|service| service.admits());
+        service.ok_or(RelayError::NoSuchService)?;
+        self.close_acceptors(|acceptor| acceptor.service == id.0);
+        let links = self.services.get(id.0).map_or(0, Service::links);
+        self.begin_to_drain(id.0, time);
+        Ok(links)
+    }
+
+    /// All services as they are now.
+    pub(super) fn reports(&self) -> Vec<ServiceReport> {
+        self.services.keys().into_iter().filter_map(|key| self.report(key)).collect()
+    }
+
+    fn report(&self, key: Key) -> Option<ServiceReport> {
+        let of_it = self.acceptors.iter().filter(|acceptor| acceptor.service == key);
+        let addresses = of_it.filter_map(|acceptor| acceptor.local).collect();
+        Some(self.services.get(key)?.report(ServiceId(key), addresses))
+    }
+
     /// Closes the listeners of all services at once, and gives the links `time`.
     pub(super) fn drain(&mut self, time: Option<Duration>) {
         self.drains = true;
@@ -145,6 +181,9 @@ impl Relay {
     /// Takes a service out of the books when nothing is left of it.
     fn forget_if_over(&mut self, key: Key) {
         if self.services.get_mut(key).is_some_and(Service::stops) {
+            if let Some(report) = self.report(key) {
+                self.observer.service_stopped(&report);
+            }
             self.services.remove(key);
             self.draining.retain(|draining| *draining != key);
         }

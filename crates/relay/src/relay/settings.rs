@@ -19,6 +19,9 @@ pub struct Settings {
     pub long_burst: LongBurst,
     /// What tells it the time.
     pub clock: Clock,
+    /// Whether the loop goes on although it has neither a listener nor a link, because services may
+    /// still be added. It then returns when it is drained or stopped.
+    pub stays: bool,
 }
 
 /// Pipes are held only while bytes are in them, so a large one costs little and halves the number
@@ -37,6 +40,7 @@ impl Default for Settings {
             max_pipes: DEFAULT_MAX_PIPES,
             long_burst: LongBurst::default(),
             clock: Clock::default(),
+            stays: false,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use nsplice_relay::{Handle, Limits, OpenClass, Outcome, Settings, Side};
+use nsplice_relay::{Answer, Handle, Limits, OpenClass, Outcome, Settings, Side};
 use nsplice_testkit::talk::{
     expect_eof, expect_ramp, expect_reset, expect_reset_after_eof, half_close, read_exactly,
     read_to_eof, read_to_reset, reset, send_ramp, send_until_stuck,
@@ -264,8 +264,9 @@ fn stop_waits_until_the_children_are_collected() {
 
 #[test]
 fn a_stop_and_the_end_of_a_drain_cut_the_farewell_of_a_child_short() {
-    let stop: fn(&Handle) -> io::Result<()> = Handle::stop;
-    let drain: fn(&Handle) -> io::Result<()> = |handle| handle.drain(Some(Duration::ZERO));
+    let stop: fn(&Handle) -> io::Result<Answer<usize>> = Handle::stop;
+    let drain: fn(&Handle) -> io::Result<Answer<usize>> =
+        |handle| handle.drain(Some(Duration::ZERO));
     scene(|| {
         for hurry in [stop, drain] {
             // Left alone it would end within its farewell, by itself and badly.

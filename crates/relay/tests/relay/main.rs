@@ -17,6 +17,7 @@ mod shell;
 mod bursts;
 mod bytes;
 mod children;
+mod commands;
 mod faults;
 mod files;
 mod half_close;

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use nix::unistd::gettid;
 use nsplice_relay::{
-    Accepted, Clock, Glimpse, Handle, LinkId, Observer, Outcome, Record, Relay, Settings, Totals,
-    Traffic, Trouble,
+    Accepted, Clock, Glimpse, Handle, LinkId, Observer, Outcome, Record, Relay, ServiceReport,
+    Settings, Totals, Traffic, Trouble,
 };
 use nsplice_testkit::wait_until;
 
@@ -42,6 +42,7 @@ struct Journal {
     accepted: usize,
     ended: Vec<Ended>,
     troubles: Vec<String>,
+    stopped: Vec<ServiceReport>,
 }
 
 /// Keeps what it is told, and may say it aloud.
@@ -67,6 +68,10 @@ impl Observer for Reporter {
             println!("ended: {}", record.outcome);
         }
         self.lock().ended.push(record.into());
+    }
+
+    fn service_stopped(&mut self, service: &ServiceReport) {
+        self.lock().stopped.push(service.clone());
     }
 
     fn trouble(&mut self, trouble: &Trouble<'_>) {
@@ -149,7 +154,12 @@ impl Running {
     pub(crate) fn links(&self) -> Vec<Glimpse> {
         let answer = self.handle.links().expect("ask the loop");
         // A loop that has ended does not answer.
-        answer.recv().unwrap_or_default()
+        answer.wait().unwrap_or_default()
+    }
+
+    /// The services that have stopped.
+    pub(crate) fn stopped(&self) -> Vec<ServiceReport> {
+        self.reporter.lock().stopped.clone()
     }
 
     /// How many links were accepted or handed over so far.
