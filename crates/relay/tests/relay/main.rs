@@ -25,6 +25,7 @@ mod handover;
 mod heaps;
 mod holds;
 mod limits;
+mod orders;
 mod pacing;
 mod policy;
 mod pressure;
