@@ -6,6 +6,7 @@
 //! - [`ramp`]: the payload, checked byte by byte;
 //! - [`namespace`]: network namespaces that stand in for containers;
 //! - [`peer`] and [`talk`]: scripted servers and clients;
+//! - [`mux`]: a protocol of many streams over one connection, and a client of it;
 //! - [`program`]: the real binary, line by line;
 //! - [`queue`]: how many clients wait at a listener;
 //! - [`census`]: what a process holds, before and after;
@@ -15,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 pub mod census;
+pub mod mux;
 pub mod namespace;
 pub mod peer;
 pub mod program;
@@ -25,6 +27,7 @@ pub mod talk;
 pub mod wait;
 
 pub use census::Census;
+pub use mux::MuxClient;
 pub use namespace::Namespace;
 pub use peer::{connect, knock, listen, Server};
 pub use program::Program;
