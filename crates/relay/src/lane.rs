@@ -28,6 +28,7 @@ use crate::lane::step::{Means, Mover, Sink, Source, Step};
 use crate::net::readiness::Readiness;
 use crate::observer::Traffic;
 
+pub(crate) mod end;
 pub(crate) mod filter;
 pub(crate) mod low_water;
 pub(crate) mod mode;

@@ -1,8 +1,9 @@
 //! The relay core of nsplice: one event loop that carries links between sockets and pipes.
 //!
 //! A [`Relay`] owns one `mio::Poll`, its services and its links, all on one thread. A service is
-//! [listeners](Listener) and a [`Forward`], with an [`Opener`] that knows how to reach the upstream;
-//! the relay itself knows nothing of namespaces, names or programs.
+//! [listeners](Listener) and a [`Forward`], with an [`Opener`] that knows how to reach the upstream,
+//! or an [`Endpoint`] that makes a [`Session`] of each client, the streams of which become links. The
+//! relay itself knows nothing of namespaces, names, programs or protocols.
 
 #![forbid(unsafe_code)]
 
@@ -16,6 +17,7 @@ mod observer;
 pub mod open;
 mod outcome;
 mod relay;
+mod session;
 mod table;
 mod turn;
 
@@ -29,7 +31,9 @@ pub use link::downstream::Downstream;
 pub use link::policy::{Answers, Endings, Filters, Finish, Lanes, LinkPolicy, Owner, WhenFull};
 pub use net::congestion;
 pub use net::listen::{listen, Keepalive, ListenOptions, Listener, BACKLOG};
-pub use observer::{Accepted, Joined, Observer, Record, Silent, Traffic, Trouble, Work};
+pub use observer::{
+    Accepted, Joined, Observer, Record, SessionRecord, Silent, Traffic, Trouble, Work,
+};
 pub use open::{
     Attempt, Child, Hold, OpenClass, OpenError, Opener, Progress, Upstream, Verdict, Wake,
 };
@@ -43,3 +47,9 @@ pub use relay::handle::{Answer, Handle};
 pub use relay::service::{ServiceId, ServiceReport, ServiceState};
 pub use relay::settings::{Settings, DEFAULT_MAX_PIPES, DEFAULT_PIPE_SIZE};
 pub use relay::Relay;
+pub use session::ops::NotOpened;
+pub use session::streams::Received;
+pub use session::{
+    Client, Ending, Endpoint, EndpointService, Life, NewStream, Ops, Outbox, Session,
+    SessionLimits, StreamId,
+};

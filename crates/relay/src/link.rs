@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use crate::forward::Terms;
 use crate::glimpse::{Glimpse, GlimpseMeans, GlimpseStage};
 use crate::labels::{Labels, LinkId, LinkRef};
+use crate::lane::end::End;
 use crate::lane::filter::Filter;
 use crate::lane::low_water::{Mark, RAISED_MARK};
 use crate::lane::mover::InFlight;
@@ -32,7 +33,7 @@ use crate::link::policy::{Endings, LinkPolicy, Owner};
 use crate::net::interest::Watched;
 use crate::net::readiness::{Readiness, Ready};
 use crate::observer::{Joined, Traffic, Work};
-use crate::open::{Attempt, Hold, Wake};
+use crate::open::{Attempt, Hold, Opener, Wake};
 use crate::outcome::{Outcome, Side};
 use crate::table::{Key, Port};
 use crate::turn::Turn;
@@ -117,12 +118,14 @@ pub(crate) struct Arrival {
     pub(crate) local: Option<SocketAddr>,
     /// Who connected.
     pub(crate) client: Option<SocketAddr>,
+    /// Opens its upstream; the service's own opener does if there is none.
+    pub(crate) opener: Option<Box<dyn Opener>>,
 }
 
 impl Arrival {
     /// One that was handed over instead of accepted.
     pub(crate) fn handed_over(conn: Conn) -> Self {
-        Self { conn, local: None, client: None }
+        Self { conn, local: None, client: None, opener: None }
     }
 }
 
@@ -150,6 +153,8 @@ pub(crate) struct Link {
     pub(crate) detail: Option<String>,
     /// What was being done when a side failed.
     pub(crate) work: Option<Work>,
+    /// Opens the upstream, if it is not the service's opener that does.
+    pub(crate) opener: Option<Box<dyn Opener>>,
     policy: Arc<LinkPolicy>,
     active_at: Instant,
     /// When to look again although nothing has happened.
@@ -174,7 +179,7 @@ impl Link {
         now: Instant,
     ) -> Self {
         let ready = Readiness::of_accepted();
-        let Arrival { conn, client, .. } = arrival;
+        let Arrival { conn, client, opener, .. } = arrival;
         let downstream = Half { conn, ready, ..Half::default() };
         Self {
             key,
@@ -189,6 +194,7 @@ impl Link {
             joined: None,
             detail: None,
             work: None,
+            opener,
             policy: Arc::clone(&terms.policy),
             terms,
             active_at: now,
@@ -207,7 +213,7 @@ impl Link {
 
     /// The descriptor that the client's bytes come from.
     pub(crate) fn downstream(&self) -> Option<BorrowedFd<'_>> {
-        self.halves[Side::Downstream as usize].conn.source().map(|end| end.fd)
+        self.halves[Side::Downstream as usize].conn.source()?.descriptor().map(|source| source.fd)
     }
 
     /// Takes in what was reported of one of the link's ends.
@@ -243,7 +249,7 @@ impl Link {
             Stage::Opening { .. } => self.open_further(turn),
             Stage::Relaying => self.relay(turn),
             Stage::Delivering { .. } => self.deliver_further(turn.now),
-            Stage::Closing { .. } => self.close_further(),
+            Stage::Closing { .. } => self.close_further(turn.sessions),
         };
         match next {
             Next::Wait if busy => Next::Again,
@@ -298,8 +304,9 @@ impl Link {
     fn join(&self) -> Option<Joined> {
         let of = |side: Side| {
             let conn = &self.halves[side as usize].conn;
-            let source = conn.source()?.fd.as_raw_fd();
-            Some((source, conn.sink().map_or(source, |sink| sink.fd.as_raw_fd())))
+            let source = conn.source()?.descriptor()?.fd.as_raw_fd();
+            let sink = conn.sink().and_then(End::descriptor);
+            Some((source, sink.map_or(source, |sink| sink.fd.as_raw_fd())))
         };
         let (down, up) = (of(Side::Downstream)?, of(Side::Upstream)?);
         Some(Joined { sources: [down.0, up.0], sinks: [down.1, up.1] })

@@ -2,6 +2,7 @@
 //! how sockets listen and mode.
 
 pub mod congestion;
+pub(crate) mod farewell;
 pub(crate) mod fd;
 pub(crate) mod interest;
 pub(crate) mod listen;

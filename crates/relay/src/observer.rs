@@ -42,6 +42,11 @@ pub trait Observer: Debug + Send {
         let _ = record;
     }
 
+    /// A session has ended, and so have the links of all its streams.
+    fn session_ended(&mut self, record: &SessionRecord<'_>) {
+        let _ = record;
+    }
+
     /// A report was ordered (see [`crate::Order::Report`]): what one of the links that are alive has
     /// carried so far.
     fn carrying(&mut self, link: LinkRef<'_>, up: Traffic, down: Traffic) {
@@ -113,6 +118,21 @@ pub struct Record<'a> {
     pub down: Traffic,
     /// From accept to the upstream being open; `None` if it never was.
     pub open_time: Option<Duration>,
+    /// From accept to the end.
+    pub duration: Duration,
+}
+
+/// The whole life of a session, told at its end.
+#[derive(Debug, Clone)]
+pub struct SessionRecord<'a> {
+    /// The endpoint.
+    pub endpoint: &'a Labels,
+    /// Who connected, if that is an address of IP.
+    pub client: Option<SocketAddr>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, where there is more to say than the outcome.
+    pub detail: Option<&'a str>,
     /// From accept to the end.
     pub duration: Duration,
 }

@@ -32,6 +32,7 @@ use crate::relay::handle::{Command, Handle};
 use crate::relay::service::Service;
 use crate::relay::settings::Settings;
 use crate::relay::timers::Timers;
+use crate::session::sessions::Sessions;
 use crate::table::{Key, Source, Table};
 use crate::turn::Turn;
 
@@ -50,6 +51,7 @@ pub(crate) mod fd_reserve;
 pub(crate) mod handle;
 pub(crate) mod service;
 mod serving;
+mod sessions;
 pub(crate) mod settings;
 pub(crate) mod timers;
 
@@ -87,6 +89,10 @@ pub struct Relay {
     links: Table<Link>,
     ready: VecDeque<Key>,
     timers: Timers,
+    sessions: Sessions,
+    /// Sessions that have something to do.
+    session_turns: VecDeque<Key>,
+    session_timers: Timers,
     buffer: Box<[u8]>,
     pool: PipePool,
     splice: bool,
@@ -128,6 +134,9 @@ impl Relay {
             links: Table::new(),
             ready: VecDeque::new(),
             timers: Timers::default(),
+            sessions: Sessions::default(),
+            session_turns: VecDeque::new(),
+            session_timers: Timers::default(),
             buffer: vec![0; BUFFER_ALLOCATED].into_boxed_slice(),
             pool: PipePool::new(settings.max_pipes, settings.pipe_size),
             splice: settings.splice,
@@ -157,6 +166,7 @@ impl Relay {
                 self.note(event);
             }
             self.accept_clients();
+            self.run_sessions();
             for _ in 0..self.ready.len() {
                 let Some(key) = self.ready.pop_front() else { break };
                 if let Some(link) = self.links.get_mut(key) {
@@ -165,6 +175,7 @@ impl Relay {
                 }
             }
             self.expire();
+            self.flush_sessions();
             self.report_refusal();
         }
         Ok(())
@@ -174,12 +185,16 @@ impl Relay {
         (self.stays && !self.drains)
             || !self.acceptors.is_empty()
             || !self.links.is_empty()
+            || !self.sessions.seats.is_empty()
             || self.attendants.iter().any(|attendant| attendant.keeps_loop())
     }
 
     /// How long the next poll may wait.
     fn patience(&self) -> Option<Duration> {
-        if !self.ready.is_empty() || self.acceptors.iter().any(|each| self.accepts_from(each)) {
+        if !self.ready.is_empty()
+            || self.sessions_go_on()
+            || self.acceptors.iter().any(|each| self.accepts_from(each))
+        {
             return Some(Duration::ZERO);
         }
         let now = self.clock.now();
@@ -192,7 +207,9 @@ impl Relay {
         let due = |key: &Key| self.services.get(*key)?.due();
         let drain = self.draining.iter().filter_map(due).min();
         let (drain, burst) = (drain.map(until), burst.map(until));
-        [self.timers.until_next(now), gate, drain, burst].into_iter().flatten().min()
+        let timers = [&self.timers, &self.session_timers];
+        let timers = timers.into_iter().filter_map(|timers| timers.until_next(now)).min();
+        [timers, gate, drain, burst].into_iter().flatten().min()
     }
 
     fn note(&mut self, event: &mio::event::Event) {
@@ -202,6 +219,7 @@ impl Relay {
                 self.acceptors.get_mut(key).into_iter().for_each(|each| each.ready = true);
                 return;
             }
+            Some(Source::Session(key)) => return self.note_session(key, event.into()),
             Some(Source::Own(WAKER)) => return self.obey(),
             Some(Source::Own(number)) => return self.call(number - ATTENDANTS),
             None => return,
@@ -229,6 +247,7 @@ impl Relay {
             registry: self.poll.registry(),
             buffer: &mut self.buffer[..COPY_BUFFER],
             pool: &mut self.pool,
+            sessions: &mut self.sessions,
             splice: self.splice,
             long_burst: &self.long_burst,
             observer: &mut *self.observer,
@@ -302,6 +321,7 @@ impl Relay {
                 self.with_link(key, Link::expire);
             }
         }
+        self.expire_sessions();
         self.expire_services();
         if matches!(self.gate, Gate::Paused { next_try, .. } if next_try <= self.now) {
             self.gate = match self.gate {

@@ -42,6 +42,8 @@ pub(crate) enum Source {
     Link(Key, Port),
     /// A listening socket.
     Listener(Key),
+    /// The socket of a session.
+    Session(Key),
 }
 
 /// Token layout: 4 bits kind, 28 bits generation, 32 bits index.
@@ -52,6 +54,7 @@ const GENERATION_MASK: u32 = (1 << GENERATION_BITS) - 1;
 
 /// Kinds of tokens: the loop's own is 0, the ports of links follow.
 const LISTENER: usize = PORTS.len() + 1;
+const SESSION: usize = LISTENER + 1;
 
 impl Source {
     /// The token to register it with.
@@ -63,6 +66,7 @@ impl Source {
                 key.token_of(port.map_or(0, |index| index + 1))
             }
             Self::Listener(key) => key.token_of(LISTENER),
+            Self::Session(key) => key.token_of(SESSION),
         }
     }
 
@@ -77,6 +81,7 @@ impl Source {
         let key = Key { index, generation };
         match kind {
             LISTENER => Some(Self::Listener(key)),
+            SESSION => Some(Self::Session(key)),
             _ => PORTS.get(port).map(|port| Self::Link(key, *port)),
         }
     }

@@ -11,6 +11,7 @@ use crate::link::writers::Writers;
 use crate::observer::Observer;
 use crate::relay::clock::Clock;
 use crate::relay::counters::Counters;
+use crate::session::sessions::Sessions;
 
 /// The shared things that moving bytes needs.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(crate) struct Turn<'a> {
     /// The copy buffer. Holds nothing between two steps.
     pub(crate) buffer: &'a mut [u8],
     pub(crate) pool: &'a mut PipePool,
+    /// Where the streams are that sides of links may be.
+    pub(crate) sessions: &'a mut Sessions,
     /// Whether new lanes may splice.
     pub(crate) splice: bool,
     /// What raises the low-water mark of a source.

@@ -9,6 +9,9 @@
 //!   are in it.
 //! * direct: one end is a pipe itself, so one splice moves the bytes and nothing is ever pending.
 //!
+//! A stream of a session is copied from and to. From it to a descriptor no buffer is needed, because
+//! its bytes are in memory already; nothing is pending then either.
+//!
 //! What an error means, in whichever call it comes (each one in each call is a test):
 //!
 //! * EAGAIN: the end is dry or full, and an event will tell when it is not;
@@ -25,11 +28,14 @@ use std::os::fd::AsFd;
 use nix::errno::Errno;
 use nix::poll::PollFlags;
 
+use crate::lane::end::End;
 use crate::lane::filter::{Filter, Pass};
 use crate::lane::pipe::{Pipe, PipePool};
 use crate::lane::step::Ends;
 use crate::lane::step::{Means, Mover, Sink, Source, Step};
-use crate::net::fd::{End, Kind};
+use crate::net::fd::{Descriptor, Kind};
+use crate::session::sessions::{Sessions, StreamRef};
+use crate::session::streams::Front;
 
 /// What a lane has between its ends.
 #[derive(Debug, Default)]
@@ -64,12 +70,17 @@ pub(crate) struct LaneMover<'a> {
     pub(crate) in_flight: &'a mut InFlight,
     pub(crate) buffer: &'a mut [u8],
     pub(crate) pool: &'a mut PipePool,
+    /// Where the streams are that ends may be.
+    pub(crate) sessions: &'a mut Sessions,
     /// Set when splice(2) was refused, so that the loop can say so.
     pub(crate) refusal: &'a mut Option<Errno>,
 }
 
 /// Everything the source has: splice takes what fits the pipe.
 const ALL: usize = usize::MAX;
+
+/// What is written at once of what a stream has queued, in bytes: as much as a lane may move in a turn.
+const MOST_PASSED_ON: usize = 256 * 1024;
 
 impl Mover for LaneMover<'_> {
     fn carry(&mut self, means: Means) -> Step {
@@ -93,7 +104,7 @@ impl Mover for LaneMover<'_> {
         let step = match std::mem::take(self.in_flight) {
             InFlight::Empty => Step::NOTHING,
             InFlight::Spill { bytes, sent } => {
-                let (written, sink) = offer(self.sink, &bytes[sent..]);
+                let (written, sink) = offer(self.sink, &bytes[sent..], self.sessions);
                 if sent + written < bytes.len() {
                     *self.in_flight = InFlight::Spill { bytes, sent: sent + written };
                 }
@@ -108,28 +119,60 @@ impl Mover for LaneMover<'_> {
 
 impl LaneMover<'_> {
     fn copy(&mut self) -> Step {
-        let most = self.filter.as_ref().map_or(usize::MAX, |filter| filter.block().max(1));
+        let mut most = self.filter.as_ref().map_or(usize::MAX, |filter| filter.block().max(1));
+        match (self.source, self.sink) {
+            (End::Stream(source), End::Fd(sink)) if self.filter.is_none() => {
+                return self.pass_on(source, sink);
+            }
+            // Nothing is read that could not be written: what the client does not take stays with
+            // the upstream.
+            (_, End::Stream(sink)) => match self.sessions.allowance(sink) {
+                Ok(0) => return Step { sink: Sink::Full, ..Step::NOTHING },
+                Ok(allowed) => most = most.min(allowed),
+                Err(errno) => return Step { sink: Sink::Failed(errno), ..Step::NOTHING },
+            },
+            _ => {}
+        }
         let most = most.min(self.buffer.len());
-        let read = match self.source.read(&mut self.buffer[..most]) {
+        let read = match self.source.read(&mut self.buffer[..most], self.sessions) {
             Ok(0) => return Step { source: Source::Ended, ..Step::NOTHING },
             Ok(read) => read,
             Err(errno) => return Step { source: failure(errno), ..Step::NOTHING },
         };
         // Only a socket's short read means that its queue is empty; a terminal gives lines, a pipe
         // whatever was written at once.
-        let short = read < most && self.source.kind.is_socket();
+        let short = read < most && self.source.is_peer();
         let source = if short { Source::Short } else { Source::More };
         if let Some(filter) = self.filter.as_deref_mut() {
             let mut given = Vec::with_capacity(read);
             let pass = filter.pass(&self.buffer[..read], &mut given);
             let source = if pass == Pass::End { Source::Ended } else { source };
-            return give(self.sink, &given, self.in_flight, source);
+            return give(self.sink, &given, self.in_flight, source, self.sessions);
         }
-        give(self.sink, &self.buffer[..read], self.in_flight, source)
+        give(self.sink, &self.buffer[..read], self.in_flight, source, self.sessions)
+    }
+
+    /// Writes what a stream has queued from where it is: it is in memory already, and what the sink
+    /// does not take stays there.
+    fn pass_on(&mut self, source: StreamRef, sink: Descriptor<'_>) -> Step {
+        let (written, said) = match self.sessions.front(source) {
+            Front::Bytes(bytes) => offer_to(sink, &bytes[..bytes.len().min(MOST_PASSED_ON)]),
+            Front::Dry => return Step { source: Source::Dry, ..Step::NOTHING },
+            Front::End => return Step { source: Source::Ended, ..Step::NOTHING },
+            Front::Failed(errno) => return Step { source: failure(errno), ..Step::NOTHING },
+        };
+        self.sessions.take(source, written);
+        let is_dry = self.sessions.front(source) == Front::Dry;
+        let dry = if is_dry { Source::Dry } else { Source::More };
+        Step { read: written, written, source: dry, sink: said, refused: None }
     }
 
     fn splice_through(&mut self, pipe: Pipe) -> Step {
-        match self.source.splice_to(entry(&pipe), ALL) {
+        let Some(source) = self.source.descriptor() else {
+            self.pool.give_back(pipe);
+            return self.copy();
+        };
+        match source.splice_to(entry(&pipe), ALL) {
             // splice(2) also says 0 when urgent data, or a want of memory, stands before a FIN that
             // has come already: only recv(2) is believed.
             Ok(0) => {
@@ -157,7 +200,7 @@ impl LaneMover<'_> {
     /// the event that tells of a heap.
     fn leave_what_is_no_heap(&self, step: Step) -> Step {
         let all_passed_on = step.read > 0 && step.written == step.read;
-        if all_passed_on && !self.source.is_ready(PollFlags::POLLIN).unwrap_or(true) {
+        if all_passed_on && !is_ready(self.source, PollFlags::POLLIN) {
             Step { source: Source::Short, ..step }
         } else {
             step
@@ -166,7 +209,11 @@ impl LaneMover<'_> {
 
     /// Splices `pending` bytes out of `pipe`, all of them and not just the latest.
     fn drain(&mut self, pipe: Pipe, pending: usize) -> Step {
-        match exit(&pipe).splice_to(self.sink, pending) {
+        let spliced = match self.sink {
+            End::Fd(sink) => exit(&pipe).splice_to(sink, pending),
+            End::Stream(_) => Err(Errno::EINVAL),
+        };
+        match spliced {
             Ok(written) if written == pending => {
                 self.pool.give_back(pipe);
                 Step { written, ..Step::NOTHING }
@@ -195,8 +242,8 @@ impl LaneMover<'_> {
     /// before Linux 6.5 any signal, SIGCONT too, ended a splice(2) early (`splice_from_pipe_next`),
     /// after which no event would come. poll(2) knows, and asks the kernel for that event.
     fn is_full_after(&self, written: usize) -> bool {
-        if self.sink.kind.is_socket() {
-            !self.sink.is_ready(PollFlags::POLLOUT).unwrap_or(true)
+        if self.sink.is_socket() {
+            !is_ready(self.sink, PollFlags::POLLOUT)
         } else {
             written == 0
         }
@@ -223,14 +270,17 @@ impl LaneMover<'_> {
     }
 
     fn splice_direct(&mut self) -> Step {
-        match self.source.splice_to(self.sink, ALL) {
-            Ok(0) if self.source.kind.is_socket() => self.copy(),
+        let (End::Fd(source), End::Fd(sink)) = (self.source, self.sink) else {
+            return self.copy();
+        };
+        match source.splice_to(sink, ALL) {
+            Ok(0) if source.kind.is_socket() => self.copy(),
             Ok(0) => Step { source: Source::Ended, ..Step::NOTHING },
             Ok(moved) => Step { read: moved, written: moved, ..Step::NOTHING },
             Err(Errno::EAGAIN) => self.which_end_blocks(),
             Err(errno) => match Recourse::after(errno) {
                 Recourse::Copy { refused } => Step { refused, ..self.copy() },
-                Recourse::None if self.source.kind.is_pipe() || errno == Errno::EPIPE => {
+                Recourse::None if source.kind.is_pipe() || errno == Errno::EPIPE => {
                     Step { sink: Sink::Failed(errno), ..Step::NOTHING }
                 }
                 Recourse::None => Step { source: failure(errno), ..Step::NOTHING },
@@ -240,8 +290,8 @@ impl LaneMover<'_> {
 
     /// A direct splice that would block does not tell which end is not ready: ask for each.
     fn which_end_blocks(&mut self) -> Step {
-        let readable = self.source.is_ready(PollFlags::POLLIN).unwrap_or(true);
-        let writable = self.sink.is_ready(PollFlags::POLLOUT).unwrap_or(true);
+        let readable = is_ready(self.source, PollFlags::POLLIN);
+        let writable = is_ready(self.sink, PollFlags::POLLOUT);
         match (readable, writable) {
             // Both became ready just now, or urgent data blocks splice(2): copying gets past it.
             (true, true) => self.copy(),
@@ -253,8 +303,15 @@ impl LaneMover<'_> {
 }
 
 /// Gives `bytes` to `sink` and puts aside what it does not take; `source` is what the source said.
-fn give(sink: End<'_>, bytes: &[u8], in_flight: &mut InFlight, source: Source) -> Step {
-    let (written, sink) = if bytes.is_empty() { (0, Sink::Taking) } else { offer(sink, bytes) };
+fn give(
+    sink: End<'_>,
+    bytes: &[u8],
+    in_flight: &mut InFlight,
+    source: Source,
+    sessions: &mut Sessions,
+) -> Step {
+    let (written, sink) =
+        if bytes.is_empty() { (0, Sink::Taking) } else { offer(sink, bytes, sessions) };
     if written < bytes.len() {
         *in_flight = InFlight::Spill { bytes: bytes[written..].to_vec(), sent: 0 };
     }
@@ -262,17 +319,32 @@ fn give(sink: End<'_>, bytes: &[u8], in_flight: &mut InFlight, source: Source) -
 }
 
 /// Gives `bytes` to `sink`: how many it took, and what it said.
-fn offer(sink: End<'_>, bytes: &[u8]) -> (usize, Sink) {
-    match sink.write(bytes) {
-        Ok(written) if written == bytes.len() => (written, Sink::Taking),
-        Ok(written) if sink.kind.is_socket() => (written, Sink::Full),
+fn offer(sink: End<'_>, bytes: &[u8], sessions: &mut Sessions) -> (usize, Sink) {
+    taken(sink.write(bytes, sessions), bytes.len(), sink.is_socket())
+}
+
+/// The same for a descriptor.
+fn offer_to(sink: Descriptor<'_>, bytes: &[u8]) -> (usize, Sink) {
+    taken(sink.write(bytes), bytes.len(), sink.kind.is_socket())
+}
+
+/// What a sink says by what it has taken of `most` bytes.
+fn taken(written: nix::Result<usize>, most: usize, is_socket: bool) -> (usize, Sink) {
+    match written {
+        Ok(written) if written == most => (written, Sink::Taking),
+        Ok(written) if is_socket => (written, Sink::Full),
         // No event would come, and asking again would be asking for ever.
         Ok(0) => (0, Sink::Failed(Errno::EIO)),
-        // A short write to a file or a blocking pipe is no sign of fullness; the next one tells.
+        // A short write to anything else is no sign of fullness; the next one tells.
         Ok(written) => (written, Sink::Taking),
         Err(Errno::EAGAIN) => (0, Sink::Full),
         Err(errno) => (0, Sink::Failed(errno)),
     }
+}
+
+/// Whether an end is ready; where that cannot be asked the next call tells.
+fn is_ready(end: End<'_>, flags: PollFlags) -> bool {
+    end.descriptor().is_none_or(|descriptor| descriptor.is_ready(flags).unwrap_or(true))
 }
 
 fn failure(errno: Errno) -> Source {
@@ -303,12 +375,12 @@ impl Recourse {
     }
 }
 
-fn entry(pipe: &Pipe) -> End<'_> {
-    End { fd: pipe.input.as_fd(), kind: Kind::PIPE }
+fn entry(pipe: &Pipe) -> Descriptor<'_> {
+    Descriptor { fd: pipe.input.as_fd(), kind: Kind::PIPE }
 }
 
-fn exit(pipe: &Pipe) -> End<'_> {
-    End { fd: pipe.output.as_fd(), kind: Kind::PIPE }
+fn exit(pipe: &Pipe) -> Descriptor<'_> {
+    Descriptor { fd: pipe.output.as_fd(), kind: Kind::PIPE }
 }
 
 #[cfg(test)]

@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::forward::Limits;
+use crate::lane::end::End;
 use crate::lane::low_water::Mark;
 use crate::lane::step::Ends;
 use crate::lane::{Lane, Phase};
 use crate::link::child::{FAREWELL, GRACE};
+use crate::link::conn::Conn;
 use crate::link::policy::Owner;
 use crate::net::interest::forget;
 use crate::outcome::{Limit, Outcome, Side};
+use crate::session::sessions::Sessions;
 use crate::turn::Turn;
 
 use super::decide::{Farewell, Parting};
@@ -192,28 +195,49 @@ impl Link {
         }
     }
 
+    /// Takes over the reason with which the peer of a stream has ended the link.
+    fn explain_abort(&mut self, outcome: Outcome, sessions: &mut Sessions) {
+        let by_downstream = matches!(
+            outcome,
+            Outcome::Cancelled
+                | Outcome::Reset(Side::Downstream)
+                | Outcome::Failed(Side::Downstream)
+        );
+        if let (true, Conn::Stream(stream)) =
+            (by_downstream, &self.halves[Side::Downstream as usize].conn)
+        {
+            if let Some(abort) = sessions.why_aborted(*stream) {
+                self.detail = Some(abort.reason.clone());
+            }
+        }
+    }
+
     /// Closes both sides in the way that `outcome` calls for. False if the link must stay until
     /// its child has been collected.
     pub(crate) fn close(&mut self, outcome: Outcome, turn: &mut Turn<'_>) -> bool {
         turn.writers.note(self.key, 0);
+        self.explain_abort(outcome, turn.sessions);
         for side in [Side::Downstream, Side::Upstream] {
             let parting = self.parting(side, outcome);
             let half = &mut self.halves[side as usize];
             half.in_flight.discard(turn.pool);
             let mut conn = std::mem::take(&mut half.conn);
             if conn.is_pair() {
-                for end in [conn.source(), conn.sink()].into_iter().flatten() {
-                    forget(turn.registry, end.fd);
+                let ends = [conn.source(), conn.sink()].into_iter().flatten();
+                for descriptor in ends.filter_map(End::descriptor) {
+                    forget(turn.registry, descriptor.fd);
                 }
             }
             if parting.needs_fin() {
                 // One that was reset meanwhile needs none.
-                let _ = conn.finish(self.policy.finishes[side as usize]);
+                let _ = conn.finish(self.policy.finishes[side as usize], turn.sessions);
             }
             match parting.farewell() {
-                Farewell::Close => drop(conn),
-                Farewell::Leave => conn.leave(turn.buffer),
-                Farewell::Abort => conn.abort(),
+                Farewell::Close => conn.close(turn.sessions),
+                Farewell::Leave => conn.leave(turn.buffer, turn.sessions),
+                Farewell::Abort => {
+                    conn.abort(outcome, self.detail.as_deref(), turn.sessions);
+                }
             }
         }
         match self.watch.as_mut() {
@@ -258,7 +282,7 @@ impl Link {
 
     /// Ends the link once its child has ended. A child that was served to the end and not pushed
     /// may still say that it failed, and then it is said that the client did not see that.
-    pub(super) fn close_further(&mut self) -> Next {
+    pub(super) fn close_further(&mut self, sessions: &mut Sessions) -> Next {
         let Stage::Closing { outcome, push } = self.stage else { return Next::Wait };
         let Some(verdict) = self.watch.as_ref().and_then(|watch| watch.verdict()).cloned() else {
             return Next::Wait;
@@ -266,7 +290,7 @@ impl Link {
         if !matches!(push, Some((_, Push::Terminate))) {
             return Next::End(outcome);
         }
-        let outcome = self.judge(verdict);
+        let outcome = self.judge(verdict, sessions);
         if let Some(detail) = &mut self.detail {
             detail.push_str(", after the connection had ended well");
         }

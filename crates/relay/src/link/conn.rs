@@ -1,24 +1,25 @@
-//! One side of a link: the descriptor or descriptors behind it, and the three ways to leave them.
+//! One side of a link: what is behind it, and the ways to leave that.
 //!
 //! A side is usually one stream socket. A child, or our own standard input and output, is a pair:
-//! one descriptor to read from, another to write to. Either way a side has a source end and a sink
-//! end, and everything above asks for those.
+//! one descriptor to read from, another to write to. And it may be a stream of a session, which is no
+//! descriptor at all. Either way a side has a source end and a sink end, and everything above asks for
+//! those.
 //!
-//! How TCP tells the other side (RFC 9293, 3.6 and 3.10.5): a FIN says "no more from me, and you
-//! have got everything"; an RST says "this did not work out". A side is therefore *finished*
-//! (FIN), *left* (closed after its FIN, without harm to what is still on its way) or *aborted*
-//! (RST).
+//! A side is *finished* (FIN), *closed* or *left* (closed after its FIN, without harm to what is still
+//! on its way) or *aborted* (RST, or what the protocol of the session has in its place, with the
+//! reason).
 
-use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use nix::errno::Errno;
 use nix::sys::socket::{shutdown, Shutdown};
-use socket2::SockRef;
-use std::os::fd::AsRawFd;
 
+use crate::lane::end::End;
 use crate::link::policy::Finish;
-use crate::net::fd::{End, Kind};
+use crate::net::farewell::{abort, leave};
+use crate::net::fd::Kind;
+use crate::outcome::Outcome;
+use crate::session::sessions::{Sessions, StreamRef};
+use crate::session::Ending;
 
 /// One side of a link.
 #[derive(Debug, Default)]
@@ -27,7 +28,9 @@ pub(crate) enum Conn {
     #[default]
     Closed,
     /// A stream socket, both ways.
-    Stream(OwnedFd, Kind),
+    Socket(OwnedFd, Kind),
+    /// A stream of a session.
+    Stream(StreamRef),
     /// Two descriptors.
     Pair(Box<Pair>),
 }
@@ -42,7 +45,7 @@ pub(crate) struct Pair {
 impl Conn {
     /// A stream socket that is O_NONBLOCK.
     pub(crate) fn stream(socket: OwnedFd) -> Self {
-        Self::Stream(socket, Kind::STREAM)
+        Self::Socket(socket, Kind::STREAM)
     }
 
     /// A side that is read from `source` and written to `sink`.
@@ -53,6 +56,14 @@ impl Conn {
         Ok(Self::Pair(Box::new(Pair { source: (source, source_kind), sink })))
     }
 
+    /// The stream that this side is, if it is one of a session.
+    pub(crate) fn stream_of_session(&self) -> Option<StreamRef> {
+        match self {
+            Self::Stream(stream) => Some(*stream),
+            _ => None,
+        }
+    }
+
     pub(crate) fn is_pair(&self) -> bool {
         matches!(self, Self::Pair(_))
     }
@@ -61,8 +72,9 @@ impl Conn {
     pub(crate) fn source(&self) -> Option<End<'_>> {
         match self {
             Self::Closed => None,
-            Self::Stream(socket, kind) => Some(End { fd: socket.as_fd(), kind: *kind }),
-            Self::Pair(pair) => Some(End { fd: pair.source.0.as_fd(), kind: pair.source.1 }),
+            Self::Socket(socket, kind) => Some(End::of(socket.as_fd(), *kind)),
+            Self::Pair(pair) => Some(End::of(pair.source.0.as_fd(), pair.source.1)),
+            Self::Stream(stream) => Some(End::Stream(*stream)),
         }
     }
 
@@ -70,20 +82,24 @@ impl Conn {
     pub(crate) fn sink(&self) -> Option<End<'_>> {
         match self {
             Self::Closed => None,
-            Self::Stream(socket, kind) => Some(End { fd: socket.as_fd(), kind: *kind }),
-            Self::Pair(pair) => {
-                pair.sink.as_ref().map(|(fd, kind)| End { fd: fd.as_fd(), kind: *kind })
-            }
+            Self::Socket(socket, kind) => Some(End::of(socket.as_fd(), *kind)),
+            Self::Pair(pair) => pair.sink.as_ref().map(|(fd, kind)| End::of(fd.as_fd(), *kind)),
+            Self::Stream(stream) => Some(End::Stream(*stream)),
         }
     }
 
-    /// Says "no more": shuts the sending half of a socket down, closes the sink of a pair.
-    pub(crate) fn finish(&mut self, how: Finish) -> nix::Result<()> {
+    /// Says "no more": shuts the sending half of a socket down, closes the sink of a pair, sends the
+    /// end of a stream.
+    pub(crate) fn finish(&mut self, how: Finish, sessions: &mut Sessions) -> nix::Result<()> {
         match self {
             _ if how == Finish::Nothing => Ok(()),
             Self::Closed => Ok(()),
-            Self::Stream(..) if how == Finish::Close => Ok(()),
-            Self::Stream(socket, _) => shutdown(socket.as_raw_fd(), Shutdown::Write),
+            Self::Stream(stream) => {
+                sessions.finish(*stream);
+                Ok(())
+            }
+            Self::Socket(..) if how == Finish::Close => Ok(()),
+            Self::Socket(socket, _) => shutdown(socket.as_raw_fd(), Shutdown::Write),
             Self::Pair(pair) if how == Finish::Close => {
                 pair.sink = None;
                 Ok(())
@@ -96,46 +112,29 @@ impl Conn {
         }
     }
 
+    /// Closes a side that has had its FIN and has ended itself.
+    pub(crate) fn close(self, sessions: &mut Sessions) {
+        if let Self::Stream(stream) = self {
+            sessions.close(stream, Ending::Left);
+        }
+    }
+
     /// Closes a side that has had its FIN, although it may still be sending: what was sent to it
-    /// is delivered, and what it sends from now on is answered by the kernel with RST.
-    ///
-    /// close(2) with unread bytes would be an RST at once (RFC 2525, 2.17) and take the undelivered
-    /// rest of our answer with it, so those bytes are read away first, within bounds.
-    pub(crate) fn leave(self, buffer: &mut [u8]) {
-        if let Some(source) = self.source().filter(|source| source.kind.is_socket()) {
-            for _ in 0..MOST_READS_ON_LEAVING {
-                if !matches!(source.read(buffer), Ok(read) if read > 0) {
-                    break;
-                }
-            }
+    /// is delivered.
+    pub(crate) fn leave(self, buffer: &mut [u8], sessions: &mut Sessions) {
+        if let Some(source) = self.source().and_then(End::socket) {
+            leave(source.fd, buffer);
         }
+        self.close(sessions);
     }
 
-    /// Closes with RST.
-    pub(crate) fn abort(self) {
-        let ends = [self.source(), self.sink()];
-        for end in ends.into_iter().flatten().filter(|end| end.kind.is_socket()) {
-            // On a socket that is reset already this fails, and nothing is lost by that.
-            let _ = SockRef::from(&end.fd).set_linger(Some(Duration::ZERO));
+    /// Closes with RST; `outcome` and `detail` are told to the peer of a stream.
+    pub(crate) fn abort(self, outcome: Outcome, detail: Option<&str>, sessions: &mut Sessions) {
+        for socket in [self.source(), self.sink()].into_iter().flatten().filter_map(End::socket) {
+            abort(socket.fd);
+        }
+        if let Self::Stream(stream) = self {
+            sessions.close(stream, Ending::Aborted { outcome, detail });
         }
     }
-}
-
-/// Unread bytes that are read away before closing: this many buffers full. A peer that sends faster
-/// than that gets its RST a little early.
-const MOST_READS_ON_LEAVING: usize = 16;
-
-/// Whether an error means that the peer has aborted the connection (or let it die), rather than
-/// that something is wrong with the descriptor.
-pub(crate) fn is_reset(errno: Errno) -> bool {
-    matches!(
-        errno,
-        Errno::ECONNRESET
-            | Errno::EPIPE
-            | Errno::ENOTCONN
-            | Errno::ETIMEDOUT
-            | Errno::EHOSTUNREACH
-            | Errno::ENETUNREACH
-            | Errno::ECONNABORTED
-    )
 }

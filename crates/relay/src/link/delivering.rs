@@ -14,18 +14,21 @@
 use std::time::{Duration, Instant};
 
 use crate::forward::Limits;
+use crate::lane::end::End;
 use crate::link::child::GRACE;
+use crate::link::conn::Conn;
 use crate::observer::Work;
 use crate::open::Verdict;
 use crate::outcome::{Outcome, Side};
+use crate::session::sessions::Sessions;
 
 use super::{Link, Next, Phase, Stage};
 
 impl Link {
     /// The outcome of a link whose child has ended and whose output has been given to the client.
-    pub(super) fn judge(&mut self, verdict: Verdict) -> Outcome {
+    pub(super) fn judge(&mut self, verdict: Verdict, sessions: &mut Sessions) -> Outcome {
         match verdict {
-            Verdict::Success => match self.untaken() {
+            Verdict::Success => match self.untaken(sessions) {
                 0 => Outcome::Clean,
                 bytes => {
                     self.detail = Some(format!("the program left {bytes} bytes unread"));
@@ -46,19 +49,23 @@ impl Link {
     }
 
     /// Bytes of the client's that the child has not read, as far as that can be told.
-    fn untaken(&self) -> usize {
+    fn untaken(&self, sessions: &mut Sessions) -> usize {
         let pending = usize::try_from(self.pending(Side::Downstream)).unwrap_or(usize::MAX);
         let Some(watch) = &self.watch else { return pending };
         let [down, up] = &self.halves;
-        let socket = down.conn.source().filter(|source| source.kind.is_socket());
-        let queues = [socket, up.conn.sink()].into_iter().flatten();
+        let pending = match &down.conn {
+            Conn::Stream(stream) => pending.saturating_add(sessions.unread(*stream)),
+            _ => pending,
+        };
+        let socket = down.conn.source().and_then(End::socket);
+        let queues = [socket, up.conn.sink().and_then(End::descriptor)].into_iter().flatten();
         queues.map(|end| watch.child.unread(end.fd)).fold(pending, usize::saturating_add)
     }
 
     /// Whether the end of a child that neither reads nor writes any more is waited for, for a moment: it
     /// may be about to end, and how it does says more than what it has left unread.
-    pub(super) fn waits_for_verdict(&mut self, now: Instant) -> bool {
-        let untaken = self.untaken();
+    pub(super) fn waits_for_verdict(&mut self, now: Instant, sessions: &mut Sessions) -> bool {
+        let untaken = self.untaken(sessions);
         let Some(watch) = self.watch.as_mut().filter(|_| untaken > 0) else { return false };
         let until = *watch.deaf_grace.get_or_insert(now + GRACE);
         self.recheck = Some(until);
@@ -66,7 +73,12 @@ impl Link {
     }
 
     /// Ends the link with `outcome`, but not before the client has got what its child said.
-    pub(super) fn end_when_delivered(&mut self, outcome: Outcome, now: Instant) -> Next {
+    pub(super) fn end_when_delivered(
+        &mut self,
+        outcome: Outcome,
+        now: Instant,
+        sessions: &mut Sessions,
+    ) -> Next {
         let judged = match outcome {
             Outcome::Clean | Outcome::ChildFailed => true,
             Outcome::Reset(side) => side == Side::Upstream,
@@ -80,7 +92,7 @@ impl Link {
             // Whoever waits for the end need not wait for what is only between the two kernels.
             let finish = self.policy.finishes[Side::Downstream as usize];
             let down = &mut self.halves[Side::Downstream as usize];
-            if let Err(errno) = down.conn.finish(finish) {
+            if let Err(errno) = down.conn.finish(finish, sessions) {
                 return self.fail(Side::Downstream, Work::Write, errno);
             }
             let up = &mut self.halves[Side::Upstream as usize];
@@ -127,7 +139,7 @@ impl Link {
     /// Bytes of the child's that the client has not acknowledged.
     fn owed(&self) -> usize {
         let sink = self.halves[Side::Downstream as usize].conn.sink();
-        let socket = sink.filter(|sink| sink.kind.is_socket());
+        let socket = sink.and_then(End::socket);
         let Some((watch, socket)) = self.watch.as_ref().zip(socket) else { return 0 };
         let queued = watch.child.unacknowledged(socket.fd);
         // A FIN that is on its way counts as one.

@@ -25,7 +25,7 @@ impl Downstream {
         match self {
             Self::Socket(socket) => {
                 let kind = Kind::of(&socket)?;
-                Ok(Conn::Stream(socket, kind))
+                Ok(Conn::Socket(socket, kind))
             }
             Self::Pair { source, sink } => Conn::pair(source, sink),
         }

@@ -7,6 +7,7 @@ use mio::Registry;
 use nix::errno::Errno;
 use nsplice_sys::describe;
 
+use crate::lane::end::End;
 use crate::link::child::Watch;
 use crate::link::conn::Conn;
 use crate::net::interest::{register, Watched};
@@ -49,13 +50,15 @@ impl Link {
         let Half { conn, ready, .. } = &mut self.halves[side as usize];
         let is_unpollable = |error: &io::Error| error.raw_os_error() == Some(Errno::EPERM as i32);
         let is_pair = conn.is_pair();
-        if let Some(source) = conn.source().filter(|source| source.kind.reads()) {
+        let source = conn.source().and_then(End::descriptor);
+        if let Some(source) = source.filter(|source| source.kind.reads()) {
             match register(registry, source.fd, key.token(source_port), Watched::Reads) {
                 Err(error) if is_unpollable(&error) => ready.set_readable(true),
                 result => result?,
             }
         }
-        if let Some(sink) = conn.sink().filter(|sink| is_pair && sink.kind.writes()) {
+        let sink = conn.sink().and_then(End::descriptor);
+        if let Some(sink) = sink.filter(|sink| is_pair && sink.kind.writes()) {
             match register(registry, sink.fd, key.token(sink_port), Watched::Both) {
                 Err(error) if is_unpollable(&error) => ready.set_writable(true),
                 result => result?,
@@ -165,6 +168,10 @@ impl Link {
         self.open_time = Some(turn.clock.now().saturating_duration_since(self.accepted_at));
         self.active_at = turn.now;
         self.joined = self.join();
+        self.opener = None;
+        if let Some(stream) = self.halves[Side::Downstream as usize].conn.stream_of_session() {
+            turn.sessions.opened(stream);
+        }
         for from in [Side::Downstream, Side::Upstream] {
             if self.policy.lanes.carries(from) && self.serves(from) {
                 self.start_lane(from, turn.splice);

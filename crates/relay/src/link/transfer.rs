@@ -7,18 +7,21 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nsplice_sys::describe;
 
+use crate::lane::end::End;
 use crate::lane::low_water::Mark;
 use crate::lane::mode::Mode;
 use crate::lane::mover::LaneMover;
 use crate::lane::step::Ends;
 use crate::lane::{Budget, Lane, Phase, Stop};
 use crate::link::child::GRACE;
-use crate::link::conn::{is_reset, Conn};
+use crate::link::conn::Conn;
 use crate::link::policy::{Lanes, Owner};
+use crate::net::farewell::is_reset;
 use crate::net::interest::{forget, reregister, Watched};
 use crate::observer::Work;
 use crate::open::{OpenError, Verdict};
 use crate::outcome::{Outcome, Side};
+use crate::session::sessions::Sessions;
 use crate::table::Port;
 use crate::turn::Turn;
 
@@ -54,7 +57,7 @@ impl Link {
         }
         for from in [Side::Downstream, Side::Upstream] {
             if let Some(outcome) = self.settle(from, turn) {
-                return self.end_when_delivered(outcome, turn.now);
+                return self.end_when_delivered(outcome, turn.now, turn.sessions);
             }
         }
         if self.progress() != before {
@@ -73,13 +76,13 @@ impl Link {
                 Thrown::End => return Next::End(Outcome::Clean),
             },
         }
-        if let Some(outcome) = self.notice_errors() {
+        if let Some(outcome) = self.notice_errors(turn.sessions) {
             return Next::End(outcome);
         }
         // Asked last, because no event may come after what has just been found.
-        if self.is_deaf() && !self.waits_for_verdict(turn.now) {
-            let outcome = self.judge(Verdict::Success);
-            return self.end_when_delivered(outcome, turn.now);
+        if self.is_deaf() && !self.waits_for_verdict(turn.now, turn.sessions) {
+            let outcome = self.judge(Verdict::Success, turn.sessions);
+            return self.end_when_delivered(outcome, turn.now, turn.sessions);
         }
         for side in [Side::Downstream, Side::Upstream] {
             if let Err(error) = self.watch_for_room(side, turn) {
@@ -115,7 +118,7 @@ impl Link {
         // Of what other links have, too, only a duplicate is closed.
         let is_closed = self.policy.owners[to as usize] == Owner::Link;
         let sink = self.halves[to as usize].conn.sink();
-        let sink = sink.filter(|sink| is_closed && sink.kind.is_socket());
+        let sink = sink.and_then(End::socket).filter(|_| is_closed);
         if sink.is_none_or(|sink| unacknowledged(sink.fd) == 0) {
             return Next::End(Outcome::Clean);
         }
@@ -133,7 +136,7 @@ impl Link {
         if half.ready.writable() || half.watched == Watched::Both {
             return Ok(());
         }
-        if let Conn::Stream(socket, _) = &half.conn {
+        if let Conn::Socket(socket, _) = &half.conn {
             reregister(turn.registry, socket, self.key.token(port), Watched::Both)?;
             half.watched = Watched::Both;
         }
@@ -165,6 +168,7 @@ impl Link {
             in_flight: &mut source.in_flight,
             buffer: turn.buffer,
             pool: turn.pool,
+            sessions: turn.sessions,
             refusal: turn.refusal,
         };
         let before = lane.traffic().read;
@@ -191,7 +195,7 @@ impl Link {
             Due::Nothing => return None,
             Due::Verdict => {
                 let verdict = self.watch.as_ref()?.verdict().cloned()?;
-                return Some(self.judge(verdict));
+                return Some(self.judge(verdict, turn.sessions));
             }
             Due::Fin => false,
             Due::LastFin => true,
@@ -203,10 +207,11 @@ impl Link {
         let gentle = self.is_gentle();
         let sink = &mut self.halves[from.other() as usize];
         if !is_last {
-            if let (true, Some(end)) = (sink.conn.is_pair(), sink.conn.sink()) {
+            let end = sink.conn.sink().and_then(End::descriptor);
+            if let (true, Some(end)) = (sink.conn.is_pair(), end) {
                 forget(turn.registry, end.fd);
             }
-            match sink.conn.finish(finish) {
+            match sink.conn.finish(finish, turn.sessions) {
                 // It has reset meanwhile, or nobody is there any more.
                 Err(Errno::ENOTCONN) if gentle => {}
                 Err(errno) => return Some(self.failure(from.other(), Work::Write, errno)),
@@ -246,7 +251,7 @@ impl Link {
     }
 
     /// Ends the link if a side has announced an error that no lane is about to meet by itself.
-    fn notice_errors(&mut self) -> Option<Outcome> {
+    fn notice_errors(&mut self, sessions: &mut Sessions) -> Option<Outcome> {
         for side in [Side::Downstream, Side::Upstream] {
             if !self.halves[side as usize].ready.error() {
                 continue;
@@ -256,10 +261,19 @@ impl Link {
                 Response::StopGiving => {
                     self.halves[side.other() as usize].lane.iter_mut().for_each(Lane::die);
                 }
+                Response::End(Outcome::Reset(side)) if self.has_overflowed(side, sessions) => {
+                    return Some(Outcome::Failed(side));
+                }
                 Response::End(outcome) => return Some(outcome),
             }
         }
         None
+    }
+
+    /// Whether a side is a stream that was ended because it held too much, and not by its client.
+    fn has_overflowed(&self, side: Side, sessions: &mut Sessions) -> bool {
+        let stream = self.halves[side as usize].conn.stream_of_session();
+        stream.is_some_and(|stream| sessions.has_overflowed(stream))
     }
 
     fn alarm(&self, side: Side) -> Alarm {
@@ -299,8 +313,8 @@ impl Link {
 
     /// The mode at which a lane between these two sides begins.
     pub(super) fn start_lane(&mut self, from: Side, splice: bool) {
-        let source = self.halves[from as usize].conn.source().map(|end| end.kind);
-        let sink = self.halves[from.other() as usize].conn.sink().map(|end| end.kind);
+        let source = self.halves[from as usize].conn.source();
+        let sink = self.halves[from.other() as usize].conn.sink();
         let mode = match (source, sink) {
             (Some(source), Some(sink)) if splice && source.splices() && sink.splices() => {
                 if source.is_pipe() || sink.is_pipe() {

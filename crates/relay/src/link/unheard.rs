@@ -12,8 +12,9 @@
 //! then nothing is left to wait for. A socket is given its linger time to come to that end, because it
 //! may still be at work on what it got; of anything else no end is to be had.
 
+use crate::lane::end::End;
 use crate::lane::Phase;
-use crate::link::conn::is_reset;
+use crate::net::farewell::is_reset;
 use crate::outcome::Side;
 use crate::turn::Turn;
 
@@ -35,7 +36,7 @@ impl Link {
     pub(super) fn serves(&self, from: Side) -> bool {
         let source = self.halves[from as usize].conn.source();
         let sink = self.halves[from.other() as usize].conn.sink();
-        source.is_none_or(|end| end.kind.reads()) && sink.is_none_or(|end| end.kind.writes())
+        source.is_none_or(End::reads) && sink.is_none_or(End::writes)
     }
 
     /// Whether there is no place for what `from` sends, although it is wanted.
@@ -56,7 +57,7 @@ impl Link {
             let has_got_all = self.phase(from.other()) == Phase::Done;
             let half = &mut self.halves[from as usize];
             if has_got_all {
-                if half.conn.source().is_none_or(|source| !source.kind.is_socket()) {
+                if half.conn.source().is_none_or(|source| !source.is_peer()) {
                     return Thrown::End;
                 }
                 // Its end may have been read already: it is read as often as it is asked for.
@@ -74,13 +75,13 @@ impl Link {
     /// Throws away what a side sends that nobody gets.
     pub(super) fn throw_away(&mut self, from: Side, turn: &mut Turn<'_>) -> Thrown {
         let half = &mut self.halves[from as usize];
-        let Some(source) = half.conn.source().filter(|source| source.kind.is_socket()) else {
+        let Some(source) = half.conn.source().filter(|source| source.is_peer()) else {
             return Thrown::Nothing;
         };
         if !half.ready.readable() {
             return Thrown::Nothing;
         }
-        let thrown = match source.read(turn.buffer) {
+        let thrown = match source.read(turn.buffer, turn.sessions) {
             Ok(0) => Thrown::End,
             Ok(_) => Thrown::More,
             Err(errno) if is_reset(errno) => Thrown::End,

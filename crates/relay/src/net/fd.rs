@@ -1,4 +1,4 @@
-//! The ends of a lane: a descriptor, and how bytes are got from it or given to it without blocking.
+//! Descriptors, and how bytes are got from them or given to them without blocking.
 //!
 //! Sockets and pipes that we made are O_NONBLOCK. Descriptors that were handed to us (standard
 //! input and output) may share their open file description with other processes, where O_NONBLOCK
@@ -124,14 +124,14 @@ impl Kind {
     }
 }
 
-/// One end of a lane.
+/// A descriptor that an end of a lane is.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct End<'a> {
+pub(crate) struct Descriptor<'a> {
     pub(crate) fd: BorrowedFd<'a>,
     pub(crate) kind: Kind,
 }
 
-impl End<'_> {
+impl Descriptor<'_> {
     /// Reads into `buffer`; 0 is the end, EAGAIN means dry.
     pub(crate) fn read(self, buffer: &mut [u8]) -> nix::Result<usize> {
         if self.kind.is_socket() {
@@ -181,7 +181,7 @@ impl End<'_> {
     }
 
     /// Splices at most `most` bytes from this end to `sink`; one of the two must be a pipe.
-    pub(crate) fn splice_to(self, sink: End<'_>, most: usize) -> nix::Result<usize> {
+    pub(crate) fn splice_to(self, sink: Descriptor<'_>, most: usize) -> nix::Result<usize> {
         let most = most.min(SPLICE_MOST);
         let flags = SpliceFFlags::SPLICE_F_NONBLOCK;
         call(Call::Splice, || splice(self.fd, None, sink.fd, None, most, flags))

@@ -37,6 +37,21 @@ impl From<&Event> for Ready {
 }
 
 impl Ready {
+    const NOTHING: Self =
+        Self { readable: false, writable: false, closed: false, error: false, urgent: false };
+
+    /// Bytes have come.
+    pub(crate) const BYTES: Self = Self { readable: true, ..Self::NOTHING };
+
+    /// There is room again.
+    pub(crate) const ROOM: Self = Self { writable: true, ..Self::NOTHING };
+
+    /// The end has come.
+    pub(crate) const END: Self = Self { readable: true, closed: true, ..Self::NOTHING };
+
+    /// An abort has come.
+    pub(crate) const ABORT: Self = Self { readable: true, error: true, ..Self::NOTHING };
+
     /// What an attempt is told of its source: it does not tell bytes from their end.
     pub(crate) fn add_to(self, wake: &mut Wake) {
         wake.readable |= self.readable || self.closed;

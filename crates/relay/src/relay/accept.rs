@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use crate::forward::Terms;
 use crate::labels::{LinkId, LinkRef};
+use crate::lane::end::End;
 use crate::link::conn::Conn;
 use crate::link::policy::WhenFull;
 use crate::link::{Arrival, Link, Next};
 use crate::observer::{Accepted, Trouble};
-use crate::open::OpenClass;
+use crate::open::{OpenClass, Opener};
 use crate::outcome::Outcome;
 use crate::relay::acceptor::{Accept, Acceptor, Gate, ACCEPTS_PER_TURN, PAUSE_TICK};
 use crate::table::Key;
@@ -50,7 +51,7 @@ impl Relay {
         self.bursts.retain(|burst| {
             let is_over = is_over(burst);
             if let Some(service) = services.get_mut(burst.service).filter(|_| is_over) {
-                service.opener.end_burst();
+                service.serves.opener().into_iter().for_each(Opener::end_burst);
             }
             !is_over
         });
@@ -77,16 +78,21 @@ impl Relay {
                 Accept::Client(stream, client) => {
                     let (key, local) = (acceptor.service, acceptor.local);
                     let Some(service) = self.services.get_mut(key) else { return };
+                    let Some(opener) = service.serves.opener() else {
+                        self.begin_session(key, stream, local, client);
+                        continue;
+                    };
                     let room = usize::try_from(service.terms.places.free()).unwrap_or(usize::MAX);
                     let end = self.now + BURST_GAP;
                     if let Some(on) = self.bursts.iter_mut().find(|on| on.service == key) {
                         on.end = end;
                     } else if acceptor.ready && may_begin && room > 1 {
-                        service.opener.begin_burst(acceptor.as_fd(), left.min(room));
+                        opener.begin_burst(acceptor.as_fd(), left.min(room));
                         self.bursts.push(Burst { service: key, end });
                     }
-                    if service.opener.admits(stream.as_fd()) {
-                        self.admit(key, Arrival { conn: Conn::stream(stream), local, client });
+                    if opener.admits(stream.as_fd()) {
+                        let conn = Conn::stream(stream);
+                        self.admit_to(key, Arrival { conn, local, client, opener: None });
                     }
                 }
                 Accept::Empty => {}
@@ -107,20 +113,34 @@ impl Relay {
         }
     }
 
+    /// Makes a link of a downstream on the terms of its service.
+    pub(super) fn admit_to(&mut self, key: Key, arrival: Arrival) {
+        match self.services.get(key).map(|service| Arc::clone(&service.terms)) {
+            Some(terms) => self.admit(key, terms, arrival),
+            None => self.turn_away(arrival),
+        }
+    }
+
+    fn turn_away(&mut self, arrival: Arrival) {
+        let outcome = Outcome::OpenFailed(OpenClass::Exhausted);
+        arrival.conn.abort(outcome, Some("no place left"), &mut self.sessions);
+        self.counters.link_rejected();
+    }
+
     /// Makes a link of a downstream, or refuses it if the service drains or has no place left.
-    pub(super) fn admit(&mut self, key: Key, arrival: Arrival) {
+    pub(super) fn admit(&mut self, key: Key, terms: Arc<Terms>, mut arrival: Arrival) {
         let Some(service) = self.services.get_mut(key).filter(|service| service.admits()) else {
-            arrival.conn.abort();
-            self.counters.link_rejected();
+            self.turn_away(arrival);
             return;
         };
-        let terms = Arc::clone(&service.terms);
-        if !terms.places.take() {
-            arrival.conn.abort();
-            self.counters.link_rejected();
+        // Nobody would open the upstream of a downstream that is handed to an endpoint.
+        let is_opened = arrival.opener.is_some() || service.serves.opener().is_some();
+        if !is_opened || !terms.places.take() {
+            let client = arrival.client;
+            self.turn_away(arrival);
             terms.counters.link_rejected();
             let labels = &terms.labels;
-            self.observer.trouble(&Trouble::LimitReached { labels, client: arrival.client });
+            self.observer.trouble(&Trouble::LimitReached { labels, client });
             return;
         }
         service.link_began();
@@ -130,9 +150,16 @@ impl Relay {
         let link = LinkRef { id, labels: &terms.labels };
         self.observer.accepted(&Accepted { link, local: arrival.local, client: arrival.client });
         let now = self.clock.now();
-        let mut attempt = service.opener.open(arrival.conn.source().map(|end| end.fd));
+        let own = arrival.opener.as_deref_mut();
+        let Some(opener) = own.or_else(|| service.serves.opener()) else { return };
+        let downstream = arrival.conn.source().and_then(End::descriptor);
+        let mut attempt = opener.open(downstream.map(|source| source.fd));
         attempt.allow(terms.limits.connect_timeout);
+        let stream = arrival.conn.stream_of_session();
         let key = self.links.insert(|link| Link::new(link, id, key, terms, arrival, attempt, now));
+        if let Some(stream) = stream {
+            self.sessions.attach(stream, key);
+        }
         let mut exhausted = false;
         self.with_link(key, |link, turn| {
             let next = link.start(turn);
@@ -153,10 +180,13 @@ impl Relay {
     fn open_from_reserve(&mut self, key: Key) {
         self.reserve.release();
         self.pool.shed();
-        let Some(link) = self.links.get(key) else { return };
+        let Some(link) = self.links.get_mut(key) else { return };
         let Some(service) = self.services.get_mut(link.service) else { return };
-        let mut attempt = service.opener.open(link.downstream());
+        let mut own = link.opener.take();
+        let Some(opener) = own.as_deref_mut().or_else(|| service.serves.opener()) else { return };
+        let mut attempt = opener.open(link.downstream());
         attempt.allow(link.terms.limits.connect_timeout);
+        link.opener = own;
         self.with_link(key, |link, turn| link.start_again(attempt, turn));
         if let Err(error) = self.reserve.refill() {
             self.pause(&error);

@@ -77,7 +77,7 @@ impl Relay {
             Order::Admit(service, downstream) => {
                 // What cannot even be asked for its kind is closed, and that is all there is to do.
                 if let Ok(conn) = downstream.into_conn() {
-                    self.admit(service.0, Arrival::handed_over(conn));
+                    self.admit_to(service.0, Arrival::handed_over(conn));
                 }
             }
         }

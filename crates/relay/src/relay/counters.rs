@@ -20,6 +20,8 @@ pub struct Counters {
     down: Bytes,
     accept_pauses: AtomicU64,
     marks_raised: AtomicU64,
+    sessions_opened: AtomicU64,
+    sessions_ended: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +49,10 @@ pub struct Totals {
     /// How often a burst was long and fast enough for the low-water mark of its source to be raised;
     /// the loop's, too.
     pub marks_raised: u64,
+    /// Clients of endpoints that became sessions.
+    pub sessions_opened: u64,
+    /// Sessions that have ended.
+    pub sessions_ended: u64,
 }
 
 impl Totals {
@@ -78,6 +84,8 @@ impl Counters {
             down: self.down.traffic(),
             accept_pauses: self.accept_pauses.load(Ordering::Relaxed),
             marks_raised: self.marks_raised.load(Ordering::Relaxed),
+            sessions_opened: self.sessions_opened.load(Ordering::Relaxed),
+            sessions_ended: self.sessions_ended.load(Ordering::Relaxed),
         }
     }
 
@@ -87,6 +95,14 @@ impl Counters {
 
     pub(crate) fn link_rejected(&self) {
         add(&self.rejected, 1);
+    }
+
+    pub(crate) fn session_opened(&self) {
+        add(&self.sessions_opened, 1);
+    }
+
+    pub(crate) fn session_ended(&self) {
+        add(&self.sessions_ended, 1);
     }
 
     pub(crate) fn accept_paused(&self) {

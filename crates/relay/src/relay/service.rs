@@ -14,11 +14,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::forward::{Forward, Terms};
+use crate::forward::{Forward, Limits, Terms};
 use crate::labels::Labels;
 use crate::link::writers::Writers;
 use crate::open::Opener;
 use crate::relay::counters::Totals;
+use crate::session::{Endpoint, EndpointService, SessionLimits};
 use crate::table::Key;
 
 /// Names a service of one loop for as long as that loop knows it, and never another one.
@@ -72,7 +73,7 @@ pub struct ServiceReport {
 /// A service of one loop.
 #[derive(Debug)]
 pub(crate) struct Service {
-    pub(crate) opener: Box<dyn Opener>,
+    pub(crate) serves: Serves,
     /// The terms of its next link.
     pub(crate) terms: Arc<Terms>,
     /// The turn at what its links share.
@@ -80,14 +81,47 @@ pub(crate) struct Service {
     state: ServiceState,
     /// Links that are alive.
     links: usize,
+    /// Sessions that are alive.
+    sessions: usize,
+}
+
+/// What clients of a service become.
+#[derive(Debug)]
+pub(crate) enum Serves {
+    /// Links, whose upstreams this opens.
+    Forward(Box<dyn Opener>),
+    /// Sessions, whose streams become links, bounded as is said.
+    Endpoint(Box<dyn Endpoint>, SessionLimits),
+}
+
+impl Serves {
+    /// What opens upstreams, if clients become links.
+    pub(crate) fn opener(&mut self) -> Option<&mut (dyn Opener + 'static)> {
+        match self {
+            Self::Forward(opener) => Some(opener.as_mut()),
+            Self::Endpoint(..) => None,
+        }
+    }
 }
 
 impl Service {
     /// A service that serves as `forward` says.
     pub(crate) fn new(forward: Forward) -> Self {
         let (opener, terms) = forward.into_parts();
+        Self::begin(Serves::Forward(opener), terms)
+    }
+
+    /// A service whose clients become sessions.
+    pub(crate) fn of_endpoint(service: EndpointService) -> Self {
+        let EndpointService { labels, endpoint, session, places, counters } = service;
+        let (limits, policy) = (Limits::default(), Arc::default());
+        let terms = Terms { labels, backend: "session", limits, places, counters, policy };
+        Self::begin(Serves::Endpoint(endpoint, session), Arc::new(terms))
+    }
+
+    fn begin(serves: Serves, terms: Arc<Terms>) -> Self {
         let (writers, state) = (Writers::default(), ServiceState::Serving);
-        Self { opener, terms, writers, state, links: 0 }
+        Self { serves, terms, writers, state, links: 0, sessions: 0 }
     }
 
     /// Links that are alive.
@@ -111,7 +145,8 @@ impl Service {
 
     /// Serves the next clients as `forward` says.
     pub(crate) fn replace(&mut self, forward: Forward) {
-        (self.opener, self.terms) = forward.into_parts();
+        let (opener, terms) = forward.into_parts();
+        (self.serves, self.terms) = (Serves::Forward(opener), terms);
     }
 
     /// Whether a client may become a link.
@@ -137,6 +172,16 @@ impl Service {
         self.links = self.links.saturating_sub(1);
     }
 
+    /// A session of it has begun.
+    pub(crate) fn session_began(&mut self) {
+        self.sessions += 1;
+    }
+
+    /// A session of it has ended.
+    pub(crate) fn session_ended(&mut self) {
+        self.sessions = self.sessions.saturating_sub(1);
+    }
+
     /// Begins to drain. One that drains already is given no more time than it had.
     pub(crate) fn retire(&mut self, until: Option<Instant>) {
         let until = match self.state {
@@ -158,7 +203,7 @@ impl Service {
 
     /// Comes to its end if nothing is left of it.
     pub(crate) fn stops(&mut self) -> bool {
-        let stops = self.links == 0 && self.state != ServiceState::Serving;
+        let stops = self.links == 0 && self.sessions == 0 && self.state != ServiceState::Serving;
         if stops {
             self.state = ServiceState::Stopped;
         }

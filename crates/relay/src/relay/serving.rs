@@ -14,6 +14,7 @@ use crate::link::{Arrival, Next};
 use crate::net::interest::forget;
 use crate::net::listen::Listener;
 use crate::outcome::{Limit, Outcome};
+use crate::session::EndpointService;
 use crate::table::{Key, Source};
 
 use super::acceptor::Acceptor;
@@ -34,11 +35,31 @@ impl Relay {
         forward: Forward,
         listeners: impl IntoIterator<Item = impl Into<Listener>>,
     ) -> Result<ServiceId, RelayError> {
+        self.begin_service(Service::new(forward), listeners)
+    }
+
+    /// Adds a service whose clients become sessions, and the sockets it listens on.
+    ///
+    /// # Errors
+    /// As [`Relay::add_forward`].
+    pub fn add_endpoint(
+        &mut self,
+        endpoint: EndpointService,
+        listeners: impl IntoIterator<Item = impl Into<Listener>>,
+    ) -> Result<ServiceId, RelayError> {
+        self.begin_service(Service::of_endpoint(endpoint), listeners)
+    }
+
+    fn begin_service(
+        &mut self,
+        service: Service,
+        listeners: impl IntoIterator<Item = impl Into<Listener>>,
+    ) -> Result<ServiceId, RelayError> {
         if self.drains {
             return Err(RelayError::Draining);
         }
         self.reserve.establish().map_err(RelayError::when("reserve descriptors"))?;
-        let service = self.services.insert(|_| Service::new(forward));
+        let service = self.services.insert(|_| service);
         for listener in listeners {
             if let Err(error) = self.listen_for(service, listener.into()) {
                 self.drop_acceptors(|acceptor| acceptor.service == service);
@@ -89,7 +110,7 @@ impl Relay {
         let conn = downstream.into_conn().map_err(unusable)?;
         let service = self.services.insert(|_| Service::new(forward));
         self.now = self.clock.now();
-        self.admit(service, Arrival::handed_over(conn));
+        self.admit_to(service, Arrival::handed_over(conn));
         self.begin_to_drain(service, None);
         Ok(())
     }
@@ -143,6 +164,7 @@ impl Relay {
         let until = time.map(|time| self.now + time);
         let Some(draining) = self.services.get_mut(service) else { return };
         draining.retire(until);
+        self.drain_sessions(service);
         if !self.draining.contains(&service) {
             self.draining.push(service);
         }
@@ -157,6 +179,7 @@ impl Relay {
             self.begin_to_drain(service, None);
         }
         self.end_links(Outcome::Stopped, |_| true);
+        self.end_sessions(Outcome::Stopped, |_| true);
     }
 
     /// Ends the links of services whose time is over.
@@ -165,7 +188,9 @@ impl Relay {
             let Some(key) = self.draining.get(index).copied() else { continue };
             let now = self.now;
             if self.services.get_mut(key).is_some_and(|service| service.is_due(now)) {
-                self.end_links(Outcome::Expired(Limit::Drain), |service| service == key);
+                let (outcome, is_meant) = (Outcome::Expired(Limit::Drain), |each| each == key);
+                self.end_links(outcome, is_meant);
+                self.end_sessions(outcome, is_meant);
             }
         }
     }
@@ -179,7 +204,7 @@ impl Relay {
     }
 
     /// Takes a service out of the books when nothing is left of it.
-    fn forget_if_over(&mut self, key: Key) {
+    pub(super) fn forget_if_over(&mut self, key: Key) {
         if self.services.get_mut(key).is_some_and(Service::stops) {
             if let Some(report) = self.report(key) {
                 self.observer.service_stopped(&report);

@@ -143,12 +143,13 @@ impl Outlet {
 fn run(from: Thing, to: Thing, mode: Mode) -> Ended {
     let source = source(from);
     let (sink, mut outlet) = sink(to);
-    let end = |fd| End { fd, kind: Kind::of(fd).unwrap() };
+    let end = |fd| End::of(fd, Kind::of(fd).unwrap());
     let (source, sink): (BorrowedFd<'_>, BorrowedFd<'_>) = (source.as_fd(), sink.as_fd());
     let mut readiness = [Readiness::of_accepted(); 2];
     readiness[0].set_something_behind();
     let (mut in_flight, mut buffer) = (InFlight::default(), vec![0; COPY_BUFFER]);
     let (mut pool, mut refusal) = (PipePool::new(4, 1 << 16), None);
+    let mut sessions = Sessions::default();
     let (mut lane, mut got) = (Lane::new(mode), Vec::new());
     let ended = loop {
         let before = lane.traffic();
@@ -160,6 +161,7 @@ fn run(from: Thing, to: Thing, mode: Mode) -> Ended {
             in_flight: &mut in_flight,
             buffer: &mut buffer,
             pool: &mut pool,
+            sessions: &mut sessions,
             refusal: &mut refusal,
         };
         let [source, sink] = &mut readiness;

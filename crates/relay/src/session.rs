@@ -1,0 +1,187 @@
+//! Sessions: one client socket that carries many streams, each of which is a side of a link.
+//!
+//! A session is not a link, but each of its streams is the downstream of one. A *stream* is a socket
+//! that lives in user space: it has a receive queue with a cap, a credit for what it may send, an end
+//! and a reset in each direction, and edges of readiness. A lane does not know the difference: an
+//! empty queue is EAGAIN, the end of the stream is a read of 0 bytes, its reset is ECONNRESET, and a
+//! stream without credit is full.
+//!
+//! Who speaks a protocol implements [`Session`] and does no I/O: it is given the bytes that the
+//! client has sent, says through [`Ops`] what they mean for its streams, and is asked for the frames
+//! that go to the client, which it puts into an [`Outbox`]. The loop reads and writes the socket, so
+//! that the rules of edge-triggered readiness, budgets, fairness and bounds stand in one place.
+//!
+//! In a turn: events, then sessions take in what their clients have sent, then links run, then each
+//! session whose outbox has something is flushed once.
+//!
+//! What bounds the memory of a session ([`SessionLimits`]):
+//!
+//! * towards the upstream each stream has a receive queue. What does not fit ends that stream, and no
+//!   other one. When all queues together hold too much, the client's socket is not read until they
+//!   hold less;
+//! * towards the client a stream may send what its credit ([`Ops::grant`]) and the outbox allow. A lane
+//!   whose stream has neither does not read the upstream's socket;
+//! * a client that sends and does not read what it is answered is read no more while the outbox is
+//!   full.
+//!
+//! An idle stream owns no buffer, and neither does an idle session.
+
+use std::fmt::Debug;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::forward::{Limits, Places};
+use crate::labels::Labels;
+use crate::open::Opener;
+use crate::outcome::Outcome;
+use crate::relay::counters::Counters;
+
+pub use self::ops::Ops;
+pub use self::outbox::Outbox;
+
+pub(crate) mod ops;
+pub(crate) mod outbox;
+pub(crate) mod queue;
+pub(crate) mod seat;
+pub(crate) mod sessions;
+pub(crate) mod streams;
+
+/// The name of a stream within its session, chosen by the session. It names one stream only for as
+/// long as that one lives, which is until [`Session::close`] was called for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(pub u32);
+
+/// A protocol that carries many streams over one connection, without I/O.
+///
+/// Nothing here may block. Whatever is put into an [`Outbox`] is sent at the end of the turn.
+pub trait Session: Debug + Send {
+    /// Takes in what the client has sent: a part of its byte stream that begins and ends anywhere.
+    fn receive(&mut self, bytes: &[u8], ops: &mut Ops<'_>) -> Life;
+
+    /// The client has ended what it sends.
+    fn end(&mut self, ops: &mut Ops<'_>) -> Life {
+        let _ = ops;
+        Life::Over(Outcome::Clean, None)
+    }
+
+    /// The upstream of a stream is open.
+    fn opened(&mut self, stream: StreamId, out: &mut Outbox<'_>) {
+        let _ = (stream, out);
+    }
+
+    /// Sends bytes of a stream to the client.
+    fn send(&mut self, stream: StreamId, bytes: &[u8], out: &mut Outbox<'_>);
+
+    /// Tells the client that a stream sends no more (the FIN). Called at most once for each stream.
+    fn finish(&mut self, stream: StreamId, out: &mut Outbox<'_>);
+
+    /// A stream is over, and its name is free again. Called once for each stream; after
+    /// [`Ending::Left`] the client has everything, the end included.
+    fn close(&mut self, stream: StreamId, ending: Ending<'_>, out: &mut Outbox<'_>);
+
+    /// When [`Session::expire`] is to be called. Asked after each call that may have changed it.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// The deadline has come.
+    fn expire(&mut self, ops: &mut Ops<'_>) -> Life {
+        let _ = ops;
+        Life::Goes
+    }
+
+    /// The loop drains: no stream is opened any more. The session may say good-bye to its client; it
+    /// is over as soon as it has neither streams nor anything to send.
+    fn drain(&mut self, out: &mut Outbox<'_>) {
+        let _ = out;
+    }
+}
+
+/// Whether a session goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Life {
+    /// It does.
+    Goes,
+    /// It is over: its streams are reset, what it has put into its outbox is sent, and its socket is
+    /// closed. With the words that go into its record.
+    Over(Outcome, Option<String>),
+}
+
+/// How a side of a link is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending<'a> {
+    /// It has got everything, and the end behind it.
+    Left,
+    /// It is aborted, as by RST.
+    Aborted {
+        /// How the link ended.
+        outcome: Outcome,
+        /// Why, where there is more to say than the outcome.
+        detail: Option<&'a str>,
+    },
+}
+
+/// A stream that becomes the downstream of a link.
+#[derive(Debug)]
+pub struct NewStream {
+    /// Opens its upstream, and nobody else's.
+    pub opener: Box<dyn Opener>,
+    /// What its link is about; `None` for what the endpoint is about.
+    pub labels: Option<Arc<Labels>>,
+    /// The time limits of its link.
+    pub limits: Limits,
+    /// Bytes that it may send before the session grants more; `None` for no such limit.
+    pub credit: Option<u64>,
+}
+
+/// Makes sessions of the clients of a listener.
+pub trait Endpoint: Debug + Send {
+    /// The session of a client that has just been accepted, or `None` to close it at once.
+    fn accept(&mut self, client: &Client) -> Option<Box<dyn Session>>;
+}
+
+/// A client of an endpoint.
+#[derive(Debug, Clone, Copy)]
+pub struct Client {
+    /// The address that was listened on, if it is one of IP.
+    pub local: Option<SocketAddr>,
+    /// Who has connected, if that is an address of IP.
+    pub address: Option<SocketAddr>,
+}
+
+/// An endpoint as one loop holds it.
+#[derive(Debug)]
+pub struct EndpointService {
+    /// What it is about; and its links, where their stream has no labels of its own.
+    pub labels: Arc<Labels>,
+    /// Makes the sessions.
+    pub endpoint: Box<dyn Endpoint>,
+    /// What bounds each session.
+    pub session: SessionLimits,
+    /// How many links its streams may be at once, those of all sessions together; shared between the
+    /// loops that serve it.
+    pub places: Arc<Places>,
+    /// The books of the service; shared between the loops that serve it.
+    pub counters: Arc<Counters>,
+}
+
+/// What bounds a session, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// What the receive queue of a stream may hold. What a client sends beyond that ends the stream.
+    pub stream_queue: usize,
+    /// What the receive queues of all streams may hold before the client is read no more. One read
+    /// may exceed it.
+    pub session_queue: usize,
+    /// What may wait to be sent to the client before streams must wait. Frames without bytes of a
+    /// stream may exceed it.
+    pub outbox: usize,
+}
+
+impl Default for SessionLimits {
+    /// A stream may hold what a socket on loopback may hold at least; a session 16 of them.
+    fn default() -> Self {
+        Self { stream_queue: 1 << 20, session_queue: 16 << 20, outbox: 256 * 1024 }
+    }
+}
