@@ -31,6 +31,7 @@ mod policy;
 mod pressure;
 mod resets;
 mod services;
+mod sessions;
 mod sharing;
 mod shortage;
 mod timers;

@@ -1,0 +1,11 @@
+//! Sessions: the test kit's small multiplexing protocol as an endpoint of a loop, with scripted
+//! clients and servers around it.
+
+mod endpoint;
+
+mod bytes;
+mod crowds;
+mod drain;
+mod ends;
+mod pressure;
+mod vanish;
