@@ -76,7 +76,7 @@ impl fmt::Display for ListenError {
                 )
             }
             Some(Errno::EADDRNOTAVAIL) => f.write_str("; this machine has no such address"),
-            Some(Errno::EAFNOSUPPORT) => f.write_str("; IPv6 is switched off on this machine"),
+            Some(Errno::EAFNOSUPPORT) => f.write_str("; IPv6 is disabled on this machine"),
             _ => Ok(()),
         }
     }

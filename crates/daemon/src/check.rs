@@ -55,7 +55,7 @@ fn target(survey: &Survey, width: Option<usize>) -> String {
     let detail = match (&report.problem, report.own) {
         (Some(problem), _) => problem.clone(),
         (None, Some(true)) => "the namespace that nsplice runs in".to_owned(),
-        (None, Some(false)) => "another one than nsplice runs in".to_owned(),
+        (None, Some(false)) => "not the namespace that nsplice runs in".to_owned(),
         (None, None) => String::new(),
     };
     table.row([report.target.clone(), namespace, detail]);
@@ -121,9 +121,9 @@ fn system(survey: &Survey) -> Table<3> {
     let limits = &survey.limits;
     let number = |value: Option<u64>| value.map_or_else(none, |value| value.to_string());
     let open_files = match limits.open_files_hard {
-        hard if hard == limits.open_files_soft => "two for each link".to_owned(),
-        Some(hard) => format!("two for each link; forward and run raise it to {hard}"),
-        None => "two for each link; forward and run lift it".to_owned(),
+        hard if hard == limits.open_files_soft => "two per link".to_owned(),
+        Some(hard) => format!("two per link; forward and run raise it to {hard}"),
+        None => "two per link; forward and run remove it".to_owned(),
     };
     let mut table = Table::new(["SYSTEM", "VALUE", "MEANING"]);
     for (name, value, meaning) in [
@@ -135,7 +135,7 @@ fn system(survey: &Survey) -> Table<3> {
         (
             "fs.pipe-user-pages-soft",
             number(limits.pipe_user_pages_soft),
-            "pages in all pipes of a user, beyond which they are small".to_owned(),
+            "pages in all pipes of one user; beyond it, new pipes are small".to_owned(),
         ),
     ] {
         table.row([name.to_owned(), value, meaning]);
@@ -154,9 +154,9 @@ fn advice(survey: &Survey, destination: Option<&Destination>) -> String {
     }
     let Some(destination) = destination else {
         return match (enters("setns"), enters("external")) {
-            (true, _) => "All is well: the backend auto takes setns here.".to_owned(),
+            (true, _) => "OK: the backend auto uses setns here.".to_owned(),
             (false, true) => {
-                "setns is not permitted here: the backend auto takes external.".to_owned()
+                "setns is not permitted here: the backend auto uses external.".to_owned()
             }
             (false, false) => format!(
                 "Only targets of the kind tcp/HOST work: run as root, or give nsplice {ENTERING}."
@@ -167,13 +167,12 @@ fn advice(survey: &Survey, destination: Option<&Destination>) -> String {
         let Destination { target, host, port } = destination;
         let to = if *host == Host::Localhost { String::new() } else { format!("--to {host} ") };
         return format!(
-            "All is well: `nsplice forward {to}{target} {port}` works, through the backend {}.",
+            "OK: `nsplice forward {to}{target} {port}` works, with the backend {}.",
             best.backend
         );
     }
     if survey.target.as_ref().is_some_and(|target| target.problem.is_some()) {
-        return "Look for the target first: what keeps it from being found is said above."
-            .to_owned();
+        return "The target was not found: see its DETAIL above.".to_owned();
     }
     let met = |class: OpenClass| {
         usable.iter().any(|backend| {
@@ -186,10 +185,10 @@ fn advice(survey: &Survey, destination: Option<&Destination>) -> String {
         );
     }
     if met(OpenClass::TimedOut) {
-        return format!("Nothing answers at {destination}: is a firewall in the way?");
+        return format!("No answer from {destination}: is a firewall dropping packets?");
     }
     if privileged {
-        return "No backend gets there from here: the reasons are said above.".to_owned();
+        return "No backend can reach it from here: see the reasons above.".to_owned();
     }
     format!("No backend may enter this target: run as root, or give nsplice {ENTERING}.")
 }
@@ -240,14 +239,14 @@ mod tests {
         let works = vec![report("setns", false, None), report("external", true, None)];
         assert_eq!(
             told(true, works),
-            "All is well: `nsplice forward --to ::1 pid/7 80` works, through the backend external."
+            "OK: `nsplice forward --to ::1 pid/7 80` works, with the backend external."
         );
         let refused = vec![report("setns", true, Some("refused"))];
         assert!(told(true, refused).starts_with("Nothing listens at [::1]:80 in pid/7"));
         let late = vec![report("setns", true, Some("timed-out"))];
-        assert!(told(true, late).starts_with("Nothing answers at [::1]:80 in pid/7"));
+        assert!(told(true, late).starts_with("No answer from [::1]:80 in pid/7"));
         assert!(told(false, vec![report("setns", false, None)]).contains("run as root"));
-        assert!(told(true, vec![report("setns", false, None)]).contains("said above"));
+        assert!(told(true, vec![report("setns", false, None)]).contains("see the reasons above"));
     }
 
     #[test]
@@ -256,8 +255,8 @@ mod tests {
             let backends = vec![report("setns", setns, None), report("external", external, None)];
             advice(&survey_with(false, backends), None)
         };
-        assert_eq!(told(true, false), "All is well: the backend auto takes setns here.");
-        assert!(told(false, true).ends_with("the backend auto takes external."));
+        assert_eq!(told(true, false), "OK: the backend auto uses setns here.");
+        assert!(told(false, true).ends_with("the backend auto uses external."));
         assert!(told(false, false).starts_with("Only targets of the kind tcp/HOST work"));
     }
 

@@ -109,7 +109,7 @@ fn decoded(bytes: &[u8]) -> Result<&str, Refusal> {
         let byte = after.first().copied().unwrap_or_default();
         Refusal {
             line,
-            message: format!("the byte 0x{byte:02x} is no part of UTF-8, which TOML is"),
+            message: format!("invalid UTF-8: the byte 0x{byte:02x} (TOML must be UTF-8)"),
         }
     })
 }
@@ -133,7 +133,7 @@ fn check(forward: &ForwardConfig, others: &[&ForwardConfig]) -> Result<(), Strin
     let name = &forward.name;
     if let Some(other) = others.iter().find(|other| other.name == *name) {
         return Err(format!(
-            "name: `{name}` is the name of the forward in line {}, too",
+            "name: `{name}` is already the name of the forward in line {}",
             other.line
         ));
     }
@@ -141,18 +141,18 @@ fn check(forward: &ForwardConfig, others: &[&ForwardConfig]) -> Result<(), Strin
         // Each port 0 becomes a port of its own.
         let is_twice = address.port() != 0 && forward.listen[..index].contains(address);
         if is_twice {
-            return Err(format!("listen: {address} is there twice"));
+            return Err(format!("listen: {address} is listed twice"));
         }
         let other =
             others.iter().find(|other| address.port() != 0 && other.listen.contains(address));
         if let Some(other) = other {
             return Err(format!(
-                "listen: {address} is listened on by `{}` in line {}, too",
+                "listen: {address} is already the address of `{}` in line {}",
                 other.name, other.line
             ));
         }
         if leads_to(&forward.destination, *address) {
-            return Err(format!("target: {} is this forward itself", forward.destination));
+            return Err(format!("target: {} is this forward's own listener", forward.destination));
         }
     }
     Ok(())

@@ -28,14 +28,14 @@ impl Dump {
     /// Begins to tell what the loops of `handles` are at. What keeps it from that is told to `log`.
     pub(crate) fn begin(&mut self, handles: &[Handle], log: &Logger) {
         if self.writing.as_ref().is_some_and(|writing| !writing.is_finished()) {
-            warn!(log, "counters and links are still being written, from the signal before");
+            warn!(log, "ignoring SIGUSR1: the previous dump is still being written");
             return;
         }
         let mut asked = Vec::with_capacity(handles.len());
         for handle in handles {
             match handle.services().and_then(|services| Ok((services, handle.links()?))) {
                 Ok(answers) => asked.push(answers),
-                Err(error) => warn!(log, "a loop cannot be asked for its links"; "error" => %error),
+                Err(error) => warn!(log, "cannot list a loop's links"; "error" => %error),
             }
         }
         let totals: Vec<Totals> = handles.iter().map(|each| each.counters().totals()).collect();
@@ -44,7 +44,7 @@ impl Dump {
         match thread::Builder::new().name("dump".to_owned()).spawn(write) {
             Ok(writing) => self.writing = Some(writing),
             Err(error) => {
-                warn!(log, "counters and links are not told: no thread"; "error" => %error);
+                warn!(log, "cannot dump counters and links: no thread"; "error" => %error);
             }
         }
     }
@@ -60,7 +60,7 @@ fn write(answers: &Logger, totals: &[Totals], asked: Vec<Asked>) {
     for link in links.into_iter().filter_map(Answer::wait).flatten() {
         info!(answers, "link"; Fields(&link));
     }
-    info!(answers, "counters and links are told");
+    info!(answers, "end of counters and links");
 }
 
 /// The services and the links of a loop.

@@ -48,8 +48,8 @@ pub(crate) enum Failure {
     Relay(#[from] RelayError),
     /// There is no descriptor for a client.
     #[error(
-        "nobody could be served: {error}. The limit of open files is {limit}: raise it with \
-         `ulimit -n`, or LimitNOFILE= of a unit. Each link takes two, nsplice itself some thirty"
+        "too few file descriptors to serve a client: {error}. The open file limit is {limit}: raise \
+         it with `ulimit -n`, or LimitNOFILE= in a unit. Each link takes two, nsplice itself about 30"
     )]
     TooFewDescriptors {
         /// RLIMIT_NOFILE.
@@ -75,7 +75,7 @@ pub(crate) enum Failure {
         sentence: String,
     },
     /// A loop has ended without a result, by a panic that has printed its own message.
-    #[error("a loop ended without its result, which is a defect of nsplice")]
+    #[error("internal error: a loop ended without a result; please report this bug")]
     Defect,
     /// The system refused something else.
     #[error("cannot {what}: {}", describe(source))]

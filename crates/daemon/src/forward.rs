@@ -49,7 +49,7 @@ pub(crate) fn run(request: &ForwardRequest) -> Result<(), Failure> {
 fn serve(request: &ForwardRequest, signals: &Signals, journal: &Log) -> Result<(), Failure> {
     let log = journal.logger();
     if let Err(error) = raise_descriptor_limit() {
-        warn!(log, "the limit of open files stays as it is"; "error" => %error);
+        warn!(log, "cannot raise the open file limit"; "error" => %error);
     }
     let pool = Pool::start().map_err(Failure::system("start a thread"))?;
     let Ready { services, lines } = ready(request, &pool, log)?;
@@ -82,7 +82,7 @@ fn serve(request: &ForwardRequest, signals: &Signals, journal: &Log) -> Result<(
                 let told =
                     gone.insert(format!("{} is gone: its process has ended", request.target));
                 if let links @ 1.. = loops.links_left() {
-                    warn!(log, "{told}; new connections are refused, {links} go on until they end");
+                    warn!(log, "{told}; refusing new connections, {links} still open");
                 }
                 return Action::Drain(None);
             }
@@ -91,7 +91,7 @@ fn serve(request: &ForwardRequest, signals: &Signals, journal: &Log) -> Result<(
         let action = reaction(signal);
         match action {
             Action::Tell => dump.begin(&loops.handles(), log),
-            Action::Ignore => info!(log, "{signal} changes nothing"),
+            Action::Ignore => info!(log, "ignoring signal {signal}"),
             Action::Drain(_) | Action::Stop => {}
         }
         action
@@ -148,7 +148,7 @@ fn ready(request: &ForwardRequest, pool: &Pool, log: &Logger) -> Result<Ready, F
         for bound in port.bound {
             if leads_to(&destination(request, pair.remote), bound.local) {
                 let told = format!(
-                    "{} is this forward itself; LOCAL:REMOTE listens on another port",
+                    "{} is this forward's own listener; LOCAL:REMOTE listens on another port",
                     destination(request, pair.remote)
                 );
                 return Err(BackendError::Usage(told).into());

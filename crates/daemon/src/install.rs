@@ -63,13 +63,13 @@ pub(crate) fn run(request: &InstallRequest) -> Result<(), Failure> {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InstallError {
     /// Another program has the name.
-    #[error("{0} is another program; --force would keep it aside and take its name")]
+    #[error("{0} is another program; --force renames it and takes its place")]
     Taken(PathBuf),
     /// The name is no program's.
     #[error("{0} is a directory")]
     Directory(PathBuf),
     /// A program is to be kept aside where one is kept already.
-    #[error("{0} is there already, from an earlier --force; move it away first")]
+    #[error("{0} already exists, from an earlier --force; move it away first")]
     Saved(PathBuf),
     /// The system refused.
     #[error("cannot {what} {}: {}", path.display(), describe(source))]
@@ -276,17 +276,17 @@ impl Name {
             (Holder::Link | Holder::Nobody, true) => {
                 fs::rename(&self.saved, &self.path)
                     .map_err(InstallError::system("bring back", &self.saved))?;
-                say!("{path} is what it was before");
+                say!("{path} is restored");
             }
             (Holder::Link, false) => {
                 fs::remove_file(&self.path).map_err(InstallError::system("remove", &self.path))?;
                 say!("{path} is removed");
             }
-            (Holder::Nobody, false) => say!("{path} is not there"),
-            (Holder::Ourselves, _) => say!("{path} is nsplice itself, not a link, and stays"),
-            (Holder::Other, false) => say!("{path} is another program and stays"),
+            (Holder::Nobody, false) => say!("{path} does not exist"),
+            (Holder::Ourselves, _) => say!("{path} is nsplice itself, not a link: left as it is"),
+            (Holder::Other, false) => say!("{path} is another program: left as it is"),
             (Holder::Other, true) => {
-                say!("{path} is another program and stays, and so does {saved}");
+                say!("{path} is another program: left as it is, and so is {saved}");
             }
         }
         Ok(())

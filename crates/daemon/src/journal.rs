@@ -1,8 +1,9 @@
 //! What becomes of a loop's news in the log.
 //!
-//! Each link is told in one line, at its end, with everything there is to know about it. A link
-//! that ended as links do is an `info`, anything else a warning. Clients can cause any of these lines as often as they like, so each kind has a
-//! budget per second; what is beyond is counted and told in one line.
+//! Each link is logged in one line, at its end, with everything there is to know about it. A link
+//! that ended as links do is an `info`, anything else a warning. Clients can cause any of these
+//! lines as often as they like, so each kind has a budget per second; what is beyond it is counted,
+//! and the count is logged in one line.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -48,7 +49,7 @@ impl Journal {
     }
 
     fn tell_held(&self, Held { kind, count }: Held) {
-        warn!(self.log, "lines were held back: too many of a kind"; "kind" => kind, "count" => count);
+        warn!(self.log, "suppressed {count} log lines"; "kind" => kind, "count" => count);
     }
 }
 
@@ -81,19 +82,23 @@ impl Observer for Journal {
         let log = &self.log;
         match trouble {
             Trouble::AcceptPaused { error } => {
-                warn!(log, "accepting has stopped: out of descriptors or memory"; "error" => describe(error));
+                let error = describe(error);
+                warn!(log, "accepting paused: out of file descriptors or memory"; "error" => error);
             }
             Trouble::AcceptResumed { paused } => {
-                info!(log, "accepting goes on"; "paused_ms" => millis(*paused));
+                info!(log, "accepting resumed"; "paused_ms" => millis(*paused));
             }
             Trouble::AcceptFailed { labels, error } => {
-                warn!(log, "a client could not be accepted"; "forward" => &*labels.service, "error" => describe(error));
+                let error = describe(error);
+                warn!(log, "accept failed"; "forward" => &*labels.service, "error" => error);
             }
             Trouble::LimitReached { labels, client } => {
-                warn!(log, "a client was refused: max_links is reached"; "forward" => &*labels.service, "client" => client.map(|address| address.to_string()));
+                let client = client.map(|address| address.to_string());
+                warn!(log, "max_links reached: client refused";
+                    "forward" => &*labels.service, "client" => client);
             }
             Trouble::SpliceUnavailable { error } => {
-                warn!(log, "splice is not to be had here, copying instead"; "error" => describe(error));
+                warn!(log, "splice(2) unavailable, copying instead"; "error" => describe(error));
             }
         }
     }
@@ -122,22 +127,22 @@ pub(crate) fn in_words(outcome: Outcome, detail: Option<&str>) -> String {
         return detail.to_owned();
     }
     let words = match outcome {
-        Outcome::Clean => "all bytes were delivered",
-        Outcome::Reset(Side::Downstream) => "the client reset the connection",
-        Outcome::Reset(Side::Upstream) => "the connection was reset by the other side",
-        Outcome::OpenFailed(_) => "the connection could not be opened",
-        Outcome::Cancelled => "the client went away before the connection was open",
+        Outcome::Clean => "all bytes delivered",
+        Outcome::Reset(Side::Downstream) => "connection reset by the client",
+        Outcome::Reset(Side::Upstream) => "connection reset by the target",
+        Outcome::OpenFailed(_) => "cannot open the connection",
+        Outcome::Cancelled => "the client disconnected before the connection was open",
         Outcome::Expired(Limit::Connect) => {
-            "the connection was not open within the connect timeout"
+            "connect timeout: the connection was not established in time"
         }
-        Outcome::Expired(Limit::Idle) => "no byte was moved within the idle timeout",
+        Outcome::Expired(Limit::Idle) => "idle timeout: no bytes in either direction",
         Outcome::Expired(Limit::Linger) => {
-            "half-closed, and no byte was moved within the linger time"
+            "linger timeout: half-closed, and no bytes in either direction"
         }
-        Outcome::Expired(Limit::Drain) => "still open when the drain time was over",
-        Outcome::ChildFailed => "the program that carried the connection failed",
-        Outcome::Failed(Side::Downstream) => "the client's side failed",
-        Outcome::Failed(Side::Upstream) => "the target's side failed",
+        Outcome::Expired(Limit::Drain) => "drain timeout: the connection was still open",
+        Outcome::ChildFailed => "the child process that carried the connection failed",
+        Outcome::Failed(Side::Downstream) => "I/O error on the client's side",
+        Outcome::Failed(Side::Upstream) => "I/O error on the target's side",
         Outcome::Stopped => "stopped while the connection was open",
     };
     words.to_owned()

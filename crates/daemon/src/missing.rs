@@ -32,7 +32,7 @@ pub(crate) struct Missing {
 impl Missing {
     /// Tells what is in its way.
     pub(crate) fn tell(&self, log: &Logger) {
-        warn!(log, "the target cannot be reached yet: its links are refused, and it is looked for";
+        warn!(log, "target unavailable: refusing its links and retrying";
             "forward" => &*self.name, "at" => &self.place, "error" => &self.problem);
     }
 
@@ -40,7 +40,7 @@ impl Missing {
     fn look(&mut self, log: &Logger) -> bool {
         match self.expected.look() {
             Ok(plan) => {
-                info!(log, "the target is found: its links are served";
+                info!(log, "target available: serving its links";
                     "forward" => &*self.name, "backend" => plan.backend());
                 false
             }

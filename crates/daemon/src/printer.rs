@@ -95,7 +95,7 @@ fn write_lines(sink: impl Write, waiting: &Receiver<String>, lost: &AtomicU64, l
         match lost.swap(0, Ordering::Relaxed) {
             0 => {}
             count => {
-                warn!(log, "standard output could not keep up: {count} lines were not printed")
+                warn!(log, "dropped {count} lines: standard output could not keep up")
             }
         }
         next = held.or_else(|| {
@@ -123,7 +123,7 @@ impl Refused {
         let Self { count, error } = std::mem::take(self);
         if let Some(error) = error {
             let why = describe(&error);
-            warn!(log, "standard output could not be written: {why}: {count} lines are missing");
+            warn!(log, "lost {count} lines: cannot write to standard output: {why}");
         }
     }
 }

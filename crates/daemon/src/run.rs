@@ -52,7 +52,7 @@ pub(crate) fn run(request: &RunRequest) -> Result<(), Failure> {
 fn serve(config: Config, signals: &Signals, journal: &Log) -> Result<(), Failure> {
     let log = journal.logger();
     if let Err(error) = raise_descriptor_limit() {
-        warn!(log, "the limit of open files stays as it is"; "error" => %error);
+        warn!(log, "cannot raise the open file limit"; "error" => %error);
     }
     let loops = config.loops.0;
     let drain_time = config.drain_timeout;
@@ -78,7 +78,7 @@ fn serve(config: Config, signals: &Signals, journal: &Log) -> Result<(), Failure
         let action = reaction(signal, draining, drain_time);
         match action {
             Action::Ignore => {
-                info!(log, "this signal changes nothing"; "signal" => signal.as_str())
+                info!(log, "ignoring signal"; "signal" => signal.as_str())
             }
             Action::Drain(time) => {
                 draining = true;

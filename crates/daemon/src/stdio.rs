@@ -67,8 +67,8 @@ pub(crate) fn take() -> Result<Downstream, StdioError> {
         .write(true)
         .open("/dev/null")
         .map_err(system("open /dev/null in place of", IN.name))?;
-    dup2_stdin(&null).map_err(|errno| system("let go of", IN.name)(errno.into()))?;
-    dup2_stdout(&null).map_err(|errno| system("let go of", OUT.name)(errno.into()))?;
+    dup2_stdin(&null).map_err(|errno| system("detach from", IN.name)(errno.into()))?;
+    dup2_stdout(&null).map_err(|errno| system("detach from", OUT.name)(errno.into()))?;
     Ok(downstream)
 }
 

@@ -94,12 +94,12 @@ fn a_bad_value_is_refused_with_those_that_are_allowed() {
 fn what_does_not_fit_together_is_refused() {
     let itself = forward("127.0.0.1:80", "tcp/127.0.0.1", "");
     Configured::new(&itself)
-        .assert_refused("nsplice.toml:1: target: tcp/127.0.0.1:80 is this forward itself");
+        .assert_refused("nsplice.toml:1: target: tcp/127.0.0.1:80 is this forward's own listener");
 
     let first = forward("127.0.0.1:1", "tcp/127.0.0.1", "");
     let second = forward("127.0.0.1:2", "tcp/127.0.0.1", "");
     Configured::new(&format!("{first}{second}"))
-        .assert_refused("nsplice.toml:7: name: `web` is the name of the forward in line 1, too");
+        .assert_refused("nsplice.toml:7: name: `web` is already the name of the forward in line 1");
 
     // Only the backend knows what fits its target.
     Configured::new(&forward("127.0.0.1:0", "tcp/127.0.0.1", "backend = 'setns'")).assert_refused(

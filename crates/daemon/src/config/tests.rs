@@ -165,24 +165,24 @@ fn forwards_must_not_get_in_each_others_way() {
     for (second, message) in [
         (
             forward("a", "'127.0.0.1:2'", "pid/7"),
-            "name: `a` is the name of the forward in line 1, too",
+            "name: `a` is already the name of the forward in line 1",
         ),
         (
             forward("b", "['[::1]:1', '127.0.0.1:1']", "pid/7"),
-            "listen: 127.0.0.1:1 is listened on by `a` in line 1, too",
+            "listen: 127.0.0.1:1 is already the address of `a` in line 1",
         ),
-        (forward("b", "['[::1]:1', '[::1]:1']", "pid/7"), "listen: [::1]:1 is there twice"),
+        (forward("b", "['[::1]:1', '[::1]:1']", "pid/7"), "listen: [::1]:1 is listed twice"),
         (
             forward("b", "'127.0.0.1:80'", "tcp/127.0.0.1"),
-            "target: tcp/127.0.0.1:80 is this forward itself",
+            "target: tcp/127.0.0.1:80 is this forward's own listener",
         ),
         (
             forward("b", "'0.0.0.0:80'", "tcp/127.0.0.1"),
-            "target: tcp/127.0.0.1:80 is this forward itself",
+            "target: tcp/127.0.0.1:80 is this forward's own listener",
         ),
         (
             forward("b", "'127.0.0.1:80'", "tcp/localhost"),
-            "target: tcp/localhost:80 is this forward itself",
+            "target: tcp/localhost:80 is this forward's own listener",
         ),
     ] {
         let refusal = read(&format!("{first}{second}")).unwrap_err();
@@ -212,6 +212,6 @@ fn names_are_plain() {
 #[test]
 fn what_is_no_text_is_refused_with_its_line() {
     assert_eq!(decoded("loops = 1\n# \u{fc}".as_bytes()), Ok("loops = 1\n# \u{fc}"));
-    let message = "the byte 0xff is no part of UTF-8, which TOML is".to_owned();
+    let message = "invalid UTF-8: the byte 0xff (TOML must be UTF-8)".to_owned();
     assert_eq!(decoded(b"loops = 1\n\n# \xff\n"), Err(Refusal { line: 3, message }));
 }

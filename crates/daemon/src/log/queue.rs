@@ -152,10 +152,9 @@ impl Writer {
 
     /// Tells what has been lost, if that can be written by now.
     fn tell_losses(&mut self) {
-        self.tell(&self.dropped, "the log could not keep up: lines were dropped");
+        self.tell(&self.dropped, "dropped log lines: the log could not keep up");
         if let Some(error) = &self.refused.error {
-            let why =
-                format!("the log could not be written: {}: lines are missing", describe(error));
+            let why = format!("lost log lines: cannot write the log: {}", describe(error));
             if self.tell(&self.refused.losses, &why) {
                 self.refused = Refused::default();
             }
@@ -241,7 +240,7 @@ mod tests {
         drop((log, patient));
         let told: Vec<_> = written.iter().collect();
         writing.finish();
-        let losses = "the log could not keep up: lines were dropped, link_ends: 3, lines: 4";
+        let losses = "dropped log lines: the log could not keep up, link_ends: 3, lines: 4";
         assert_eq!(told.iter().filter(|line| *line == losses).count(), 1, "{told:?}");
         assert_eq!(told.iter().filter(|line| *line == "kept").count(), QUEUE + 1);
         assert_eq!(told.len(), QUEUE + 2);
@@ -260,7 +259,7 @@ mod tests {
         drop(log);
         let told: Vec<_> = written.iter().collect();
         writing.finish();
-        let losses = "the log could not be written: no storage space: lines are missing, \
+        let losses = "lost log lines: cannot write the log: no storage space, \
                       link_ends: 2, lines: 2";
         assert_eq!(told, ["line 1", losses, "line 4"]);
     }

@@ -39,7 +39,7 @@ fn refuse(matches: &ArgMatches<'_>) -> Result<(), Answer> {
         let bad = argument.vals.iter().find(|value| value.to_str().is_none());
         if let (Some(value), false) = (bad, PATHS.contains(name)) {
             let message = format!(
-                "error: Invalid value for '{name}': {value:?} is not UTF-8, and is no path"
+                "error: Invalid value for '{name}': {value:?} is not UTF-8; only paths may be anything else"
             );
             return Err(Answer::Usage(message));
         }

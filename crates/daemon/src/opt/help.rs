@@ -41,7 +41,7 @@ pub(super) fn explained(error: &Error, words: &[OsString]) -> String {
             .and_then(|info| info.first())
             .map_or_else(|| told.to_owned(), |word| unexpected(word, words)),
         ErrorKind::MissingRequiredArgument => match joined(words) {
-            Some(apart) => format!("{told}\nThe target and the port are two words: {apart}"),
+            Some(apart) => format!("{told}\nTarget and port are separate arguments: {apart}"),
             None => told.to_owned(),
         },
         _ => told.to_owned(),
@@ -61,13 +61,13 @@ fn unexpected(word: &str, words: &[OsString]) -> String {
         _ if option.starts_with('-') => {
             let of = command.map_or_else(String::new, |command| format!(" of {command}"));
             let known = listed(command, "OPTIONS:");
-            (format!("there is no option `{option}`{of}"), known, option)
+            (format!("unknown option `{option}`{of}"), known, option)
         }
-        None => (format!("there is no command `{word}`"), listed(None, "COMMANDS:"), word),
+        None => (format!("unknown command `{word}`"), listed(None, "COMMANDS:"), word),
         Some("run") => {
-            return format!("error: `{word}` stands alone: did you mean `--config {word}`?");
+            return format!("error: unexpected argument `{word}`: did you mean `--config {word}`?");
         }
-        Some(command) => (format!("`{word}` is one word too many for {command}"), Vec::new(), word),
+        Some(command) => (format!("unexpected argument `{word}` to {command}"), Vec::new(), word),
     };
     match nearest(name, known.iter().map(String::as_str)) {
         Some(meant) => format!("error: {told}: did you mean `{meant}`?"),
@@ -103,7 +103,7 @@ fn joined(words: &[OsString]) -> Option<String> {
 pub(super) fn target(text: &str) -> Result<Target, String> {
     match text.parse::<PortPair>() {
         Ok(_) => Err(format!(
-            "`{text}` is a port, and the target comes before it, as in `docker/web {text}`"
+            "`{text}` is a port; the target comes before it, as in `docker/web {text}`"
         )),
         Err(_) => text.parse::<Target>().map_err(|error| error.to_string()),
     }
@@ -123,7 +123,7 @@ pub(super) fn pair(text: &str) -> Result<PortPair, String> {
 fn misplaced(text: &str, told: String) -> String {
     match text.parse::<Target>() {
         Ok(target) => {
-            format!("`{text}` is a target, and comes before the port, as in `{target} 8080`")
+            format!("`{text}` is a target; it comes before the port, as in `{target} 8080`")
         }
         Err(_) => told,
     }
@@ -167,24 +167,24 @@ mod tests {
     #[test]
     fn a_refused_line_is_told_with_what_it_probably_meant() {
         for (line, told) in [
-            ("frwd pid/1 80", "error: there is no command `frwd`: did you mean `forward`?"),
-            ("hlep", "error: there is no command `hlep`: did you mean `help`?"),
-            ("forwrad --help", "error: there is no command `forwrad`: did you mean `forward`?"),
-            ("xyz", "error: there is no command `xyz`"),
-            ("--verison", "error: there is no option `--verison`: did you mean `--version`?"),
+            ("frwd pid/1 80", "error: unknown command `frwd`: did you mean `forward`?"),
+            ("hlep", "error: unknown command `hlep`: did you mean `help`?"),
+            ("forwrad --help", "error: unknown command `forwrad`: did you mean `forward`?"),
+            ("xyz", "error: unknown command `xyz`"),
+            ("--verison", "error: unknown option `--verison`: did you mean `--version`?"),
             (
                 "forward pid/1 80 --bakend=dial",
-                "error: there is no option `--bakend` of forward: did you mean `--backend`?",
+                "error: unknown option `--bakend` of forward: did you mean `--backend`?",
             ),
             (
                 "check --ouptut json",
-                "error: there is no option `--ouptut` of check: did you mean `--output`?",
+                "error: unknown option `--ouptut` of check: did you mean `--output`?",
             ),
-            ("connect pid/1 80 --log", "error: there is no option `--log` of connect"),
-            ("connect pid/1 80 90", "error: `90` is one word too many for connect"),
+            ("connect pid/1 80 --log", "error: unknown option `--log` of connect"),
+            ("connect pid/1 80 90", "error: unexpected argument `90` to connect"),
             (
                 "run nsplice.toml",
-                "error: `nsplice.toml` stands alone: did you mean `--config nsplice.toml`?",
+                "error: unexpected argument `nsplice.toml`: did you mean `--config nsplice.toml`?",
             ),
         ] {
             let words = words(line);
@@ -204,10 +204,10 @@ mod tests {
             ("connect 80 pid/1", "comes before"),
             ("check 80 pid/1", "comes before"),
             ("compare 80 pid/1", "comes before"),
-            ("forward 18080:80 81", "`18080:80` is a port, and the target comes before it"),
-            ("forward pid/7 pid/8", "`pid/8` is a target, and comes before the port, as in `pid/8"),
-            ("connect docker/web:80", "two words: docker/web 80"),
-            ("forward docker/web:80", "two words: docker/web 80"),
+            ("forward 18080:80 81", "`18080:80` is a port; the target comes before it"),
+            ("forward pid/7 pid/8", "`pid/8` is a target; it comes before the port, as in `pid/8"),
+            ("connect docker/web:80", "separate arguments: docker/web 80"),
+            ("forward docker/web:80", "separate arguments: docker/web 80"),
             ("forward pid/1 80 --max-links -1", "`-1` is not a number of links: 1 to"),
             ("forward pid/1 80 --linger -1s", "`-1s` is not a time limit: write"),
             ("forward pid/1 -80", "`-80` is not a port: ports are numbers"),

@@ -68,16 +68,16 @@ EXAMPLES:
     # What works here, and why the rest does not
     nsplice check docker/web 8080
 
-`nsplice COMMAND --help` tells more about a command.";
+See `nsplice COMMAND --help` for more about a command.";
 
 pub(super) const FORWARD_ABOUT: &str = "Forward ports of this machine to ports of a target";
 
 pub(super) const FORWARD_USAGE: &str = "nsplice forward [OPTIONS] TARGET [LOCAL:]REMOTE...";
 
 pub(super) const FORWARD_EXAMPLES: &str = "\
-Runs until Ctrl-C or SIGTERM, which end all connections at once; or until the
-process of pid/N and the connections to it have ended: exit code 7. SIGUSR1
-tells the counters and the open connections.
+Runs until Ctrl-C or SIGTERM, which end all connections at once. With pid/N it
+also ends, with exit code 7, once that process has exited and its connections
+have ended. SIGUSR1 logs the counters and the open connections.
 
 EXAMPLES:
     # Listen on port 8080 locally, forwarding to 8080 in the container
@@ -92,7 +92,7 @@ EXAMPLES:
     # Listen on all addresses of this machine
     nsplice forward --address 0.0.0.0,:: docker/web 8080
 
-    # The way the kubelet did it: nsenter and socat for each connection
+    # As the kubelet did: nsenter and socat for each connection
     nsplice forward --backend external pid/4947 8080";
 
 pub(super) const CONNECT_ABOUT: &str = "Connect standard input and output to a port of a target";
@@ -100,8 +100,8 @@ pub(super) const CONNECT_ABOUT: &str = "Connect standard input and output to a p
 pub(super) const CONNECT_USAGE: &str = "nsplice connect [OPTIONS] TARGET PORT";
 
 pub(super) const CONNECT_EXAMPLES: &str = "\
-The end of standard input is passed on; what the target still sends is read to
-its end.
+End of file on standard input is passed on as a half-close; what the target
+still sends is read to its end.
 
 EXAMPLES:
     # What `nsenter -t 4947 -n socat - TCP4:localhost:8080` does
@@ -113,16 +113,16 @@ EXAMPLES:
     # As a way in for ssh
     ssh -o ProxyCommand='nsplice connect netns/blue 22' root@blue";
 
-pub(super) const RUN_ABOUT: &str = "Run the forwards of a configuration file until told to stop";
+pub(super) const RUN_ABOUT: &str = "Run the daemon: the forwards of a configuration file";
 
 pub(super) const RUN_USAGE: &str = "nsplice run [OPTIONS] --config FILE";
 
 pub(super) const RUN_EXAMPLES: &str = "\
 SIGTERM, SIGINT and SIGQUIT stop listening and give open connections their
-drain_timeout; a second SIGTERM or SIGINT ends them at once. SIGUSR1 tells the
-counters and the open connections in the log; other signals change nothing.
-What is typed here wins over the file. The connections of a forward whose target
-is missing are refused until it is there.
+drain_timeout; a second SIGTERM or SIGINT ends them at once. SIGUSR1 logs the
+counters and the open connections; other signals are ignored. Options override
+the file. A forward whose target is missing refuses connections until the target
+appears.
 
 EXAMPLES:
     nsplice run --config /etc/nsplice.toml
@@ -134,14 +134,14 @@ EXAMPLES:
     target = \"docker/web\"
     port = 80";
 
-pub(super) const CHECK_ABOUT: &str = "Tell what works here and what does not, and why";
+pub(super) const CHECK_ABOUT: &str = "Show what works here, what does not, and why";
 
 pub(super) const CHECK_USAGE: &str = "nsplice check [OPTIONS] [TARGET PORT]";
 
 pub(super) const CHECK_EXAMPLES: &str = "\
-With a target and a port the target is looked up, and connected to through each
-backend. Exits with 0 if any of them can be used and, with a target, did
-connect, else with 1.
+With a target and a port, looks the target up and connects to it with each
+backend. Exits with 0 if any backend is usable and, given a target, did connect;
+else with 1.
 
 EXAMPLES:
     # Tools, privileges and limits of this machine
@@ -150,47 +150,46 @@ EXAMPLES:
     # Whether and how port 8080 of a container is reached, for a script
     nsplice check --output json docker/web 8080";
 
-pub(super) const INSTALL_ABOUT: &str = "Let this program be called as socat, and as nsenter";
+pub(super) const INSTALL_ABOUT: &str = "Link the names socat and nsenter to this program";
 
 pub(super) const INSTALL_USAGE: &str = "\
 nsplice install [--nsenter] [--force] DIR
     nsplice install --uninstall DIR";
 
 pub(super) const INSTALL_EXAMPLES: &str = "\
-Makes the symbolic link DIR/socat, and with --nsenter DIR/nsenter. What nsplice
-cannot do by that name it leaves to another socat: the program that
+Makes the symbolic link DIR/socat, and with --nsenter DIR/nsenter. Command lines
+that nsplice cannot run are handed to another socat: the program that
 NSPLICE_SOCAT_FALLBACK names, or `socat1` in PATH.
 
 EXAMPLES:
-    # Before /usr/bin in most PATHs, and in nobody's way
+    # Ahead of /usr/bin in most PATHs; replaces nothing
     nsplice install /usr/local/bin
 
     # In place of the real socat, which is kept as socat.nsplice-saved
     nsplice install --force /usr/bin
 
-    # As it was before
+    # Undo that
     nsplice install --uninstall /usr/bin";
 
-pub(super) const COMPARE_ABOUT: &str =
-    "Put the backends side by side: how they behave, what they cost";
+pub(super) const COMPARE_ABOUT: &str = "Compare the backends: how they behave and what they cost";
 
 pub(super) const COMPARE_USAGE: &str = "nsplice compare [OPTIONS] [TARGET [PORT]]";
 
 pub(super) const COMPARE_EXAMPLES: &str = "\
-Brings servers and clients of its own. With a TARGET its servers listen inside
-that, on PORT or on a free one; without, it makes two namespaces and is gone
-without a trace. Takes three minutes, and says how much of them is left; Ctrl-C
-ends it with what has been found so far, a second one at once. A command knows
-{pid} {netns} {address} {port}; a relay that runs must forward to PORT.
+Brings its own servers and clients. With a TARGET its servers listen inside it,
+on PORT or on a free port; without one it makes two namespaces and removes them
+afterwards. Takes three minutes, and shows how much is left; Ctrl-C stops it and
+reports what was measured so far, a second Ctrl-C stops it at once. A --command
+may use {pid} {netns} {address} {port}; a --peer must forward to PORT.
 
 EXAMPLES:
     # On any machine, as root or where user namespaces are allowed
     nsplice compare --quick
 
-    # The same for a container, to be kept and to be shown
+    # The same for a container, to keep and to show
     nsplice compare docker/web --output json --report new.html > new.json
 
-    # What has changed since
+    # What changed since
     nsplice compare docker/web --compare old.json
 
     # Beside a relay that forwards 127.0.0.1:9000 to port 8080 of this machine
@@ -201,51 +200,50 @@ EXAMPLES:
     nsplice compare --workloads conformance \\
         --command 'nc=nsenter -t {pid} -n nc 127.0.0.1 {port}'";
 
-pub(super) const COMPARE_TARGET: &str =
-    "Inside what to measure [default: a namespace made for this]";
-pub(super) const COMPARE_PORT: &str =
-    "The port that servers listen on inside [default: a free one]";
-pub(super) const BACKENDS: &str = "Of setns, setns-copy, external, dial [default: all]";
-pub(super) const COMPARE_COMMAND: &str = "Also nsplice with this command for each link";
-pub(super) const PEER: &str = "Also a relay that runs; ,pid=N or ,cgroup=DIR: count it";
-pub(super) const WORKLOADS: &str = "Of conformance, open, requests, bulk, idle [default: all]";
-pub(super) const ROUNDS: &str = "How often each is measured [default: 4, with --quick 1]";
-pub(super) const SECONDS: &str = "How long each measurement takes [default: fits into 3 min]";
+pub(super) const COMPARE_TARGET: &str = "Where to measure [default: a namespace made for it]";
+pub(super) const COMPARE_PORT: &str = "The servers' port inside the target [default: a free one]";
+pub(super) const BACKENDS: &str = "Any of setns, setns-copy, external, dial [default: all]";
+pub(super) const COMPARE_COMMAND: &str = "Also nsplice running this command for each link";
+pub(super) const PEER: &str = "Also a running relay; ,pid=N or ,cgroup=DIR counts its CPU";
+pub(super) const WORKLOADS: &str = "Any of conformance, open, requests, bulk, idle [default: all]";
+pub(super) const ROUNDS: &str = "Rounds of measurements [default: 4, with --quick 1]";
+pub(super) const SECONDS: &str = "Seconds per measurement [default: to fit into 3 min]";
 pub(super) const QUICK: &str = "Take 20 seconds: shows orders of magnitude";
-pub(super) const REPORT: &str = "Write a page for a browser, too, in one file";
-pub(super) const OLDER: &str = "Tell what has changed since this one of --output json";
+pub(super) const REPORT: &str = "Also write a self-contained HTML page";
+pub(super) const OLDER: &str = "Show what changed since OLD.json, made by --output json";
 
-pub(super) const LINK_DIRECTORY: &str = "The directory of the links";
-pub(super) const LINK_NSENTER: &str = "Make the link nsenter as well";
-pub(super) const FORCE: &str = "Keep another program of that name aside instead of failing";
+pub(super) const LINK_DIRECTORY: &str = "Where to make the links";
+pub(super) const LINK_NSENTER: &str = "Also link nsenter";
+pub(super) const FORCE: &str = "Rename another program of that name instead of failing";
 pub(super) const BOTH_WAYS: &str = "\
-error: to uninstall does not go together with --nsenter and --force; if it is not typed, \
+error: --uninstall cannot be used with --nsenter or --force; if you did not type it, \
 NSPLICE_UNINSTALL=1 is in the environment";
-pub(super) const UNINSTALL: &str = "Remove the links, and bring back what was kept aside";
+pub(super) const UNINSTALL: &str = "Remove the links and restore renamed programs";
 
 pub(super) const TARGET: &str =
     "What to reach: pid/N, netns/NAME, netns//PATH, docker/NAME or tcp/HOST";
 pub(super) const PORTS: &str = "Ports: 8080, 18080:8080, or :8080 for a free local port";
 pub(super) const PORT: &str = "The TCP port inside the target";
-pub(super) const ADDRESS: &str = "Listen here: IP addresses or localhost [default: localhost]";
+pub(super) const ADDRESS: &str = "Listen on these: IP addresses or localhost [default: localhost]";
 pub(super) const TO: &str = "The address inside the target [default: localhost]";
 pub(super) const BACKEND: &str = "How to connect: auto, setns, external or dial [default: auto]";
-pub(super) const COMMAND: &str = "Run this instead; knows {pid} {netns} {address} {port}";
+pub(super) const COMMAND: &str = "Run this instead; may use {pid} {netns} {address} {port}";
 pub(super) const NSENTER: &str = "The nsenter program [default: from PATH]";
 pub(super) const SOCAT: &str = "The socat program [default: from PATH]";
 pub(super) const NO_SPLICE: &str = "Copy bytes instead of splicing them";
-pub(super) const CONNECT_TIMEOUT: &str = "How long opening a connection may take [default: 10s]";
-pub(super) const IDLE_TIMEOUT: &str = "End connections on which nothing moves [default: none]";
+pub(super) const CONNECT_TIMEOUT: &str = "Time limit for opening a connection [default: 10s]";
+pub(super) const IDLE_TIMEOUT: &str = "End connections idle for this long [default: none]";
 pub(super) const LINGER: &str = "The same for half-closed connections [default: none]";
-pub(super) const MAX_LINKS: &str = "Connections at once, for each local port [default: no limit]";
-pub(super) const LOOPS: &str = "Threads that relay [default: 1]";
-pub(super) const LOG_FORMAT: &str = "How log lines look: text or json [default: text]";
+pub(super) const MAX_LINKS: &str = "Most connections at once per local port [default: no limit]";
+pub(super) const LOOPS: &str = "Relay threads [default: 1]";
+pub(super) const LOG_FORMAT: &str = "Log format: text or json [default: text]";
 pub(super) const FORWARD_LOG: &str =
-    "Log error, warn, info (each connection) or debug [default: warn]";
-pub(super) const RUN_LOG: &str = "Log error, warn, info (each connection) or debug [default: info]";
+    "Level: error, warn, info (each connection) or debug [default: warn]";
+pub(super) const RUN_LOG: &str =
+    "Level: error, warn, info (each connection) or debug [default: info]";
 pub(super) const QUIET: &str = "Print errors only";
-pub(super) const VERBOSE: &str = "Log each connection, -vv its beginning, too";
-pub(super) const CONFIG: &str = "The configuration, in TOML";
+pub(super) const VERBOSE: &str = "Log each connection; -vv its start as well";
+pub(super) const CONFIG: &str = "Configuration file (TOML)";
 pub(super) const CONFIG_MISSING: &str = "\
 error: The following required arguments were not provided:
     --config <FILE>
@@ -254,4 +252,4 @@ USAGE:
     nsplice run [OPTIONS] --config FILE
 
 For more information try --help";
-pub(super) const OUTPUT: &str = "How the answer looks: table or json [default: table]";
+pub(super) const OUTPUT: &str = "Output format: table or json [default: table]";

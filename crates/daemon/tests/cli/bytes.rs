@@ -58,7 +58,7 @@ fn every_option_refuses_what_is_no_text() {
     assert!(count > 20, "{count} options");
     // Where the text itself would do.
     let message =
-        "error: Invalid value for 'target': \"netns/\\xFF\" is not UTF-8, and is no path\n";
+        "error: Invalid value for 'target': \"netns/\\xFF\" is not UTF-8; only paths may be anything else\n";
     expect_refusal(nsplice("connect").arg(bytes(b"netns/\xff")).arg("80"), 2, message);
 }
 
@@ -108,7 +108,7 @@ fn paths_may_be_any_bytes_and_a_configuration_may_not() {
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join(OsStr::from_bytes(b"n\xff.toml"));
     fs::write(&config, b"log = 'info'\n\n[[forward]]\nname = '\xfc'\n").unwrap();
-    let message = "n\u{fffd}.toml:4: the byte 0xfc is no part of UTF-8, which TOML is\n";
+    let message = "n\u{fffd}.toml:4: invalid UTF-8: the byte 0xfc (TOML must be UTF-8)\n";
     expect_refusal(nsplice("run --config").arg(&config), 3, message);
     expect_refusal(nsplice("run").env("NSPLICE_CONFIG", &config), 3, message);
     let nowhere = bytes(b"/nonexistent/\xff");

@@ -129,7 +129,7 @@ fn a_process_that_ends_ends_its_forward_with_the_last_link() {
     };
     let (pid, mut program, local, client) = spawn();
     program.expect_stderr(&format!(
-        "warning: pid/{pid} is gone: its process has ended; new connections are refused, 1 go on"
+        "warning: pid/{pid} is gone: its process has ended; refusing new connections, 1 still open"
     ));
     wait_until("nobody listens", || TcpStream::connect(local).is_err());
     (&client).write_all(b"x").unwrap();
@@ -185,12 +185,12 @@ fn a_flood_of_failures_is_told_in_a_few_lines() {
     program.signal(Signal::SIGTERM);
     assert_eq!(program.wait().code(), Some(0));
     let (held, told): (Vec<String>, Vec<String>) =
-        program.stderr().into_iter().partition(|line| line.contains("held back"));
+        program.stderr().into_iter().partition(|line| line.contains("suppressed"));
     let count = |line: &String| -> usize {
         let (_, rest) = line.split_once("\"count\":").unwrap();
         rest.split(|letter: char| !letter.is_ascii_digit()).next().unwrap().parse().unwrap()
     };
-    assert!(told.len() < FLOOD, "nothing was held back");
+    assert!(told.len() < FLOOD, "nothing was suppressed");
     assert_eq!(told.len() + held.iter().map(count).sum::<usize>(), FLOOD, "all are accounted for");
 }
 

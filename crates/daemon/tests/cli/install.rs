@@ -80,10 +80,10 @@ fn links_are_made_once_and_removed_once() {
     assert_eq!(bin.install("--nsenter"), made(&[there("socat"), link("nsenter")]));
     assert_eq!(bin.names(), ["nsenter", "socat"]);
 
-    let gone = |name, how| format!("{path}/{name} is {how}\n");
+    let gone = |name, how| format!("{path}/{name} {how}\n");
     let both = |how| done(&[gone("socat", how), gone("nsenter", how)]);
-    assert_eq!(bin.install("--uninstall"), both("removed"));
-    assert_eq!(bin.install("--uninstall"), both("not there"));
+    assert_eq!(bin.install("--uninstall"), both("is removed"));
+    assert_eq!(bin.install("--uninstall"), both("does not exist"));
     assert_eq!(bin.names(), [""; 0]);
 }
 
@@ -105,7 +105,7 @@ fn another_program_stays_unless_force_keeps_it_aside() {
     fs::write(bin.name("nsenter"), "the real one").unwrap();
     fs::set_permissions(bin.name("nsenter"), fs::Permissions::from_mode(0o751)).unwrap();
     let refused = format!(
-        "error: {path}/nsenter is another program; --force would keep it aside and take its name\n"
+        "error: {path}/nsenter is another program; --force renames it and takes its place\n"
     );
     assert_eq!(bin.install("--nsenter"), quiet(1, refused));
     assert_eq!(bin.names(), ["nsenter"], "socat was not linked either");
@@ -126,14 +126,14 @@ fn another_program_stays_unless_force_keeps_it_aside() {
     assert_eq!(bin.names(), ["nsenter", "nsenter.nsplice-saved", "socat", "socat.nsplice-saved"]);
     assert_eq!(bin.install("--nsenter --force").code, 0, "once more changes nothing");
 
-    let back = |name| format!("{path}/{name} is what it was before\n");
+    let back = |name| format!("{path}/{name} is restored\n");
     assert_eq!(bin.install("--uninstall"), done(&[back("socat"), back("nsenter")]));
     assert_eq!(bin.names(), ["nsenter", "socat"]);
     assert_eq!(bin.leads_to("socat"), "/usr/bin/true");
     assert_eq!(fs::read_to_string(bin.name("nsenter")).unwrap(), "the real one");
     assert_eq!(fs::metadata(bin.name("nsenter")).unwrap().permissions().mode() & 0o777, 0o751);
 
-    let stays = |name| format!("{path}/{name} is another program and stays\n");
+    let stays = |name| format!("{path}/{name} is another program: left as it is\n");
     assert_eq!(bin.install("--uninstall"), done(&[stays("socat"), stays("nsenter")]));
     assert_eq!(bin.names(), ["nsenter", "socat"]);
 }
@@ -145,7 +145,7 @@ fn what_is_kept_aside_is_never_written_over() {
     fs::write(bin.name("socat.nsplice-saved"), "old").unwrap();
     let path = bin.path();
     let refused = format!(
-        "error: {path}/socat.nsplice-saved is there already, from an earlier --force; \
+        "error: {path}/socat.nsplice-saved already exists, from an earlier --force; \
          move it away first\n"
     );
     assert_eq!(bin.install("--force"), quiet(1, refused));

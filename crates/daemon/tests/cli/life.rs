@@ -133,7 +133,7 @@ fn usr1_tells_counters_and_links_whatever_the_level() {
     read_to_eof(&clients[2]);
 
     program.signal(Signal::SIGUSR1);
-    program.expect_stderr("counters and links are told");
+    program.expect_stderr("end of counters and links");
     let counters = program.expect_stderr("INFO counters, opened: ");
     assert!(counters.contains(", rejected: 0, up: "), "{counters}");
     // The one forward has the books of both loops.
@@ -158,7 +158,7 @@ fn usr1_tells_counters_and_links_whatever_the_level() {
     // And again, when that is done.
     wait_until("the thread to end", || !threads_of(program.pid()).contains(&"dump".to_owned()));
     program.signal(Signal::SIGUSR1);
-    program.expect_stderr_lines("counters and links are told", 2);
+    program.expect_stderr_lines("end of counters and links", 2);
     clients[..2].iter().for_each(ping);
     clients[..2].iter().for_each(half_close);
     program.signal(Signal::SIGTERM);
@@ -179,7 +179,7 @@ fn usr1_tells_all_links_however_many() {
     server.wait_accepted(LINKS);
     program.signal(Signal::SIGUSR1);
     // More than may wait for standard error, and none is dropped.
-    program.expect_stderr("counters and links are told");
+    program.expect_stderr("end of counters and links");
     let told = program.stderr().iter().filter(|line| line.starts_with("link, ")).count();
     assert_eq!(told, LINKS);
     program.signal(Signal::SIGTERM);

@@ -61,10 +61,10 @@ fn a_log_that_may_not_grow_ends_nothing() {
     assert!(status.success());
     let told = wait_for("what is missing to be told", || {
         visit(address);
-        let missing = |line: &String| field(line, "msg").is_some_and(|msg| msg.contains("missing"));
+        let missing = |line: &String| field(line, "msg").is_some_and(|msg| msg.contains("lost"));
         lines().into_iter().find(missing)
     });
-    let error = "the log could not be written: File too large: lines are missing";
+    let error = "lost log lines: cannot write the log: File too large";
     assert_eq!(field(&told, "msg").as_deref(), Some(error));
     let (missing, ends) = (field(&told, "lines").unwrap(), field(&told, "link_ends").unwrap());
     assert_eq!(missing, ends, "only links were told meanwhile");
@@ -153,8 +153,8 @@ fn lines_that_could_not_be_printed_are_told() {
     let mut told = String::new();
     child.0.stderr.take().unwrap().read_to_string(&mut told).unwrap();
     assert_eq!(child.0.wait().unwrap().code(), Some(0));
-    let start = "warning: standard output could not be written: File too large: ";
-    assert!(told.starts_with(start) && told.contains(" lines are missing\n"), "{told}");
+    let why = " lines: cannot write to standard output: File too large\n";
+    assert!(told.starts_with("warning: lost ") && told.contains(why), "{told}");
     assert!(fs::read_to_string(&path).unwrap().starts_with("Forw\n"));
 }
 

@@ -40,7 +40,7 @@ fn run_drains_and_a_second_signal_stops() {
         talk(&stubborn);
 
         program.signal(Signal::SIGHUP);
-        program.expect_stderr("this signal changes nothing, signal: SIGHUP");
+        program.expect_stderr("ignoring signal, signal: SIGHUP");
         program.signal(Signal::SIGTERM);
         program
             .expect_stderr("draining: no new links, signal: SIGTERM, drain_timeout: 30s, links: 2");
@@ -102,7 +102,7 @@ fn a_missing_target_refuses_its_own_links_only_until_it_is_there() {
         ("never", 1, "error: pid/2147483647: there is no such process"),
         ("later", 6, "is not there: "),
     ] {
-        let told = program.expect_stderr(&format!("looked for, forward: {name}, at: "));
+        let told = program.expect_stderr(&format!("retrying, forward: {name}, at: "));
         assert!(told.contains(&format!("nsplice.toml:{line}, ")) && told.contains(error), "{told}");
     }
     let [never, later, there] = ["never", "later", "there"].map(|name| address_of(&program, name));
@@ -122,8 +122,7 @@ fn a_missing_target_refuses_its_own_links_only_until_it_is_there() {
 
     symlink(namespace.path(), &path).unwrap();
     wait_until("its links are served", || serves(later));
-    program
-        .expect_stderr("the target is found: its links are served, forward: later, backend: setns");
+    program.expect_stderr("target available: serving its links, forward: later, backend: setns");
     assert!(serves(there) && !serves(never));
     program.signal(Signal::SIGTERM);
     assert_eq!(program.wait().code(), Some(0));

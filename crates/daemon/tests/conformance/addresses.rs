@@ -128,7 +128,7 @@ fn own_listener_as_target_of_run(stage: &Stage) {
         let (mut command, _directory) = stage.daemon(port).listen(&listen).target(target).command();
         let end = stage.node().inside(|| end_of(&mut command));
         assert_eq!((end.code, end.stdout.as_str()), (3, ""), "{end:?}");
-        assert!(end.stderr.contains("is this forward itself"), "{end:?}");
+        assert!(end.stderr.contains("is this forward's own listener"), "{end:?}");
     }
 }
 
@@ -139,7 +139,7 @@ fn own_listener_as_target_of_forward(stage: &Stage) {
     let mut program = stage.start(&mut command);
     let status = program.wait();
     assert_eq!(status.code(), Some(2), "{program}");
-    assert!(program.stderr().concat().contains("itself"), "{program}");
+    assert!(program.stderr().concat().contains("own listener"), "{program}");
 }
 
 /// splice(2) that does not exist is told once and not missed; one that refuses these descriptors
@@ -176,7 +176,7 @@ fn splice_refused_by_the_kernel(stage: &Stage) {
         assert_eq!(server.join(), [LEN, LEN]);
         let program = relay.finish();
         let lines = program.stderr();
-        let lines = lines.iter().filter(|line| line.contains("splice is not to be had here"));
+        let lines = lines.iter().filter(|line| line.contains("splice(2) unavailable"));
         assert_eq!(lines.count(), told, "{errno}: {program}");
     }
 }

@@ -135,14 +135,14 @@ fn hup_changes_nothing(stage: &Stage) {
     let client = relay.connect();
     ping(&client);
     relay.signal(Signal::SIGHUP);
-    relay.program().expect_stderr("this signal changes nothing");
+    relay.program().expect_stderr("ignoring signal");
     ping(&client);
     assert!(relay.listens());
     // And in the middle of a drain.
     relay.signal(Signal::SIGTERM);
     relay.program().expect_stderr("draining");
     relay.signal(Signal::SIGHUP);
-    relay.program().expect_stderr_lines("this signal changes nothing", 2);
+    relay.program().expect_stderr_lines("ignoring signal", 2);
     ping(&client);
     half_close(&client);
     relay.expect_end(name_of(&client), "clean");
