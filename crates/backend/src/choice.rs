@@ -20,7 +20,7 @@ pub enum Choice {
 
 /// A word that is not a backend.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a backend; auto, setns, external and dial are")]
+#[error("`{0}` is not a backend: write auto, setns, external or dial")]
 pub struct ChoiceError(String);
 
 impl Choice {

@@ -115,7 +115,7 @@ impl Expected {
         match look {
             Ok(look) => Asked::Looking(look),
             Err(error) => {
-                let what = format!("cannot look for {}", self.destination.target);
+                let what = format!("cannot look up {}", self.destination.target);
                 Asked::Refused(OpenError::from_io(what, &error))
             }
         }
@@ -222,7 +222,7 @@ impl Attempt for Waiting {
                 },
                 Answer::Here(Err(error)) => Progress::Failed(error.into()),
                 Answer::Lost => {
-                    let detail = "the look for a target that was missing failed inside nsplice";
+                    let detail = "internal error: the lookup of a missing target panicked";
                     Progress::Failed(OpenError::new(OpenClass::Other, detail))
                 }
                 Answer::NotYet => {

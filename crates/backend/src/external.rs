@@ -186,7 +186,7 @@ impl Recipe {
             Some(Verdict::Failure(error)) => Err(error),
             None => Err(OpenError::new(
                 OpenClass::ChildFailed,
-                format!("socat -V in {} does not end", self.destination.target),
+                format!("timed out running socat -V in {}", self.destination.target),
             )),
         }
     }
@@ -263,7 +263,7 @@ impl Attempt for Starting {
                 Answer::Here(Err(error)) => Progress::Failed(error.into()),
                 Answer::Lost => Progress::Failed(OpenError::new(
                     OpenClass::Other,
-                    format!("a look-up of {target} failed inside nsplice"),
+                    format!("internal error: the lookup of {target} panicked"),
                 )),
                 Answer::NotYet => {
                     self.stage = Stage::Locating(asked);

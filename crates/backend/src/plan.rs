@@ -222,7 +222,7 @@ fn auto(
     };
     let both = |reason: String| {
         let detail =
-            format!("{}; the backend external would not do either: {reason}", refused.detail);
+            format!("{}; the backend external cannot be used either: {reason}", refused.detail);
         BackendError::from(OpenError::new(refused.class, detail))
     };
     let carrier = carrier(destination, options).map_err(|error| both(error.to_string()))?;

@@ -269,10 +269,10 @@ const NAMES: [&str; 3] = ["socat", "nsenter", "socat1"];
 /// For what is started in our own namespace and connects to nothing.
 const SOME_PORT: u16 = 1;
 
-const CHILD_CONNECTS: &str = "a child is started and connects, both in this time";
+const CHILD_CONNECTS: &str = "the time to start a child and to connect";
 
 const CHILD_UNSEEN: &str =
-    "a child was started and had not failed 2 s later; whether and when it connects is not seen";
+    "a child was started and was still running after 2 s; whether it connected cannot be seen";
 
 #[cfg(test)]
 mod tests {

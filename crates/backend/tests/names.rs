@@ -221,7 +221,7 @@ fn a_name_with_a_dead_ipv6_address_is_reached_by_ipv4() {
     let mut attempt = opener.open(None);
     assert!(matches!(attempt.advance(Wake::START), Progress::Waiting));
     let so_far = attempt.so_far();
-    assert_eq!(so_far.as_deref(), Some("the look-up of dead.example has brought no answer"));
+    assert_eq!(so_far.as_deref(), Some("no answer to the lookup of dead.example"));
     drop(attempt);
     let stream = stream(opener.as_mut());
     assert_eq!(stream.peer_addr().unwrap(), server.address());

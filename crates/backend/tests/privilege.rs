@@ -106,7 +106,7 @@ fn a_thread_that_cannot_come_home_aborts_the_process() {
         let output = again(TEST, &wrapper, &role).output().unwrap();
         assert_eq!(output.status.signal(), Some(Signal::SIGABRT as i32), "{output:?}");
         let told = String::from_utf8_lossy(&output.stderr);
-        assert!(told.contains("nsplice: cannot come home to net:["), "{told}");
+        assert!(told.contains("nsplice: cannot return to net:["), "{told}");
         assert!(!String::from_utf8_lossy(&output.stdout).contains("went on"));
     });
 }

@@ -329,8 +329,8 @@ fn what_is_no_network_namespace_is_no_target() {
             (fifo.as_str(), "is not a network namespace"),
             ("/proc/self/ns/mnt", "is not a network namespace"),
             ("/proc/self/ns", "is not a network namespace"),
-            ("/run/netns/nsplice-no-such-name", "is not there"),
-            ("/etc/passwd/x", "is not there"),
+            ("/run/netns/nsplice-no-such-name", "does not exist"),
+            ("/etc/passwd/x", "does not exist"),
         ];
         for (path, words) in table {
             for choice in [Choice::Setns, Choice::Auto] {
@@ -341,7 +341,7 @@ fn what_is_no_network_namespace_is_no_target() {
         }
         let error = plan(&to("netns/nsplice-no-such-name", 80), Choice::Auto).unwrap_err();
         assert!(
-            error.to_string().starts_with("netns/nsplice-no-such-name is not there"),
+            error.to_string().starts_with("netns/nsplice-no-such-name does not exist"),
             "{error}"
         );
     });
@@ -477,7 +477,7 @@ fn a_path_is_followed_and_pins_nothing() {
         namespace.remove_name();
         let error = failure(opener.as_mut());
         assert_eq!(error.class, OpenClass::TargetGone);
-        assert!(error.detail.starts_with(&format!("{target} is not there")), "{error}");
+        assert!(error.detail.starts_with(&format!("{target} does not exist")), "{error}");
 
         // Opening a FIFO that nobody writes to would hold the loop up.
         nix::unistd::mkfifo(&namespace.path(), nix::sys::stat::Mode::S_IRUSR).unwrap();

@@ -42,7 +42,7 @@ fn every_backend_is_tried_on_the_target() {
             assert!(backend["connect"]["microseconds"].is_u64(), "{backend}");
         }
         let connect = &backend(&open, "external")["connect"];
-        assert_eq!(connect["detail"], json!("a child is started and connects, both in this time"));
+        assert_eq!(connect["detail"], json!("the time to start a child and to connect"));
         let dial = backend(&open, "dial");
         assert_eq!(dial["usable"], json!(false));
         assert!(dial["reason"].as_str().unwrap().contains("setns and external"), "{dial}");
@@ -89,7 +89,7 @@ fn a_child_that_connects_unseen_is_told_as_such() {
         let survey = serde_json::to_value(survey).expect("a survey is plain data");
         let connect = &backend(&survey, "external")["connect"];
         assert_eq!(connect["microseconds"], Value::Null, "{connect}");
-        assert!(connect["detail"].as_str().unwrap().contains("not seen"), "{connect}");
+        assert!(connect["detail"].as_str().unwrap().contains("cannot be seen"), "{connect}");
     });
 }
 
@@ -97,7 +97,7 @@ fn a_child_that_connects_unseen_is_told_as_such() {
 fn a_target_that_is_not_there_is_told_everywhere() {
     counted(|| {
         let survey = told("netns/nsplice-no-such-name", 80);
-        assert!(survey["target"]["problem"].as_str().unwrap().contains("is not there"));
+        assert!(survey["target"]["problem"].as_str().unwrap().contains("does not exist"));
         assert_eq!(survey["target"]["namespace"], Value::Null);
         for name in ["setns", "external"] {
             assert_eq!(backend(&survey, name)["usable"], json!(false));

@@ -65,7 +65,7 @@ fn a_bad_value_is_refused_with_those_that_are_allowed() {
     for (extra, line) in [
         (
             "backend = 'nsenter'",
-            "nsplice.toml:6: backend: `nsenter` is not a backend; auto, setns, external and dial are",
+            "nsplice.toml:6: backend: `nsenter` is not a backend: write auto, setns, external or dial",
         ),
         (
             "max_links = 0",

@@ -243,7 +243,7 @@ impl Connecting {
             .iter()
             .filter_map(|(place, error)| Some((self.candidates.get(*place)?, error)));
         let Some((address, error)) = failures.next() else {
-            let detail = format!("there is no address to connect to {}", destination.within());
+            let detail = format!("no address to connect to {}", destination.within());
             return OpenError::new(OpenClass::NameUnknown, detail);
         };
         let what = format!("cannot connect to {address} {}", destination.within());

@@ -148,7 +148,7 @@ impl Opening {
 
     /// The thread that was asked ended without an answer.
     fn unanswered(&self, what: &str) -> Progress {
-        let detail = format!("{what} {} failed inside nsplice", self.route.destination.within());
+        let detail = format!("internal error: {what} {} panicked", self.route.destination.within());
         Progress::Failed(OpenError::new(OpenClass::Other, detail))
     }
 }
@@ -160,7 +160,7 @@ impl Attempt for Opening {
             Stage::Locating(asked) => match asked.take() {
                 Answer::Here(Ok(process)) => self.resolve(Located::Process(process)),
                 Answer::Here(Err(error)) => Progress::Failed(error.into()),
-                Answer::Lost => self.unanswered("a look-up"),
+                Answer::Lost => self.unanswered("the lookup"),
                 Answer::NotYet => {
                     self.stage = Stage::Locating(asked);
                     Progress::Pending
@@ -168,7 +168,7 @@ impl Attempt for Opening {
             },
             Stage::Resolving(located, asked) => match asked.take() {
                 Answer::Here(answer) => self.resolved(located, answer),
-                Answer::Lost => self.unanswered("a name look-up"),
+                Answer::Lost => self.unanswered("the name lookup"),
                 Answer::NotYet => {
                     self.stage = Stage::Resolving(located, asked);
                     Progress::Pending
@@ -190,10 +190,10 @@ impl Attempt for Opening {
     fn so_far(&self) -> Option<String> {
         match (&self.stage, &self.route.ends) {
             (Stage::Locating(_), _) => {
-                Some(format!("Docker has not told where {} is", self.route.destination.target))
+                Some(format!("no response from Docker about {}", self.route.destination.target))
             }
             (Stage::Resolving(..), Ends::Named(name)) => {
-                Some(format!("the look-up of {} has brought no answer", name.as_str()))
+                Some(format!("no answer to the lookup of {}", name.as_str()))
             }
             (Stage::Connecting(connecting), _) => Some(connecting.so_far()),
             _ => None,

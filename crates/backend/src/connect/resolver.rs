@@ -88,7 +88,7 @@ fn look_up(name: &str) -> Resolved {
         }
     }
     if addresses.is_empty() {
-        return Err(unknown("the name has no address"));
+        return Err(unknown("the name has no addresses"));
     }
     Ok(addresses.into())
 }

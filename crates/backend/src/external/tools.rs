@@ -26,7 +26,7 @@ pub(crate) fn nsenter(options: &Options) -> Result<PathBuf, BackendError> {
 pub(crate) fn program(name: &str) -> Result<PathBuf, BackendError> {
     let path = which(name).map_err(|_| {
         BackendError::Tool(format!(
-            "the program `{name}` of the command is not there, or not executable"
+            "the program `{name}` of the command was not found, or is not executable"
         ))
     })?;
     trusted(path)
@@ -47,7 +47,7 @@ fn tool(name: &str, chosen: Option<&Path>, missing: BackendError) -> Result<Path
         None => which(name).map_err(|_| missing)?,
         Some(path) => which(path).map_err(|_| {
             BackendError::Tool(format!(
-                "unable to do port forwarding: {name} not found: {} is not there, or not executable",
+                "unable to do port forwarding: {name} not found: {} does not exist, or is not executable",
                 path.display()
             ))
         })?,
@@ -63,7 +63,7 @@ fn trusted(path: PathBuf) -> Result<PathBuf, BackendError> {
     match weakness(&path) {
         Ok(None) => Ok(path),
         Ok(Some(weak)) => {
-            Err(BackendError::Tool(format!("{} is not run, because {weak}", path.display())))
+            Err(BackendError::Tool(format!("refusing to run {}: {weak}", path.display())))
         }
         Err(error) => Err(BackendError::Tool(format!(
             "{} cannot be examined: {}",

@@ -132,7 +132,7 @@ impl Drop for Excursion<'_> {
         if let Err(errno) = persist(|| go(self.home.as_fd()), sleep) {
             let _ = writeln!(
                 io::stderr(),
-                "nsplice: cannot come home to {} from another network namespace: {}; aborting, \
+                "nsplice: cannot return to {} from another network namespace: {}; aborting, \
                  because going on would connect in the wrong place",
                 self.home.identity(),
                 describe(&errno.into()),

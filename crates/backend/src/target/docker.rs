@@ -60,7 +60,7 @@ impl Docker {
                 Ok(_) | Err(Errno::ESRCH) => running = now,
                 Err(errno) => {
                     return Err(BackendError::Failed(format!(
-                        "cannot hold the process {} of docker/{name} by a pidfd: {}",
+                        "cannot open a pidfd of the process {} of docker/{name}: {}",
                         running.pid,
                         describe(&errno.into())
                     )))
@@ -68,8 +68,8 @@ impl Docker {
             }
         }
         Err(BackendError::NoSuchTarget(format!(
-            "docker/{name}: Docker names the process {}, which is not there; the container keeps \
-             restarting, or runs on another machine than this",
+            "docker/{name}: Docker reports the process {}, which does not exist here; the container \
+             keeps restarting, or runs on another machine",
             running.pid
         )))
     }
@@ -96,7 +96,7 @@ impl Docker {
         match error {
             HttpError::Connect(reason) => match reason.raw_os_error().map(Errno::from_raw) {
                 Some(Errno::EACCES | Errno::EPERM) => BackendError::Privilege(format!(
-                    "{told}; root and the members of the socket's group may"
+                    "{told}; only root and members of the socket's group may"
                 )),
                 _ => BackendError::Failed(format!(
                     "{told}; is dockerd running? DOCKER_HOST=unix:///PATH names another socket"
@@ -135,7 +135,9 @@ struct Complaint {
 
 fn running(name: &str, response: &Response) -> Result<Running, BackendError> {
     let container: Container = serde_json::from_slice(&response.body).map_err(|error| {
-        BackendError::Failed(format!("Docker's answer about docker/{name} makes no sense: {error}"))
+        BackendError::Failed(format!(
+            "unexpected response from Docker about docker/{name}: {error}"
+        ))
     })?;
     // While it restarts a container counts as running, without a process.
     if container.state.running && container.state.pid > 0 {
@@ -234,7 +236,7 @@ mod tests {
         );
         let nobody = i32::MAX.cast_unsigned();
         let told = refusal(vec![state(true, nobody); 4]).to_string();
-        assert!(told.contains("docker/web") && told.contains("not there"), "{told}");
+        assert!(told.contains("docker/web") && told.contains("does not exist here"), "{told}");
     }
 
     #[test]
@@ -258,12 +260,15 @@ Content-Length: 22
 "#;
         let complaint = String::from_utf8_lossy(complaint).replace('\n', "\r\n").into_bytes();
         let table: [(Vec<u8>, &str); 7] = [
-            (b"SSH-2.0-x\r\n\r\n".to_vec(), "not HTTP"),
+            (b"SSH-2.0-x\r\n\r\n".to_vec(), "not an HTTP response"),
             (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}".to_vec(), "within 300 ms"),
             (Vec::new(), "within 300 ms"),
-            (ok("nonsense"), "makes no sense"),
-            (ok(r#"{"Id":"x","State":{"Running":true,"Pid":-5}}"#), "makes no sense"),
-            (vec![b'x'; crate::target::http::MAX_RESPONSE + 1], "not HTTP"),
+            (ok("nonsense"), "unexpected response from Docker"),
+            (
+                ok(r#"{"Id":"x","State":{"Running":true,"Pid":-5}}"#),
+                "unexpected response from Docker",
+            ),
+            (vec![b'x'; crate::target::http::MAX_RESPONSE + 1], "not an HTTP response"),
             (complaint, "status 500: on fire"),
         ];
         for (answer, words) in table {

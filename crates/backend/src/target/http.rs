@@ -37,19 +37,19 @@ pub(crate) enum HttpError {
     #[error("the connection failed: {}", nsplice_sys::describe(.0))]
     Io(io::Error),
     /// The time was over first.
-    #[error("no answer within {} ms", .0.as_millis())]
+    #[error("no response within {} ms", .0.as_millis())]
     TimedOut(Duration),
     /// The answer is longer than an answer can be.
-    #[error("the answer is longer than {} bytes", MAX_RESPONSE)]
+    #[error("the response is longer than {} bytes", MAX_RESPONSE)]
     TooLong,
     /// The connection ended in the middle of the answer.
-    #[error("the answer broke off")]
+    #[error("truncated response")]
     Cut,
     /// Its head is not one of HTTP.
-    #[error("the answer is not HTTP: {0}")]
+    #[error("not an HTTP response: {0}")]
     Head(#[from] httparse::Error),
     /// This is not HTTP.
-    #[error("the answer is not HTTP: {0}")]
+    #[error("not an HTTP response: {0}")]
     Malformed(&'static str),
 }
 

@@ -228,7 +228,7 @@ pub(crate) fn entry_failed(target: &Target, located: &Located, errno: Errno) -> 
         ),
         (Located::Path(trail), Errno::ENOENT | Errno::ENOTDIR) => {
             let path = trail.path().display();
-            let detail = format!("{target} is not there: {path}: {words}");
+            let detail = format!("{target} does not exist: {path}: {words}");
             return OpenError::new(OpenClass::TargetGone, detail);
         }
         (Located::Path(trail), _) => {
@@ -242,15 +242,15 @@ pub(crate) fn entry_failed(target: &Target, located: &Located, errno: Errno) -> 
 
 fn no_process(target: &Target, errno: Errno) -> BackendError {
     match errno {
-        Errno::ESRCH => BackendError::NoSuchTarget(format!("{target}: there is no such process")),
+        Errno::ESRCH => BackendError::NoSuchTarget(format!("{target}: no such process")),
         Errno::EINVAL | Errno::ENOENT => BackendError::NoSuchTarget(format!(
             "{target} is a thread; name its process instead (Tgid in /proc/PID/status)"
         )),
         Errno::ENOSYS => BackendError::Failed(format!(
-            "cannot hold {target}: this kernel has no pidfds, Linux 5.3 has"
+            "cannot open a pidfd of {target}: Linux 5.3 or later is needed"
         )),
         _ => BackendError::Failed(format!(
-            "cannot hold {target} by a pidfd: {}",
+            "cannot open a pidfd of {target}: {}",
             describe(&errno.into())
         )),
     }

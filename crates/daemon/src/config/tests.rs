@@ -58,7 +58,7 @@ fn bad_values_are_told_with_line_key_and_what_is_allowed() {
         (
             "backend = 'socat'",
             6,
-            "backend: `socat` is not a backend; auto, setns, external and dial are",
+            "backend: `socat` is not a backend: write auto, setns, external or dial",
         ),
         (
             "\nidle_timeout = '10'",

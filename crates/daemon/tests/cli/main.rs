@@ -139,7 +139,7 @@ fn a_target_that_does_not_exist_exits_with_7() {
     let mut child = Command::new("true").spawn().unwrap();
     let gone = format!("pid/{}", child.id());
     child.wait().unwrap();
-    let message = format!("error: {gone}: there is no such process\n");
+    let message = format!("error: {gone}: no such process\n");
     for command in ["forward", "connect"] {
         assert_eq!(end_of(&mut nsplice(&format!("{command} {gone} 80"))), quiet(7, &message));
     }

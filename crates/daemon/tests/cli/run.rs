@@ -98,10 +98,9 @@ fn a_missing_target_refuses_its_own_links_only_until_it_is_there() {
         + &forward("there", "tcp/127.0.0.1".to_owned(), outside.port());
     fs::write(&config, text).unwrap();
     let mut program = Program::spawn(nsplice("run --config").arg(&config));
-    for (name, line, error) in [
-        ("never", 1, "error: pid/2147483647: there is no such process"),
-        ("later", 6, "is not there: "),
-    ] {
+    for (name, line, error) in
+        [("never", 1, "error: pid/2147483647: no such process"), ("later", 6, "does not exist: ")]
+    {
         let told = program.expect_stderr(&format!("retrying, forward: {name}, at: "));
         assert!(told.contains(&format!("nsplice.toml:{line}, ")) && told.contains(error), "{told}");
     }
@@ -118,7 +117,10 @@ fn a_missing_target_refuses_its_own_links_only_until_it_is_there() {
         assert!(!serves(missing));
     }
     let told = program.expect_stderr("link ended, forward: never");
-    assert!(told.contains("outcome: target-gone, detail: pid/2147483647: there is no"), "{told}");
+    assert!(
+        told.contains("outcome: target-gone, detail: pid/2147483647: no such process"),
+        "{told}"
+    );
 
     symlink(namespace.path(), &path).unwrap();
     wait_until("its links are served", || serves(later));

@@ -104,7 +104,7 @@ fn a_target_of_the_users() {
 fn a_target_that_is_not_there_is_told() {
     let words = |scenery| Stage::open(scenery).map(drop).unwrap_err().to_string();
     let gone = words(scenery(Some("netns//nonexistent/x".parse().unwrap())));
-    assert!(gone.contains("is not there"), "{gone}");
+    assert!(gone.contains("does not exist"), "{gone}");
     if !require_root_or_userns("a_target_that_is_not_there_is_told") {
         return;
     }

@@ -185,7 +185,7 @@ fn failed_return_aborts(stage: &Stage) {
     let told: Vec<_> = relay.program().stderr();
     let told: Vec<_> = told.iter().filter(|line| line.starts_with("nsplice: ")).collect();
     assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].starts_with("nsplice: cannot come home to net:["), "{told:?}");
+    assert!(told[0].starts_with("nsplice: cannot return to net:["), "{told:?}");
     assert!(told[0].contains("Operation not permitted; aborting"), "{told:?}");
 }
 
