@@ -94,6 +94,28 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_has_a_row_for_each_number() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+        let readme = std::fs::read_to_string(path).unwrap();
+        let (_, table) = readme.split_once("\n| exit code | means |\n|---|---|\n").unwrap();
+        let rows = table.lines().take_while(|line| line.starts_with("| "));
+        let told: Vec<&str> = rows.map(|row| row.split(" | ").next().unwrap()).collect();
+        let numbers = [
+            Exit::Done,
+            Exit::Failed,
+            Exit::Usage,
+            Exit::Config,
+            Exit::Listen,
+            Exit::Privilege,
+            Exit::MissingTool,
+            Exit::NoSuchTarget,
+        ];
+        let mut there: Vec<String> = numbers.map(|exit| format!("| {}", exit.code())).to_vec();
+        there.push(format!("| {SIGNAL_BASE} + N"));
+        assert_eq!(told, there);
+    }
+
+    #[test]
     fn only_a_clean_link_is_done() {
         for outcome in Outcome::ALL {
             assert_eq!(Exit::of_outcome(outcome) == Exit::Done, outcome == Outcome::Clean);

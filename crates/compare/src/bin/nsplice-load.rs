@@ -53,6 +53,7 @@ fn run() -> Result<(), Failure> {
             say(&json::text(&whole).map_err(unreadable)?)
         }
         Command::Markdown(path) => say(&markdown::render(&comparison(&path)?)),
+        Command::Summary(path) => say(&markdown::summary(&comparison(&path)?)),
         Command::Table(path) => say(&table::render(&comparison(&path)?)),
         Command::Measure(plan, setting) => {
             measure(&plan, &setting)?.tell();

@@ -37,6 +37,7 @@ for all of these:
   nsplice-load merge FILE...   print comparisons (.json) and measurements (.jsonl, the lines of the above) as one comparison
   nsplice-load table FILE      print a comparison or measurements side by side
   nsplice-load markdown FILE   print the same as tables of Markdown, for a document
+  nsplice-load summary FILE    print the six figures of it that README has
 
 One JSON line goes to stdout, the readable form to stderr.
 Exit status: 0 measured, 1 not measured, 2 usage.
@@ -66,6 +67,8 @@ pub enum Command {
     Table(PathBuf),
     /// Print them for a document.
     Markdown(PathBuf),
+    /// Print a few of them for README.
+    Summary(PathBuf),
     /// Print [`HELP`].
     Help,
 }
@@ -118,13 +121,14 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Failur
         "hierarchies" => Err(Failure::Usage("hierarchies takes no arguments".to_owned())),
         "table" => Ok(Command::Table(PathBuf::from(only(&verb, rest)?))),
         "markdown" => Ok(Command::Markdown(PathBuf::from(only(&verb, rest)?))),
+        "summary" => Ok(Command::Summary(PathBuf::from(only(&verb, rest)?))),
         "merge" if rest.is_empty() => Err(Failure::Usage("merge takes files".to_owned())),
         "merge" => Ok(Command::Merge(rest.into_iter().map(PathBuf::from).collect())),
         "bulk" | "pingpong" | "connect" | "start" => plan(&verb, Options::read(rest)?)
             .map(|(plan, setting)| Command::Measure(plan, Box::new(setting))),
         other => Err(Failure::Usage(format!(
             "{other:?} is not one of bulk, pingpong, connect, start, ports, hierarchies, merge, table, \
-             markdown"
+             markdown, summary"
         ))),
     }
 }

@@ -1,5 +1,5 @@
-//! A comparison as tables in Markdown, for documents: README's section Numbers is made of two. Its warnings
-//! stand before them.
+//! A comparison as tables in Markdown, for documents: RESULTS.md is made of two, and README has a [`summary`] of one.
+//! Its warnings stand before them.
 //!
 //! Subjects are columns and workloads are rows, since a document has room for the one figure of each workload that
 //! tells most. A cell is the median of the rounds. The best candidate of a row is bold if it is ahead by more than noise, the last columns are the
@@ -29,6 +29,42 @@ pub fn render(comparison: &Comparison) -> String {
     write_figures(&mut text, "speed", &rows(&cases, speed), &subjects, &all);
     write_stand_ins(&mut text, &cases);
     write_behaviours(&mut text, comparison);
+    text
+}
+
+/// The rows of a [`summary`]: a workload, a figure of it, and both in words.
+const SUMMARY: [(&str, Figure, &str); 6] = [
+    ("open alone", Figure::P50Micros, "open a connection, median us"),
+    (
+        "connect-request-close 1 at a time",
+        Figure::CpuMicrosPerOperation,
+        "a short connection, CPU us",
+    ),
+    ("ping-pong 1 x 64 B", Figure::CpuMicrosPerOperation, "a message and its answer, CPU us"),
+    ("ping-pong 64 x 1 KiB", Figure::PerSecond, "messages and answers on 64 connections, per s"),
+    ("bulk 1 stream down", Figure::CpuSecondsPerGb, "a GB on one connection, CPU s"),
+    ("idle links", Figure::BytesPerLink, "an idle connection, bytes of memory"),
+];
+
+/// What is compared in a [`summary`], and by which words.
+const SUMMED_UP: [(&str, &str); 2] =
+    [("setns", "nsplice"), ("external", "nsenter and socat, run for each")];
+
+/// The six figures of `comparison` that tell an operator most: nsplice beside the programs that it stands in for. The
+/// warnings are left to [`render`], and so is what was not measured.
+pub fn summary(comparison: &Comparison) -> String {
+    let cases = digest::cases(comparison);
+    let mut text = origin(comparison);
+    write_head(&mut text, "", SUMMED_UP.map(|(_, words)| words));
+    for (workload, figure, words) in SUMMARY {
+        let Some(case) = cases.iter().find(|case| case.workload == workload) else { continue };
+        let cells = SUMMED_UP.map(|(subject, _)| {
+            case.row(subject)
+                .and_then(|row| row.told(figure))
+                .map_or_else(String::new, |it| it.median)
+        });
+        write_row(&mut text, words, cells);
+    }
     text
 }
 

@@ -1,7 +1,7 @@
 //! The differences to socat 1.7.4.4 that are meant, each with its reason.
 //!
 //! This is the one place where a difference is allowed: a case of the table names the row that
-//! allows it, and the README shows the rows as they are here.
+//! allows it, and the README of crates/socat shows the rows as they are here.
 
 use std::fs;
 use std::path::Path;
@@ -63,10 +63,10 @@ struct Row {
 const TABLE: &[Row] = &[
     Row {
         difference: Difference::Linger,
-        what: "after the end of who asks (the client, standard input), without `-t`",
+        what: "after the end of the side that asks (the client, standard input), without `-t`",
         socat: "0.5 s without a byte end it",
-        ours: "30 s do, or the time of `-T`; `NSPLICE_SOCAT_LINGER=0.5` gives socat's own. After the end of who answers (the server, the program) it is 0.5 s, too",
-        reason: "an answer that is 0.6 s late is lost without a word",
+        ours: "30 s do, or the time of `-T`; `NSPLICE_SOCAT_LINGER=0.5` gives socat's own. After the end of the side that answers (the server, the program) it is 0.5 s here, too",
+        reason: "an answer that is 0.6 s late is lost silently",
     },
     Row {
         difference: Difference::StalledReader,
@@ -78,7 +78,7 @@ const TABLE: &[Row] = &[
     Row {
         difference: Difference::UnreadInput,
         what: "`-u` to a server that has said something",
-        socat: "closes with the words unread, which resets the connection and loses the upload",
+        socat: "closes with those bytes unread, which resets the connection and loses the upload",
         ours: "ends the connection in order",
         reason: "status 0 should mean that everything has arrived",
     },
@@ -93,15 +93,15 @@ const TABLE: &[Row] = &[
     Row {
         difference: Difference::BothAddressesFirst,
         what: "an error in the second address",
-        socat: "is told once the first is open; with `fork`, by each child",
-        ours: "is told at once, status 1",
+        socat: "is reported once the first is open; with `fork`, by each child",
+        ours: "is reported at once, status 1",
         reason: "a listener that can serve nobody should not start",
     },
     Row {
         difference: Difference::Backlog,
         what: "clients that may wait, without `backlog=`",
         socat: "5",
-        ours: "4096, as far as the kernel lets",
+        ours: "4096, as far as the kernel allows",
         reason: "bursts were refused",
     },
     Row {
@@ -109,11 +109,11 @@ const TABLE: &[Row] = &[
         what: "a port above 65535",
         socat: "is taken modulo 65536",
         ours: "is an error, status 1",
-        reason: "99999 is a typing error, not 34463",
+        reason: "99999 is a typo, not 34463",
     },
     Row {
         difference: Difference::AllAddresses,
-        what: "a name with several addresses, without an IP version",
+        what: "a name with several addresses, and no IP version given",
         socat: "tries one of them",
         ours: "tries all, the preferred version first",
         reason: "servers on ::1 only were refused",
@@ -122,15 +122,15 @@ const TABLE: &[Row] = &[
         difference: Difference::OneProcess,
         what: "`fork` of a listener",
         socat: "a process for each connection",
-        ours: "one process for all; to a program, a process that does nothing stands for its \
-               connection: `SOCAT_PID`, and who ends that ends the connection",
+        ours: "one process for all; for a program, an idle process stands for its connection: \
+               `SOCAT_PID`, and killing that ends the connection",
         reason: "thousands of connections cost thousands of processes",
     },
     Row {
         difference: Difference::ListenerLives,
         what: "out of descriptors or processes",
         socat: "the listener ends, status 1",
-        ours: "the listener waits for better times",
+        ours: "the listener waits until there are some again",
         reason: "a burst ended the forward",
     },
     Row {
@@ -151,8 +151,8 @@ const TABLE: &[Row] = &[
         difference: Difference::Silence,
         what: "a log file that cannot be opened; an address that is still in use after `retry`; \
                `-lm` and an address that cannot be opened",
-        socat: "ends without a word, status 1 or 255",
-        ours: "an error says so; the same status",
+        socat: "ends silently, status 1 or 255",
+        ours: "prints an error; the same status",
         reason: "somebody has to find out why",
     },
     Row {
@@ -172,7 +172,7 @@ const TABLE: &[Row] = &[
     },
     Row {
         difference: Difference::Insides,
-        what: "messages that tell of processes, system calls, their numbers and pointers",
+        what: "messages about processes, system calls, their numbers and pointers",
         socat: "of each child and of each step",
         ours: "of connections and what became of them; pointers are `0x0`",
         reason: "there are no such children and no such calls",
@@ -215,8 +215,8 @@ fn every_difference_has_one_row() {
 
 #[test]
 fn the_readme_shows_the_table() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
-    let readme = fs::read_to_string(path).unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../socat/README.md");
+    let readme = fs::read_to_string(&path).unwrap();
     let table = rendered();
-    assert!(readme.contains(&table), "README.md lacks this table, or parts of it:\n{table}");
+    assert!(readme.contains(&table), "{path:?} lacks this table, or parts of it:\n{table}");
 }
