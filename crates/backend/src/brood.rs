@@ -24,7 +24,7 @@ static OURS: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 /// Held for reading by those who change what [`OURS`] should be, for writing by who relies on it.
 static CHANGES: RwLock<()> = RwLock::new(());
 
-/// What [`reap_others`] has left.
+/// The children that [`reap_others`] has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reaped {
     /// No child that has ended and that nobody else collects.

@@ -1,11 +1,12 @@
-//! Why a plan cannot be made.
+//! Errors that keep a plan from being made.
 
 use nsplice_relay::{OpenClass, OpenError};
 
-/// Why a plan cannot be made. Each message is a whole sentence that names the target.
+/// An error that keeps a plan from being made. Each message is a whole sentence that names the
+/// target.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BackendError {
-    /// What was asked for does not fit together.
+    /// The parts of the request do not fit together.
     #[error("{0}")]
     Usage(String),
     /// The kernel or a file's mode does not let us.
@@ -28,10 +29,10 @@ pub enum BackendError {
     Failed(String),
 }
 
-/// What kind of trouble it is; exit codes follow it.
+/// A kind of [`BackendError`]; exit codes follow it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// What was asked for does not fit together.
+    /// The parts of the request do not fit together.
     Usage,
     /// A privilege is missing.
     Privilege,
@@ -44,7 +45,7 @@ pub enum ErrorKind {
 }
 
 impl BackendError {
-    /// What kind of trouble it is.
+    /// Returns the kind of trouble it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Usage(_) => ErrorKind::Usage,

@@ -1,4 +1,4 @@
-//! How nsplice opens an upstream inside a container's network namespace.
+//! Backends: opening an upstream inside a container's network namespace.
 //!
 //! A [`Destination`] says what is to be reached: a host and a port inside a [`Target`]. A [`Plan`]
 //! is made once, at start: it finds the target, looks for permission and tools, and settles on a

@@ -1,4 +1,4 @@
-//! What an operator can say about how the backends work.
+//! Options of an operator about how the backends work.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ pub struct Options {
     pub socat: Option<PathBuf>,
     /// A command in place of nsenter and socat.
     pub command: Option<Template>,
-    /// Where Docker listens, as in `DOCKER_HOST`: `unix:///PATH`. `None` takes the environment's
+    /// Docker's address, as in `DOCKER_HOST`: `unix:///PATH`. `None` takes the environment's
     /// `DOCKER_HOST`, and without that `/var/run/docker.sock`.
     pub docker_host: Option<String>,
 }

@@ -31,7 +31,7 @@ use crate::target::destination::{Destination, Host};
 use crate::target::place::{entry_failed, Located, Place, Whereabouts};
 use crate::target::Target;
 
-/// How the upstreams of one destination are opened.
+/// A plan: the way in which the upstreams of one destination are opened.
 #[derive(Debug)]
 pub struct Plan {
     way: Way,
@@ -104,8 +104,11 @@ impl Plan {
         Ok((Self { way, identity: None }, expected))
     }
 
-    /// What becomes readable when the target has ended and will never be there again: the pidfd of a
-    /// process. `None` for what may come back.
+    /// Returns what becomes readable when the target has ended and will never be there again: the
+    /// pidfd of a process. `None` for what may come back.
+    ///
+    /// # Errors
+    /// When the pidfd cannot be duplicated.
     pub fn end(&self) -> io::Result<Option<OwnedFd>> {
         let place = match &self.way {
             Way::Direct(route) => &route.place,
@@ -120,7 +123,11 @@ impl Plan {
         }
     }
 
-    /// An opener for one loop. What it starts lives no longer than the thread that drives it.
+    /// Returns an opener for one loop. What it starts lives no longer than the thread that drives
+    /// it.
+    ///
+    /// # Errors
+    /// When our own network namespace cannot be opened, which is where sockets return to.
     pub fn opener(&self) -> Result<Box<dyn Opener>, BackendError> {
         Ok(match &self.way {
             Way::Direct(route) => Box::new(Direct::new(Arc::clone(route))),

@@ -1,4 +1,4 @@
-//! What is shared by all who ask for the same: one value for each key, as long as somebody has it.
+//! Answers shared by all who ask for the same: one value for each key, as long as somebody has it.
 
 use std::sync::{Arc, Mutex, Weak};
 

@@ -62,7 +62,7 @@ pub(crate) fn escaped(letters: impl Iterator<Item = char>) -> String {
     line
 }
 
-/// Whether a terminal shows `letter` as it is.
+/// Returns whether a terminal shows `letter` as it is.
 fn is_plain(letter: char) -> bool {
     matches!(letter, ' '..='~') || letter.escape_debug().len() == 1
 }

@@ -1,4 +1,4 @@
-//! What works here, what does not, and why: the facts behind `nsplice check`.
+//! The facts behind `nsplice check`: what works here, what does not, and why.
 //!
 //! A survey only gathers; it fails at nothing, for whatever fails is what it has to tell.
 
@@ -39,7 +39,7 @@ pub struct Survey {
     pub capabilities: Vec<Capability>,
     /// The programs of the external backend.
     pub tools: Vec<ToolReport>,
-    /// What the names that nsplice can be called by lead to in PATH, and `socat1`.
+    /// The programs that the names nsplice can be called by, and `socat1`, lead to in PATH.
     pub names: Vec<NameReport>,
     /// Limits of pipes and descriptors.
     pub limits: SystemLimits,
@@ -54,9 +54,9 @@ pub struct Survey {
 pub struct Capability {
     /// Its name, e.g. `CAP_SYS_ADMIN`.
     pub name: &'static str,
-    /// Whether it is in the effective set.
+    /// True if it is in the effective set.
     pub effective: bool,
-    /// What it is good for here.
+    /// Its use here.
     pub purpose: &'static str,
 }
 
@@ -65,9 +65,9 @@ pub struct Capability {
 pub struct ToolReport {
     /// Its name.
     pub name: String,
-    /// Where it is; `None` if it cannot be used.
+    /// Its path; `None` if it cannot be used.
     pub path: Option<PathBuf>,
-    /// Why it cannot be used.
+    /// The reason why it cannot be used.
     pub problem: Option<String>,
 }
 
@@ -76,9 +76,9 @@ pub struct ToolReport {
 pub struct NameReport {
     /// The name.
     pub name: &'static str,
-    /// Where in PATH it is; `None` if it is not there.
+    /// Its path in PATH; `None` if it is not there.
     pub path: Option<PathBuf>,
-    /// What it is: `nsplice`, `socat`, `util-linux`, or `None` for what is not known.
+    /// The program: `nsplice`, `socat`, `util-linux`, or `None` for what is not known.
     pub program: Option<&'static str>,
     /// Which version of it.
     pub version: Option<String>,
@@ -91,9 +91,9 @@ pub struct TargetReport {
     pub target: String,
     /// Its network namespace, e.g. `net:[4026532000]`; `None` if it has none or we may not know.
     pub namespace: Option<Identity>,
-    /// Whether that is the namespace we run in; `None` if it is not known.
+    /// True if that is the namespace we run in; `None` if it is not known.
     pub own: Option<bool>,
-    /// Why it cannot be found.
+    /// The reason why it cannot be found.
     pub problem: Option<String>,
 }
 
@@ -102,18 +102,18 @@ pub struct TargetReport {
 pub struct BackendReport {
     /// `setns`, `external` or `dial`.
     pub backend: &'static str,
-    /// Whether it can be used here, and for the target if there is one.
+    /// True if it can be used here, and for the target if there is one.
     pub usable: bool,
-    /// Why not.
+    /// The reason, if it cannot.
     pub reason: Option<String>,
-    /// What a real connect to the destination brought.
+    /// The result of a real connect to the destination.
     pub connect: Option<ConnectReport>,
 }
 
 /// A real connect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ConnectReport {
-    /// Whether the upstream was opened, as far as can be told.
+    /// True if the upstream was opened, as far as can be told.
     pub connected: bool,
     /// Until the connection stood, in microseconds, for each backend alike; `None` if it did not,
     /// or where that is not seen (a program that leaves connecting to another one).

@@ -24,7 +24,7 @@ pub(crate) mod nearest;
 pub(crate) mod place;
 pub(crate) mod trail;
 
-/// What is to be reached.
+/// A target: what is to be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// The network namespace of the process with this PID; never 0.
@@ -37,7 +37,7 @@ pub enum Target {
     Tcp(String),
 }
 
-/// Why some words are not a target.
+/// An error in the words for a target.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// A name without a kind, which kubectl takes for a pod.
@@ -117,7 +117,7 @@ fn netns(name: &str) -> Result<Target, TargetError> {
     }
 }
 
-/// Whether `name` is one file name, not a way to somewhere else.
+/// Returns whether `name` is one file name, not a way to somewhere else.
 fn is_plain_name(name: &Path) -> bool {
     let mut parts = name.components();
     matches!((parts.next(), parts.next()), (Some(std::path::Component::Normal(part)), None)

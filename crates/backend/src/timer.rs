@@ -43,7 +43,7 @@ impl Timer {
         self.0.set(Expiration::OneShot(time), TimerSetTimeFlags::empty())
     }
 
-    /// Whether it has come.
+    /// Returns whether it has come.
     pub fn is_over(&self) -> bool {
         let mut watched = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
         matches!(poll(&mut watched, PollTimeout::ZERO), Ok(1..))
@@ -56,7 +56,7 @@ impl AsFd for Timer {
     }
 }
 
-/// What descriptors are given to do something: readable when one of them, or the time, has something
+/// A time limit for what descriptors do: readable when one of them, or the time, has something
 /// to say.
 #[derive(Debug)]
 pub struct Limit {
@@ -95,7 +95,7 @@ impl Limit {
         };
     }
 
-    /// Whether the time is over.
+    /// Returns whether the time is over.
     pub fn is_over(&self) -> bool {
         self.timer.is_over()
     }

@@ -17,7 +17,7 @@ pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The limits of a forward's links. `None` means no limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// How long opening the upstream may take, all addresses of the target together.
+    /// Time limit for opening the upstream, all addresses of the target together.
     pub connect_timeout: Duration,
     /// A link on which no byte moves in either direction for this long is ended by RST.
     pub idle_timeout: Option<Duration>,
@@ -35,17 +35,18 @@ impl Default for Limits {
 /// A forward: how the clients of a service are served.
 #[derive(Debug)]
 pub struct Forward {
-    /// What its links are about: its name, and where it leads.
+    /// The labels of its links: its name, and where it leads.
     pub labels: Arc<Labels>,
     /// Opens the upstream of each link.
     pub opener: Box<dyn Opener>,
     /// Time limits of each link.
     pub limits: Limits,
-    /// How many links may be alive at once; shared between the loops that serve the forward.
+    /// The number of links that may be alive at once; shared between the loops that serve the
+    /// forward.
     pub places: Arc<Places>,
     /// The books of the service; shared between the loops that serve it.
     pub counters: Arc<Counters>,
-    /// What its links do otherwise than the relay usually does.
+    /// The policy of its links, where it differs from what the relay usually does.
     pub policy: Arc<LinkPolicy>,
 }
 
@@ -110,7 +111,7 @@ impl Places {
         true
     }
 
-    /// How many are left; another loop may take them first.
+    /// Counts those that are left; another loop may take them first.
     pub(crate) fn free(&self) -> u32 {
         self.limit.saturating_sub(self.taken.load(Ordering::Relaxed))
     }

@@ -15,15 +15,15 @@ use crate::observer::Traffic;
 pub struct Glimpse {
     /// Its identity.
     pub id: LinkId,
-    /// What it is about.
+    /// Its labels.
     pub labels: Arc<Labels>,
     /// The backend that has opened the upstream, or is opening it.
     pub backend: &'static str,
-    /// Who connected; `None` for a downstream that was handed over.
+    /// Address of the client; `None` for a downstream that was handed over.
     pub client: Option<SocketAddr>,
-    /// How far it has come.
+    /// The stage it has reached.
     pub stage: GlimpseStage,
-    /// How the bytes that come from each side are moved at the moment, indexed by [`crate::Side`];
+    /// The means by which bytes of each side are moved at the moment, indexed by [`crate::Side`];
     /// `None` if none are.
     pub means: [Option<GlimpseMeans>; 2],
     /// Bytes from downstream to upstream.
@@ -38,7 +38,7 @@ pub struct Glimpse {
     pub silence: Duration,
 }
 
-/// How bytes are moved.
+/// The means by which bytes are moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GlimpseMeans {
     /// Through a buffer of this process.
@@ -57,7 +57,7 @@ impl GlimpseMeans {
     }
 }
 
-/// How far a link has come.
+/// A stage in the life of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GlimpseStage {
     /// The upstream is being opened.

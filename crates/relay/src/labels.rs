@@ -68,7 +68,7 @@ impl Labels {
 pub struct LinkRef<'a> {
     /// Its identity.
     pub id: LinkId,
-    /// What it is about.
+    /// Its labels.
     pub labels: &'a Labels,
 }
 

@@ -46,7 +46,7 @@ pub(crate) enum Phase {
     Dead,
 }
 
-/// Why a lane stopped for this turn.
+/// The reason why a lane stopped for this turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
     /// Nothing can move until an event comes.
@@ -59,7 +59,7 @@ pub(crate) enum Stop {
     SinkFailed(Errno),
 }
 
-/// How much one lane may do in one turn, so that a busy link cannot starve the others.
+/// The work that one lane may do in one turn, so that a busy link cannot starve the others.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Budget {
     steps: u32,
@@ -119,7 +119,7 @@ impl Lane {
         self.traffic.read - self.traffic.written
     }
 
-    /// Whether the lane is about to read its source, and so will meet its error by itself.
+    /// Returns whether the lane is about to read its source, and so will meet its error by itself.
     /// Whether its bytes stay within the kernel.
     pub(crate) fn splices(&self) -> bool {
         self.mode.splices() || self.mode == Mode::Direct

@@ -50,7 +50,7 @@ mod transfer;
 mod unheard;
 pub(crate) mod writers;
 
-/// What a link needs after a call.
+/// The needs of a link after a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
     /// Wait for an event or the deadline.
@@ -312,7 +312,7 @@ impl Link {
         Some(Joined { sources: [down.0, up.0], sinks: [down.1, up.1] })
     }
 
-    /// Whether the downstream was handed over: others may hold its descriptors, too.
+    /// Returns whether the downstream was handed over: others may hold its descriptors, too.
     fn is_handed_over(&self) -> bool {
         self.client.is_none()
     }
@@ -321,7 +321,7 @@ impl Link {
         matches!(self.policy.endings, Endings::Gentle(_))
     }
 
-    /// Whether `side` has ended its stream, or nobody takes it any more.
+    /// Returns whether `side` has ended its stream, or nobody takes it any more.
     fn has_ended(&self, side: Side) -> bool {
         self.phase(side) != Phase::Flowing
     }

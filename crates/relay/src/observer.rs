@@ -1,4 +1,4 @@
-//! What the relay tells its owner while it runs.
+//! The reports of a relay to its owner while it runs.
 //!
 //! The relay does not log. It calls an [`Observer`] at the few moments that matter: a link came, a
 //! link ended, something got in the way. The owner decides what becomes a line, a metric or
@@ -78,9 +78,9 @@ impl Observer for Silent {}
 /// [`Side`]. They are a detail for messages that print them; a link is named by its [`LinkRef`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Joined {
-    /// What each side is read from.
+    /// The descriptor that each side is read from.
     pub sources: [RawFd; 2],
-    /// What each side is written to.
+    /// The descriptor that each side is written to.
     pub sinks: [RawFd; 2],
 }
 
@@ -91,7 +91,7 @@ pub struct Accepted<'a> {
     pub link: LinkRef<'a>,
     /// The address that was listened on; `None` for a downstream that was handed over.
     pub local: Option<SocketAddr>,
-    /// Who connected; `None` for a downstream that was handed over.
+    /// Address of the client; `None` for a downstream that was handed over.
     pub client: Option<SocketAddr>,
 }
 
@@ -102,15 +102,15 @@ pub struct Record<'a> {
     pub link: LinkRef<'a>,
     /// The backend that opened the upstream, or tried to.
     pub backend: &'static str,
-    /// Who connected; `None` for a downstream that was handed over.
+    /// Address of the client; `None` for a downstream that was handed over.
     pub client: Option<SocketAddr>,
-    /// How it ended.
+    /// The way it ended.
     pub outcome: Outcome,
-    /// Why, where there is more to say than the outcome.
+    /// The reason, where there is more to say than the outcome.
     pub detail: Option<&'a str>,
-    /// What was being done when a side failed; `None` if none did.
+    /// The work that was being done when a side failed; `None` if none did.
     pub work: Option<Work>,
-    /// What the two sides were; `None` if the upstream was never open.
+    /// The descriptors of the two sides; `None` if the upstream was never open.
     pub joined: Option<Joined>,
     /// Bytes from downstream to upstream.
     pub up: Traffic,
@@ -127,17 +127,17 @@ pub struct Record<'a> {
 pub struct SessionRecord<'a> {
     /// The endpoint.
     pub endpoint: &'a Labels,
-    /// Who connected, if that is an address of IP.
+    /// Address of the client, if it is one of IP.
     pub client: Option<SocketAddr>,
-    /// How it ended.
+    /// The way it ended.
     pub outcome: Outcome,
-    /// Why, where there is more to say than the outcome.
+    /// The reason, where there is more to say than the outcome.
     pub detail: Option<&'a str>,
     /// From accept to the end.
     pub duration: Duration,
 }
 
-/// What is done with a side of a link.
+/// A piece of work on a side of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
     /// Bytes are taken from it.
@@ -162,37 +162,37 @@ impl Traffic {
     }
 }
 
-/// What can get in the way of a loop.
+/// Trouble of a loop, as opposed to that of one link.
 #[derive(Debug)]
 pub enum Trouble<'a> {
     /// Accepting stopped because the process or the system is out of descriptors or memory. Links
     /// that exist go on; waiting clients stay in the listener's backlog.
     AcceptPaused {
-        /// What accept(2) or the reserve met.
+        /// The error that accept(2) or the reserve met.
         error: &'a io::Error,
     },
     /// Accepting goes on.
     AcceptResumed {
-        /// How long it had stopped.
+        /// The time for which accepting was paused.
         paused: Duration,
     },
     /// accept(2) failed for one client only (ECONNABORTED and its kin).
     AcceptFailed {
         /// Whose client it was.
         labels: &'a Labels,
-        /// What accept(2) said.
+        /// The error of accept(2).
         error: &'a io::Error,
     },
     /// A client was refused by RST because the forward has no place left.
     LimitReached {
         /// Whose client it was.
         labels: &'a Labels,
-        /// Who was refused.
+        /// Address of the client that was refused.
         client: Option<SocketAddr>,
     },
     /// splice(2) or its pipes are not to be had here; this loop copies from now on.
     SpliceUnavailable {
-        /// What the kernel said.
+        /// The error of splice(2).
         error: &'a io::Error,
     },
 }

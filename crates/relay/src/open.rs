@@ -43,8 +43,8 @@ pub trait Opener: fmt::Debug + Send {
     /// whatever was made ready and not used is not needed.
     fn end_burst(&mut self) {}
 
-    /// Whether a client that has just been accepted may have a link. One that may not is closed at
-    /// once and counts nowhere.
+    /// Returns whether a client that has just been accepted may have a link. One that may not is
+    /// closed at once and counts nowhere.
     fn admits(&mut self, client: BorrowedFd<'_>) -> bool {
         let _ = client;
         true
@@ -64,7 +64,7 @@ pub trait Attempt: fmt::Debug + Send {
         let _ = limit;
     }
 
-    /// What was met with so far, and what is waited for: asked when the time is over.
+    /// Describes what was met so far, and what is waited for: asked when the time is over.
     fn so_far(&self) -> Option<String> {
         None
     }
@@ -74,7 +74,7 @@ pub trait Attempt: fmt::Debug + Send {
     fn source(&self) -> Option<BorrowedFd<'_>>;
 }
 
-/// What the registered source of an attempt reported.
+/// A report of the registered source of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wake {
     /// There is something to read, or the end of it.
@@ -91,7 +91,7 @@ impl Wake {
 }
 
 impl From<PollFlags> for Wake {
-    /// What poll(2) reported of the source, for whoever drives an attempt without a loop.
+    /// Takes the report of poll(2) about the source, for whoever drives an attempt without a loop.
     fn from(seen: PollFlags) -> Self {
         Self {
             readable: seen.intersects(PollFlags::POLLIN | PollFlags::POLLHUP),
@@ -101,7 +101,7 @@ impl From<PollFlags> for Wake {
     }
 }
 
-/// How far an attempt has come.
+/// The progress of an attempt.
 #[derive(Debug)]
 pub enum Progress {
     /// Nothing yet; the source that is registered already will report again.
@@ -122,9 +122,9 @@ pub enum Upstream {
     Stream(OwnedFd),
     /// Two descriptors: pipes, sockets, files or terminals. Closing the sink is its FIN.
     Pair {
-        /// Where bytes come from.
+        /// The descriptor that bytes come from.
         source: OwnedFd,
-        /// Where bytes go to.
+        /// The descriptor that bytes go to.
         sink: OwnedFd,
     },
     /// An upstream and something that must live as long as its link.
@@ -137,7 +137,7 @@ pub enum Upstream {
     /// A child program that carries the connection on its standard input and output. Both
     /// descriptors are our ends of pipes, non-blocking and close-on-exec.
     Piped {
-        /// What is written here is the child's standard input; closing it is the FIN.
+        /// The child's standard input; closing it is the FIN.
         input: OwnedFd,
         /// The child's standard output; its end is the FIN once the child's verdict is known.
         output: OwnedFd,
@@ -146,9 +146,10 @@ pub enum Upstream {
     },
 }
 
-/// What lives as long as a link: dropping it cleans up after the upstream.
+/// A resource that lives as long as a link: dropping it cleans up after the upstream.
 pub trait Hold: fmt::Debug + Send {
-    /// Whether the link is to end now. Asked when an attendant wants it ([`crate::Order::EndLetGo`]).
+    /// Returns whether the link is to end now. Asked when an attendant wants it
+    /// ([`crate::Order::EndLetGo`]).
     fn lets_go(&self) -> bool {
         false
     }
@@ -163,7 +164,7 @@ pub trait Child: fmt::Debug + Send {
     /// Becomes readable when the program has ended: a pidfd.
     fn exit_source(&self) -> BorrowedFd<'_>;
 
-    /// Where the program's diagnostics (its standard error) come from.
+    /// Returns the source of the program's diagnostics (its standard error).
     fn diagnostics(&self) -> BorrowedFd<'_>;
 
     /// Reads what diagnostics are there, at most one bounded block, and keeps the tail of them.
@@ -190,7 +191,7 @@ pub trait Child: fmt::Debug + Send {
     fn kill(&mut self);
 }
 
-/// How a child ended.
+/// The way a child ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// Exit status 0.
@@ -199,7 +200,7 @@ pub enum Verdict {
     Failure(OpenError),
 }
 
-/// Why an upstream could not be opened. One word for each in logs and counters.
+/// The reason why an upstream could not be opened. Each is one word in logs and counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OpenClass {
     /// The target's port is closed (ECONNREFUSED, or a reset during the handshake).
@@ -289,9 +290,9 @@ impl fmt::Display for OpenClass {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct OpenError {
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub class: OpenClass,
-    /// What was tried, on what, and what the system answered.
+    /// A sentence: what was tried, on what, and what the system answered.
     pub detail: String,
 }
 

@@ -1,4 +1,4 @@
-//! How a link ended.
+//! The outcome: the way a link ended.
 //!
 //! Every accepted link ends in exactly one [`Outcome`], so the books balance: links opened = the
 //! sum of all outcomes + links alive. An outcome is not an error: a peer that resets is as normal
@@ -8,7 +8,7 @@ use std::fmt;
 
 use crate::open::OpenClass;
 
-/// How a link ended.
+/// The way a link ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// Both sides ended their stream and every byte was delivered.

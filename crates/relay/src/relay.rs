@@ -1,8 +1,10 @@
 //! The loop: one thread, one `mio::Poll`, the services, listeners and links that belong to it.
 //!
 //! A turn: poll, take in all events, accept a few clients, give each ready link a turn within its
-//! budgets, expire timers, bury what has ended. `now` is read once. Links that have more to do
-//! than their budget allows stay on the ready list, and the next poll does not wait.
+//! budgets, expire timers, bury what has ended. `now` is read once, after the poll; only what may
+//! follow much work reads the clock again: an opening that is begun, and the time that the next
+//! poll may wait. Links that have more to do than their budget allows stay on the ready list, and
+//! the next poll does not wait.
 //!
 //! Events only set bits and queue links; nothing is closed while events of the same batch are still
 //! to be taken in, and keys carry a generation, so an event can never reach a stranger.

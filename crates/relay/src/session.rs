@@ -117,7 +117,7 @@ pub enum Ending<'a> {
     Aborted {
         /// How the link ended.
         outcome: Outcome,
-        /// Why, where there is more to say than the outcome.
+        /// The reason, where there is more to say than the outcome.
         detail: Option<&'a str>,
     },
 }

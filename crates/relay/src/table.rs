@@ -1,4 +1,4 @@
-//! What a loop has many of (links, services, listeners), found by key.
+//! Tables of what a loop has many of (links, services, listeners), found by key.
 //!
 //! A slot that is freed is used again; its generation grows each time, so a key, a timer or an
 //! event that still names the old occupant finds nothing instead of a stranger. An event carries a
@@ -33,7 +33,7 @@ pub(crate) enum Port {
 const PORTS: [Port; 6] =
     [Port::DownSource, Port::DownSink, Port::UpSource, Port::UpSink, Port::Exit, Port::Diagnostics];
 
-/// What an event comes from. Each kind that is found by key has a table of its own.
+/// The origin of an event. Each kind that is found by key has a table of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
     /// One of the loop's own sources, which are numbered.

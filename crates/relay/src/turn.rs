@@ -1,4 +1,4 @@
-//! What a loop lends to a link for one turn.
+//! Per-turn state that a loop lends to a link.
 
 use std::time::Instant;
 
@@ -23,13 +23,13 @@ pub(crate) struct Turn<'a> {
     /// The copy buffer. Holds nothing between two steps.
     pub(crate) buffer: &'a mut [u8],
     pub(crate) pool: &'a mut PipePool,
-    /// Where the streams are that sides of links may be.
+    /// The sessions, whose streams may be sides of links.
     pub(crate) sessions: &'a mut Sessions,
-    /// Whether new lanes may splice.
+    /// Permission for new lanes to splice.
     pub(crate) splice: bool,
-    /// What raises the low-water mark of a source.
+    /// The burst that raises the low-water mark of a source.
     pub(crate) long_burst: &'a LongBurst,
-    /// Who is told what happens.
+    /// The observer of the loop.
     pub(crate) observer: &'a mut dyn Observer,
     /// Of the descriptors that the links of the forward share, if they do.
     pub(crate) writers: &'a mut Writers,

@@ -35,7 +35,7 @@ pub fn close_on_exec(number: RawFd, closes: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether `descriptor` is readable at this moment, or hung up.
+/// Returns whether `descriptor` is readable at this moment, or hung up.
 pub fn is_readable(descriptor: BorrowedFd<'_>) -> bool {
     wait_readable(descriptor, PollTimeout::ZERO)
 }

@@ -1,4 +1,4 @@
-//! What the rest of nsplice cannot do in safe Rust, or not without a thread of its own.
+//! System calls that the rest of nsplice cannot make in safe Rust, or not without another thread.
 //!
 //! - System calls that neither std nor nix offers as safe functions: on descriptors that are known
 //!   by number only, on sockets, on terminals, and fork(2) and the steps between fork and exec.

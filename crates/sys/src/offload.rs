@@ -45,7 +45,7 @@ pub struct Offloaded<T> {
     inquiry: Weak<Inquiry<T>>,
 }
 
-/// How far offloaded work has come.
+/// The progress of offloaded work.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer<T> {
     /// The source will become readable.

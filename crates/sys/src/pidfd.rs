@@ -19,6 +19,9 @@ pub fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
 }
 
 /// Sends `signal` to the process behind `pidfd` (Linux 5.1).
+///
+/// # Errors
+/// ESRCH: it has been reaped. EPERM: it is another user's.
 pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: Signal) -> io::Result<()> {
     let no_info: *const libc::siginfo_t = std::ptr::null();
     // SAFETY: a null siginfo is allowed and means what kill(2) would send.

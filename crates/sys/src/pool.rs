@@ -87,7 +87,7 @@ impl PartialEq for Asker {
 pub(crate) trait Job: Send + Sync {
     /// On whose behalf it is.
     fn asker(&self) -> &Asker;
-    /// Whether anybody waits for it.
+    /// Returns whether anybody waits for it.
     fn is_wanted(&self) -> bool;
     /// Does it, and returns what hands out its results, which is quickly done.
     fn run(&self) -> Box<dyn FnOnce() + '_>;

@@ -55,7 +55,7 @@ impl Process {
         self.directory.as_ref().map(OwnedFd::as_fd)
     }
 
-    /// Whether it has not ended yet.
+    /// Returns whether it has not ended yet.
     pub fn is_alive(&self) -> bool {
         !is_readable(self.pidfd.as_fd())
     }

@@ -1,4 +1,4 @@
-//! What the kernel knows of sockets and pipes, and options by number.
+//! Facts that the kernel knows of sockets and pipes, and options by number.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// How many columns the terminal `of` has; `None` if it is none, or does not say.
+/// Returns the number of columns of the terminal `of`; `None` if it is none, or does not say.
 pub fn columns(of: BorrowedFd<'_>) -> Option<u16> {
     let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: TIOCGWINSZ writes one winsize where the pointer leads (ioctl_tty(2)).

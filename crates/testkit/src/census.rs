@@ -1,4 +1,4 @@
-//! What a process holds: descriptors, children, threads and namespaces.
+//! A census of a process: its descriptors, children, threads and namespaces.
 //!
 //! A census is taken before a test does something and compared when it is over: everything must be
 //! back where it was. Descriptors are counted by kind (`socket`, `pipe`, `anon_inode:[eventpoll]`,

@@ -1,4 +1,4 @@
-//! What the tests of nsplice are made with; never part of a shipped program.
+//! The tools that the tests of nsplice are made with; never part of a shipped program.
 //!
 //! Tests here use real things: real namespaces, real sockets, real programs and signals. This crate
 //! makes them short to write, gives each wait an end, and cleans up whatever happens.

@@ -53,7 +53,8 @@ pub fn unavailable(test: &str, why: impl fmt::Display) {
     tell(format_args!("unavailable: {test}: {why}"));
 }
 
-/// Whether the test may act as root, for real or in a user namespace of its own; says so if not.
+/// Returns whether the test may act as root, for real or in a user namespace of its own; says so if
+/// not.
 #[track_caller]
 pub fn require_root_or_userns(test: &str) -> bool {
     let root = geteuid().is_root();

@@ -1,4 +1,4 @@
-//! What a scripted peer says on a stream, and what it expects to hear.
+//! Words of a scripted peer on a stream, and words it expects to hear.
 //!
 //! Everything here works on blocking sockets with time limits (see [`crate::peer::patient`]) and
 //! panics with a sentence if the other side does anything else. Streams are taken by reference, so

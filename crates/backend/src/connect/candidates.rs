@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How long a candidate may be silent before the next one begins beside it (RFC 8305, section 5).
+/// The time for which a candidate may be silent before the next one begins beside it (RFC 8305,
+/// section 5).
 pub const STAGGER: Duration = Duration::from_millis(250);
 
 /// The same addresses with both IP versions in turn, beginning with that of the first (RFC 8305,

@@ -1,4 +1,4 @@
-//! What all openings of one destination by `setns` or `dial` share.
+//! The route that all openings of one destination by `setns` or `dial` share.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -68,7 +68,7 @@ impl Route {
         Some((located, domain))
     }
 
-    /// Whether `socket`, like all of this route, paces what it sends.
+    /// Returns whether `socket`, like all of this route, paces what it sends.
     pub(crate) fn is_paced(&self, socket: &Socket) -> bool {
         *self.pacing.get_or_init(|| is_paced(socket))
     }

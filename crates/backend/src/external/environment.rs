@@ -1,4 +1,4 @@
-//! What a child of ours learns from our environment: what it needs, and nothing else.
+//! The environment of a child of ours: the part of our own that it needs, and nothing else.
 //!
 //! A service's environment has secrets in it, and variables that change what a program is
 //! (`LD_PRELOAD`). `env NAME=VALUE PROGRAM` as the command gives a program more.

@@ -1,4 +1,4 @@
-//! What a child wrote to its standard error before it ended: kept short, made printable, and read
+//! The words of a child on its standard error before it ended: kept short, made printable, and read
 //! for the reason of its end.
 
 use nsplice_relay::OpenClass;

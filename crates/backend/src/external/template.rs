@@ -17,7 +17,7 @@ pub struct Template {
     arguments: Vec<Vec<Piece>>,
 }
 
-/// Why a command cannot be used.
+/// An error in a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// No word in it.
@@ -54,6 +54,9 @@ enum Piece {
 
 impl Template {
     /// Reads a command.
+    ///
+    /// # Errors
+    /// When it has no program, an open quote, or a placeholder that is not known.
     pub fn parse(source: &str) -> Result<Self, TemplateError> {
         let mut words = Vec::new();
         let mut rest = source.chars().peekable();
@@ -78,7 +81,7 @@ impl Template {
         &self.program
     }
 
-    /// Whether `placeholder` occurs.
+    /// Returns whether `placeholder` occurs.
     pub(crate) fn uses(&self, placeholder: Placeholder) -> bool {
         self.arguments.iter().flatten().any(|piece| *piece == Piece::Blank(placeholder))
     }

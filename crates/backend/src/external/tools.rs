@@ -37,7 +37,7 @@ pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
     which(name).ok()
 }
 
-/// Whether nobody else can put something else in the place of `path`.
+/// Returns whether nobody else can put something else in the place of `path`.
 pub(crate) fn is_trusted(path: &Path) -> bool {
     matches!(weakness(path), Ok(None))
 }

@@ -1,4 +1,4 @@
-//! Whether a program may be run with our privileges.
+//! The check whether a program may be run with our privileges.
 //!
 //! Whoever can put something else in the place of a program has our privileges. These are, for the
 //! file and for each directory on the way to it, those of the targets of symbolic links included,

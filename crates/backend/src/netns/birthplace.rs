@@ -22,7 +22,7 @@ use crate::target::place::{Located, Place, Whereabouts};
 use crate::target::trail::Trail;
 use crate::target::Target;
 
-/// Where sockets are born: the namespace of a process, or the one a path leads to.
+/// A birthplace of sockets: the namespace of a process, or the one a path leads to.
 #[derive(Debug)]
 pub struct Birthplace {
     located: Located,
@@ -98,7 +98,7 @@ impl Birthplace {
 }
 
 impl Unborn {
-    /// What the kernel answered.
+    /// Returns the kernel's answer.
     pub fn errno(self) -> Errno {
         match self {
             Self::Outside(errno) | Self::Inside(errno) => errno,

@@ -24,7 +24,7 @@ use crate::netns::home::{Home, OF_THIS_THREAD};
 use crate::netns::identity::Identity;
 use crate::target::place::Located;
 
-/// Why a socket could not be made inside a namespace.
+/// The reason why a socket could not be made inside a namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unborn {
     /// The namespace could not be entered.

@@ -40,7 +40,7 @@ impl Process {
         identity_of(&self.held)
     }
 
-    /// Whether it has not ended yet.
+    /// Returns whether it has not ended yet.
     pub(crate) fn is_alive(&self) -> bool {
         self.held.is_alive()
     }

@@ -19,11 +19,11 @@ pub struct SystemLimits {
     /// Pages that the pipes of one user may hold before new ones are made small
     /// (`fs.pipe-user-pages-soft`).
     pub pipe_user_pages_soft: Option<u64>,
-    /// What the kernel granted when a pipe of the usual size was asked for, in bytes.
+    /// The size of a pipe, in bytes, that the kernel granted when the usual one was asked for.
     pub granted_pipe_size: Option<u64>,
     /// Descriptors this process may have (RLIMIT_NOFILE, soft).
     pub open_files_soft: Option<u64>,
-    /// How far that may be raised (hard).
+    /// The value up to which that may be raised (hard).
     pub open_files_hard: Option<u64>,
     /// Descriptors the whole system may have (`fs.file-max`).
     pub file_max: Option<u64>,

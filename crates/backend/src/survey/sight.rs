@@ -1,4 +1,4 @@
-//! How far the connection of a program has come, seen from outside: in its descriptors and the table
+//! The progress of a program's connection, seen from outside: in its descriptors and the table
 //! of TCP sockets of its namespace (proc_pid_fd(5), `Documentation/networking/proc_net_tcp`).
 //!
 //! A child says only by its end that it could not connect, and never that it could. Whoever wants to

@@ -19,7 +19,7 @@ pub enum Host {
     Name(String),
 }
 
-/// Why some words are not a host.
+/// An error in the words for a host.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HostError {
     /// Nothing there.
@@ -66,8 +66,8 @@ impl fmt::Display for Host {
 }
 
 impl Host {
-    /// Whether this is an IPv6 address with a zone (`fe80::1%eth0`), which getaddrinfo(3) takes for
-    /// a name. The zone is an interface of the namespace it is looked up in.
+    /// Returns whether this is an IPv6 address with a zone (`fe80::1%eth0`), which getaddrinfo(3)
+    /// takes for a name. The zone is an interface of the namespace it is looked up in.
     pub(crate) fn is_scoped(&self) -> bool {
         matches!(self, Self::Name(name) if is_scoped(name))
     }

@@ -1,4 +1,5 @@
-//! Where a Docker container runs: `State.Running` and `State.Pid` of `GET /containers/NAME/json`.
+//! Looking up where a Docker container runs: `State.Running` and `State.Pid` of `GET
+//! /containers/NAME/json`.
 //!
 //! The PID that Docker names may belong to another process by the time it is used, so the answer is
 //! checked: the PID is turned into a pidfd, Docker is asked once more, and only if it names the

@@ -1,4 +1,4 @@
-//! What a misspelt word was probably meant to be.
+//! Suggestions for a misspelt word.
 
 /// The word of `known` that `word` is most likely a misspelling of; `None` if it resembles none.
 ///
@@ -22,8 +22,8 @@ fn letters_of(word: &str) -> Vec<char> {
     word.chars().map(|c| if c == '_' { '-' } else { c.to_ascii_lowercase() }).collect()
 }
 
-/// Whether `short` begins `long`, or is it without some of its letters, but with the first and half
-/// of them.
+/// Returns whether `short` begins `long`, or is it without some of its letters, but with the first
+/// and half of them.
 fn is_short_for(short: &[char], long: &[char]) -> bool {
     let mut rest = long.iter();
     let is_first_half = 2 * short.len() >= long.len() && short.first() == long.first();

@@ -1,4 +1,4 @@
-//! Where a target's namespace is found: once at start, and again for each opening.
+//! The place of a target's namespace, looked up: once at start, and again for each opening.
 //!
 //! A PID is held by its pidfd for as long as the forward lives; when the process is gone, the
 //! target is gone. A path is followed to wherever it leads at the moment, but one that leads through a
@@ -201,7 +201,7 @@ fn by_path(path: &Path) -> Located {
     }
 }
 
-/// Whether the numbers in /proc are those of our own PID namespace.
+/// Returns whether the numbers in /proc are those of our own PID namespace.
 fn is_own_proc() -> bool {
     let own = std::process::id().to_string();
     std::fs::read_link("/proc/self").is_ok_and(|number| number == Path::new(&own))

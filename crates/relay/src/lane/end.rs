@@ -40,23 +40,23 @@ impl<'a> End<'a> {
         self.descriptor().map_or(of_stream, |descriptor| of_descriptor(descriptor.kind))
     }
 
-    /// Whether it can be read from.
+    /// Returns whether it can be read from.
     pub(crate) fn reads(self) -> bool {
         self.is(Kind::reads, true)
     }
 
-    /// Whether it can be written to.
+    /// Returns whether it can be written to.
     pub(crate) fn writes(self) -> bool {
         self.is(Kind::writes, true)
     }
 
-    /// Whether what it gives belongs to a peer of ours alone, and a short read means that there is
-    /// no more of it.
+    /// Returns whether what it gives belongs to a peer of ours alone, and a short read means that
+    /// there is no more of it.
     pub(crate) fn is_peer(self) -> bool {
         self.is(Kind::is_socket, true)
     }
 
-    /// Whether a short write means that it is full.
+    /// Returns whether a short write means that it is full.
     pub(crate) fn is_socket(self) -> bool {
         self.is(Kind::is_socket, false)
     }
@@ -65,7 +65,7 @@ impl<'a> End<'a> {
         self.is(Kind::is_pipe, false)
     }
 
-    /// Whether splice(2) can be used on it without the danger of blocking.
+    /// Returns whether splice(2) can be used on it without the danger of blocking.
     pub(crate) fn splices(self) -> bool {
         self.is(Kind::splices, false)
     }

@@ -1,4 +1,4 @@
-//! What may be done to the bytes of a lane on their way.
+//! Filters: changes to the bytes of a lane on their way.
 //!
 //! A lane with a filter copies, because splice(2) never shows the bytes. The books of such a lane
 //! count what the filter gives, not what it takes.
@@ -14,11 +14,11 @@ pub trait Filter: Debug + Send {
     fn pass(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Pass;
 }
 
-/// Whether a lane goes on after a filter has seen some bytes.
+/// The decision of a filter about a lane that has given it some bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pass {
     /// More may come.
     More,
-    /// What was given is the last: the source counts as ended.
+    /// These bytes are the last: the source counts as ended.
     End,
 }

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 /// of what it may queue at most (`tcp_set_rcvlowat`).
 pub(crate) const RAISED_MARK: usize = 1024 * 1024;
 
-/// What a burst must be like for the low-water mark of its source to be raised.
+/// The burst it takes for the low-water mark of its source to be raised.
 ///
 /// The default is for people: what patience adds is then a few hundredths of the time that was taken
 /// anyway, and where a heap takes less than a millisecond up to a tenth.
@@ -60,7 +60,7 @@ const TICK: Duration = Duration::from_millis(1);
 /// Patience with a source whose mark cannot be lowered.
 const STUCK: Duration = Duration::from_millis(4);
 
-/// How a lane that splices has been going.
+/// The history of a lane that splices.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct LowWater {
     run: Run,
@@ -70,7 +70,7 @@ pub(crate) struct LowWater {
     cost: u64,
 }
 
-/// What comes from the source.
+/// The run of bytes from the source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Run {
     /// Nothing has come, or not enough to call it a burst.
@@ -82,7 +82,7 @@ enum Run {
     Heaps { latest: Instant, patience: Duration, bytes: u64 },
 }
 
-/// What becomes of the mark.
+/// The change of the mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mark {
     /// It stays.

@@ -54,7 +54,7 @@ impl Mode {
         }
     }
 
-    /// Whether the lane is bulk that goes through pipes of the pool.
+    /// Returns whether the lane is bulk that goes through pipes of the pool.
     pub(crate) fn splices(self) -> bool {
         matches!(self, Self::Splicing { .. } | Self::Probing { .. })
     }

@@ -1,12 +1,17 @@
-//! Where the bytes of a lane are between its source and its sink, and the system calls that move
-//! them.
+//! The bytes of a lane between its source and its sink, and the system calls that move them.
 //!
-//! Three means (chosen by the lane's mode):
+//! Four means (chosen by the lane's mode):
 //!
 //! * copy: into the loop's buffer and out again at once. Only what the sink does not take is put
 //!   aside, in a spill block of just that size, so a lane owns no memory while nothing is pending.
 //! * pipe: splice into a pipe of the pool and out again at once. The pipe is kept only while bytes
 //!   are in it.
+//! * raised: the same, from a source whose low-water mark is up, so that less than the mark may be
+//!   left in it.
+//! * raised: the same, from a source whose low-water mark is up, so that less than the mark may be
+//!   left in it.
+//! * raised: the same, from a source whose low-water mark is up, so that less than the mark may be
+//!   left in it.
 //! * direct: one end is a pipe itself, so one splice moves the bytes and nothing is ever pending.
 //!
 //! A stream of a session is copied from and to. From it to a descriptor no buffer is needed, because
@@ -37,7 +42,7 @@ use crate::net::fd::{Descriptor, Kind};
 use crate::session::sessions::{Sessions, StreamRef};
 use crate::session::streams::Front;
 
-/// What a lane has between its ends.
+/// The bytes that a lane has between its ends.
 #[derive(Debug, Default)]
 pub(crate) enum InFlight {
     /// Nothing pending.
@@ -237,10 +242,11 @@ impl LaneMover<'_> {
         }
     }
 
-    /// Whether a sink that took only `written` bytes of those in a pipe has no room left, so that an
-    /// event will tell when it has. A file has its reasons of its own, which the next call tells; and
-    /// before Linux 6.5 any signal, SIGCONT too, ended a splice(2) early (`splice_from_pipe_next`),
-    /// after which no event would come. poll(2) knows, and asks the kernel for that event.
+    /// Returns whether a sink that took only `written` bytes of those in a pipe has no room left,
+    /// so that an event will tell when it has. A file has its reasons of its own, which the next
+    /// call tells; and before Linux 6.5 any signal, SIGCONT too, ended a splice(2) early
+    /// (`splice_from_pipe_next`), after which no event would come. poll(2) knows, and asks the
+    /// kernel for that event.
     fn is_full_after(&self, written: usize) -> bool {
         if self.sink.is_socket() {
             !is_ready(self.sink, PollFlags::POLLOUT)
@@ -342,7 +348,7 @@ fn taken(written: nix::Result<usize>, most: usize, is_socket: bool) -> (usize, S
     }
 }
 
-/// Whether an end is ready; where that cannot be asked the next call tells.
+/// Returns whether an end is ready; where that cannot be asked the next call tells.
 fn is_ready(end: End<'_>, flags: PollFlags) -> bool {
     end.descriptor().is_none_or(|descriptor| descriptor.is_ready(flags).unwrap_or(true))
 }

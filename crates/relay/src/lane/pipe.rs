@@ -86,7 +86,7 @@ impl PipePool {
         shed > 0
     }
 
-    /// Whether no pipe is left, neither idle nor in use.
+    /// Returns whether no pipe is left, neither idle nor in use.
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.alive == 0

@@ -15,22 +15,22 @@ pub(crate) trait Mover {
     fn flush(&mut self) -> Step;
 }
 
-/// What one call of a mover did.
+/// The result of one call of a mover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Step {
     /// Bytes taken from the source.
     pub(crate) read: usize,
     /// Bytes given to the sink.
     pub(crate) written: usize,
-    /// What the source said last.
+    /// The last answer of the source.
     pub(crate) source: Source,
-    /// What the sink said last.
+    /// The last answer of the sink.
     pub(crate) sink: Sink,
     /// splice(2) was refused for these descriptors; the step did what it could by copying.
     pub(crate) refused: Option<Errno>,
 }
 
-/// What a source said.
+/// An answer of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
     /// There may be more.
@@ -45,7 +45,7 @@ pub(crate) enum Source {
     Failed(Errno),
 }
 
-/// What a sink said.
+/// An answer of a sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sink {
     /// It took all that it was given.
@@ -62,7 +62,7 @@ impl Step {
         Self { read: 0, written: 0, source: Source::More, sink: Sink::Taking, refused: None };
 }
 
-/// How a mover is to move bytes.
+/// The means by which a mover is to move bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Means {
     /// read or recv, then write or send.
@@ -75,7 +75,7 @@ pub(crate) enum Means {
     Direct,
 }
 
-/// Whether the end of what a side sends is believed.
+/// The belief in the end of what a side sends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Ends {
     /// It is.

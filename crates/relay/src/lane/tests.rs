@@ -72,7 +72,7 @@ impl World {
         usize::try_from(self.taken - self.delivered).expect("a small test")
     }
 
-    /// Whether the kernel tells of what the source has queued.
+    /// Returns whether the kernel tells of what the source has queued.
     fn is_told(&self) -> bool {
         !self.heaps_only || self.arrived - self.taken >= RAISED_MARK as u64
     }

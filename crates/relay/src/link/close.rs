@@ -1,4 +1,4 @@
-//! How a link ends: its time limits, and the way its sides are closed.
+//! The end of a link: its time limits, and the way its sides are closed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -99,7 +99,7 @@ impl Link {
         limits.idle_timeout.filter(|_| !(self.is_gentle() && self.is_half_closed()))
     }
 
-    /// Whether a lane waits for its sink.
+    /// Returns whether a lane waits for its sink.
     fn is_blocked(&self) -> bool {
         [Side::Downstream, Side::Upstream].iter().any(|from| {
             let lane = self.halves[*from as usize].lane.as_ref();

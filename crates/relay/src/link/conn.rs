@@ -68,7 +68,7 @@ impl Conn {
         matches!(self, Self::Pair(_))
     }
 
-    /// Where its bytes come from.
+    /// The descriptor that its bytes come from.
     pub(crate) fn source(&self) -> Option<End<'_>> {
         match self {
             Self::Closed => None,
@@ -78,7 +78,7 @@ impl Conn {
         }
     }
 
-    /// Where its bytes go to; gone once a pair has been finished.
+    /// The descriptor that its bytes go to; gone once a pair has been finished.
     pub(crate) fn sink(&self) -> Option<End<'_>> {
         match self {
             Self::Closed => None,

@@ -1,4 +1,4 @@
-//! What a link decides about its sides, without a descriptor in its hands.
+//! The decisions of a link about its sides, without a descriptor in its hands.
 //!
 //! Whether a side gets a FIN, an RST or nothing at all is the one thing that a relay must not get
 //! wrong. So each such question is asked here, of a few facts that the link gathers, and answered in
@@ -25,7 +25,7 @@ pub(super) struct Ended {
     pub(super) child: Option<ChildIs>,
 }
 
-/// What is known of a child.
+/// The knowledge of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ChildIs {
     /// Its exit status is known.
@@ -36,7 +36,7 @@ pub(super) enum ChildIs {
     Alive,
 }
 
-/// What an end calls for.
+/// The action that an end calls for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
     /// Nothing, or not yet.
@@ -88,7 +88,7 @@ pub(super) struct Alarm {
     pub(super) has_sink: bool,
 }
 
-/// What an alarm calls for.
+/// The action that an alarm calls for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Response {
     /// Nothing: it is met by a lane, or of no interest.
@@ -142,7 +142,7 @@ pub(super) struct Parting {
     pub(super) starves: bool,
 }
 
-/// How a side is closed.
+/// The way a side is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Farewell {
     /// Closed, which is a FIN if none was sent.
@@ -155,7 +155,7 @@ pub(super) enum Farewell {
 }
 
 impl Parting {
-    /// Whether the end is passed on before the side is closed.
+    /// Returns whether the end is passed on before the side is closed.
     pub(super) fn needs_fin(self) -> bool {
         // A client of a child's may be sending still, and closing would be a reset if its bytes come
         // in between.

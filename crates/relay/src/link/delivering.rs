@@ -62,8 +62,8 @@ impl Link {
         queues.map(|end| watch.child.unread(end.fd)).fold(pending, usize::saturating_add)
     }
 
-    /// Whether the end of a child that neither reads nor writes any more is waited for, for a moment: it
-    /// may be about to end, and how it does says more than what it has left unread.
+    /// Returns whether the end of a child that neither reads nor writes any more is waited for, for
+    /// a moment: it may be about to end, and how it does says more than what it has left unread.
     pub(super) fn waits_for_verdict(&mut self, now: Instant, sessions: &mut Sessions) -> bool {
         let untaken = self.untaken(sessions);
         let Some(watch) = self.watch.as_mut().filter(|_| untaken > 0) else { return false };

@@ -12,9 +12,9 @@ pub enum Downstream {
     Socket(OwnedFd),
     /// Two descriptors: pipes, sockets, files or terminals. Closing the sink is its FIN.
     Pair {
-        /// Where bytes come from.
+        /// The descriptor that bytes come from.
         source: OwnedFd,
-        /// Where bytes go to.
+        /// The descriptor that bytes go to.
         sink: OwnedFd,
     },
 }

@@ -1,4 +1,4 @@
-//! What a forward does otherwise than TCP's own rules would have it.
+//! The policy of a link: where it differs from TCP's own rules.
 //!
 //! The default is the relay's promise: FIN as FIN, RST as RST, both directions, no byte touched. A
 //! program that stands in for another one (socat, say) keeps that one's policy instead.
@@ -14,23 +14,23 @@ use crate::outcome::Side;
 /// The policy of a forward's links.
 #[derive(Debug, Default)]
 pub struct LinkPolicy {
-    /// How links end.
+    /// The way in which links end.
     pub endings: Endings,
     /// Which lanes carry bytes.
     pub lanes: Lanes,
-    /// What happens to a client for whom there is no place.
+    /// The treatment of a client for whom there is no place.
     pub when_full: WhenFull,
-    /// How each side is told the end of what it gets, indexed by [`Side`].
+    /// The way in which each side is told the end of what it gets, indexed by [`Side`].
     pub finishes: [Finish; 2],
-    /// Whether the end of what each side sends is believed, indexed by [`Side`].
+    /// The belief in the end of what each side sends, indexed by [`Side`].
     pub ends: [Ends; 2],
-    /// Who has each side besides the link, indexed by [`Side`].
+    /// The owner of each side besides the link, indexed by [`Side`].
     pub owners: [Owner; 2],
-    /// What is done to the bytes.
+    /// Filters that the bytes pass through.
     pub filters: Option<Box<dyn Filters>>,
 }
 
-/// How links end.
+/// The way in which links end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Endings {
     /// An end is passed on as an end, an abort as an abort, and a time limit aborts.
@@ -56,9 +56,9 @@ impl Endings {
         }
     }
 
-    /// Whether a link is over when `side` has reset and what it had sent is delivered: nobody is
-    /// left there to hear an answer. Of the side that answers, the other one may only hear by a
-    /// write that fails, and is given its linger time for that.
+    /// Returns whether a link is over when `side` has reset and what it had sent is delivered:
+    /// nobody is left there to hear an answer. Of the side that answers, the other one may only
+    /// hear by a write that fails, and is given its linger time for that.
     pub(crate) fn end_with_reset_of(self, side: Side) -> bool {
         match self {
             Self::Faithful => false,
@@ -110,7 +110,7 @@ impl Lanes {
     }
 }
 
-/// What happens to a client for whom there is no place.
+/// The treatment of a client for whom there is no place.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum WhenFull {
     /// It is refused by RST, and counted.
@@ -120,7 +120,7 @@ pub enum WhenFull {
     Wait,
 }
 
-/// How a side is told that nothing more will come.
+/// The way in which a side is told that nothing more will come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Finish {
     /// The sending half of a socket is shut down, the sink of a pair is closed.
@@ -133,7 +133,7 @@ pub enum Finish {
     Nothing,
 }
 
-/// Who has a side.
+/// The owner of a side.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Owner {
     /// The link alone.

@@ -244,7 +244,8 @@ impl Link {
         Ended { from, phase, other_is_done, child }
     }
 
-    /// Whether the child neither reads nor writes any more, and so has no use for a connection.
+    /// Returns whether the child neither reads nor writes any more, and so has no use for a
+    /// connection.
     fn is_deaf(&self) -> bool {
         let (reads, writes) = (self.phase(Side::Downstream), self.phase(Side::Upstream));
         self.watch.is_some() && reads == Phase::Dead && writes == Phase::Done
@@ -270,7 +271,8 @@ impl Link {
         None
     }
 
-    /// Whether a side is a stream that was ended because it held too much, and not by its client.
+    /// Returns whether a side is a stream that was ended because it held too much, and not by its
+    /// client.
     fn has_overflowed(&self, side: Side, sessions: &mut Sessions) -> bool {
         let stream = self.halves[side as usize].conn.stream_of_session();
         stream.is_some_and(|stream| sessions.has_overflowed(stream))

@@ -32,14 +32,14 @@ pub(super) enum Thrown {
 }
 
 impl Link {
-    /// Whether the descriptors of both sides serve the direction that begins at `from`.
+    /// Returns whether the descriptors of both sides serve the direction that begins at `from`.
     pub(super) fn serves(&self, from: Side) -> bool {
         let source = self.halves[from as usize].conn.source();
         let sink = self.halves[from.other() as usize].conn.sink();
         source.is_none_or(End::reads) && sink.is_none_or(End::writes)
     }
 
-    /// Whether there is no place for what `from` sends, although it is wanted.
+    /// Returns whether there is no place for what `from` sends, although it is wanted.
     pub(super) fn is_unheard(&self, from: Side) -> bool {
         matches!(self.stage, Stage::Relaying)
             && self.policy.lanes.carries(from)

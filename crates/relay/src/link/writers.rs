@@ -1,4 +1,4 @@
-//! Whose turn it is to write to what several links share.
+//! The order in which links write to a sink that they share.
 //!
 //! The links of a forward may all have duplicates of one descriptor ([`crate::Owner::Forward`]).
 //! What one of them has read at once is a block, and blocks must not be mixed: a link of whose block
@@ -20,7 +20,7 @@ pub(crate) struct Writers {
 }
 
 impl Writers {
-    /// Whether `link` may write now; if not, it waits for its turn.
+    /// Returns whether `link` may write now; if not, it waits for its turn.
     pub(crate) fn admits(&mut self, link: Key) -> bool {
         if self.holder.is_none_or(|holder| holder == link) {
             return true;

@@ -12,7 +12,7 @@ use std::os::fd::AsFd;
 use nix::sys::socket::sockopt::TcpCongestion;
 use nix::sys::socket::{getsockopt, setsockopt};
 
-/// Whether `socket` paces what it sends; no if that cannot be told.
+/// Returns whether `socket` paces what it sends; no if that cannot be told.
 pub fn is_paced(socket: &impl AsFd) -> bool {
     getsockopt(socket, TcpCongestion)
         .is_ok_and(|name| name.as_encoded_bytes().starts_with(PACING.as_bytes()))

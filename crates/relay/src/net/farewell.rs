@@ -35,8 +35,8 @@ pub(crate) fn abort(socket: impl AsFd) {
     let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
 }
 
-/// Whether an error means that the peer has aborted the connection (or let it die), rather than
-/// that something is wrong with the descriptor.
+/// Returns whether an error means that the peer has aborted the connection (or let it die), rather
+/// than that something is wrong with the descriptor.
 pub(crate) fn is_reset(errno: Errno) -> bool {
     matches!(
         errno,

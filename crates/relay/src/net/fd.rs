@@ -20,7 +20,7 @@ use self::fault::Call;
 
 pub(crate) mod fault;
 
-/// What kind of descriptor an end is.
+/// The kind of descriptor that an end is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Kind {
     class: Class,
@@ -90,12 +90,12 @@ impl Kind {
         Ok(Self { class, nonblocking, access: Access::of(flags) })
     }
 
-    /// Whether it can be read from.
+    /// Returns whether it can be read from.
     pub(crate) fn reads(self) -> bool {
         self.access != Access::Write
     }
 
-    /// Whether it can be written to.
+    /// Returns whether it can be written to.
     pub(crate) fn writes(self) -> bool {
         self.access != Access::Read
     }
@@ -108,8 +108,8 @@ impl Kind {
         self.class == Class::Pipe
     }
 
-    /// Whether splice(2) can be used on it without the danger of blocking: whether a socket blocks
-    /// is decided by its O_NONBLOCK alone, for a pipe SPLICE_F_NONBLOCK is enough.
+    /// Returns whether splice(2) can be used on it without the danger of blocking: whether a socket
+    /// blocks is decided by its O_NONBLOCK alone, for a pipe SPLICE_F_NONBLOCK is enough.
     pub(crate) fn splices(self) -> bool {
         match self.class {
             Class::Socket => self.nonblocking,
@@ -118,7 +118,7 @@ impl Kind {
         }
     }
 
-    /// Whether a plain read or write could block, so that poll(2) must be asked first.
+    /// Returns whether a plain read or write could block, so that poll(2) must be asked first.
     fn may_block(self) -> bool {
         !self.nonblocking && matches!(self.class, Class::Pipe | Class::Device)
     }

@@ -1,4 +1,4 @@
-//! What a descriptor is watched for.
+//! The interest in a registered descriptor.
 //!
 //! Everything is edge-triggered (mio does nothing else). A stream is watched for reads when the link
 //! begins, and for writes as well from the first time its sink is full: until then it is writable
@@ -16,7 +16,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
-/// What a registered descriptor is watched for.
+/// The interest in a registered descriptor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Watched {
     /// Bytes, urgent ones (EPOLLPRI), and the end of them.

@@ -19,7 +19,7 @@ use crate::net::congestion::{is_paced, unpace};
 /// Clients wait there while accepting is paused or the loop is busy, instead of losing their SYNs.
 pub const BACKLOG: i32 = 4096;
 
-/// When to give up on a peer that has vanished without a FIN or RST.
+/// The time after which a peer that has vanished without a FIN or RST is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keepalive {
     /// Silence before the first probe.
@@ -43,6 +43,9 @@ impl Keepalive {
     /// TCP_USER_TIMEOUT is left alone: Linux (`tcp_probe_timer`) applies it to a peer that answers
     /// every probe of its closed window, too, and would end a reader that only pauses. A peer that
     /// vanishes while bytes are on their way to it is found by `tcp_retries2`, in about 15 minutes.
+    ///
+    /// # Errors
+    /// When setsockopt(2) refuses a number.
     pub fn apply(&self, socket: SockRef<'_>) -> io::Result<()> {
         let probing = TcpKeepalive::new()
             .with_time(self.idle)
@@ -52,7 +55,7 @@ impl Keepalive {
     }
 }
 
-/// How to listen.
+/// Options of a listening socket.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ListenOptions {
     /// Share the port with the listeners of other loops (SO_REUSEPORT): the kernel then spreads
@@ -81,6 +84,9 @@ impl From<OwnedFd> for Listener {
 /// Binds and listens on `address`; port 0 lets the kernel choose.
 ///
 /// IPv6 sockets are IPv6 only, so that `127.0.0.1` and `::1` can be listened on side by side.
+///
+/// # Errors
+/// Those of socket(2), bind(2) and listen(2), EADDRINUSE and EACCES among them.
 pub fn listen(address: SocketAddr, options: ListenOptions) -> io::Result<TcpListener> {
     // A socket for IPv6 only cannot be bound to an IPv4 address in the notation of IPv6.
     let address = match address.ip().to_canonical() {

@@ -1,4 +1,4 @@
-//! What a side of a link can do right now, as far as we know.
+//! The readiness of a side of a link, as far as we know.
 //!
 //! mio registers edge-triggered: the kernel reports a change once. So a bit is set by an event and
 //! cleared only by the system call that finds the opposite (EAGAIN, a short read, a short write).
@@ -9,7 +9,7 @@ use mio::event::Event;
 
 use crate::open::Wake;
 
-/// What a source of events has reported: a descriptor by way of epoll(7), or a stream of a session.
+/// A report of a source of events: a descriptor by way of epoll(7), or a stream of a session.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Ready {
     /// There is something to read.

@@ -1,4 +1,4 @@
-//! How a loop accepts clients, stops accepting when it must, and goes on when it can.
+//! Accepting clients: pausing when a loop must, and resuming when it can.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -58,7 +58,7 @@ impl Relay {
         self.bursts.len() < before
     }
 
-    /// Whether there may be a client in the queue of `acceptor`, and it may come in.
+    /// Returns whether there may be a client in the queue of `acceptor`, and it may come in.
     pub(super) fn accepts_from(&self, acceptor: &Acceptor) -> bool {
         let Some(service) = self.services.get(acceptor.service) else { return false };
         let Terms { policy, places, .. } = &*service.terms;

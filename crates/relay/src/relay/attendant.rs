@@ -1,4 +1,4 @@
-//! What else wakes a loop: descriptors of its owner's, and what is to be done about them.
+//! Other sources of wake-ups of a loop: descriptors of its owner's, and orders about them.
 //!
 //! An owner that needs no other thread (a program with one loop) has the loop itself wait for
 //! its signals and timers.
@@ -18,13 +18,14 @@ pub trait Attendant: Debug + Send {
     /// [`Order::Nothing`]. It must not block.
     fn attend(&mut self) -> Order;
 
-    /// Whether the loop goes on for its sake although there is neither a listener nor a link.
+    /// Returns whether the loop goes on for its sake although there is neither a listener nor a
+    /// link.
     fn keeps_loop(&self) -> bool {
         false
     }
 }
 
-/// What an attendant wants of the loop.
+/// A wish of an attendant to the loop.
 pub enum Order {
     /// Nothing; the descriptor has nothing more to say.
     Nothing,

@@ -1,4 +1,4 @@
-//! What a loop does for its attendants.
+//! The attendants of a loop.
 
 use std::os::fd::AsRawFd;
 

@@ -38,7 +38,7 @@ impl Clock {
 }
 
 impl PartialEq for Clock {
-    /// Whether both are the same clock.
+    /// Returns whether both are the same clock.
     fn eq(&self, other: &Self) -> bool {
         match (&self.ahead, &other.ahead) {
             (None, None) => true,

@@ -30,7 +30,7 @@ struct Bytes {
     written: AtomicU64,
 }
 
-/// What the counters said at one moment.
+/// The counters at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Totals {
     /// Links that were accepted or handed over.
@@ -43,10 +43,10 @@ pub struct Totals {
     pub up: Traffic,
     /// Bytes from upstream to downstream, of links that are alive as well.
     pub down: Traffic,
-    /// How often accepting stopped for want of descriptors or memory. This is the loop's, not a
+    /// The number of times that accepting paused, out of descriptors or memory. This is the loop's, not a
     /// service's.
     pub accept_pauses: u64,
-    /// How often a burst was long and fast enough for the low-water mark of its source to be raised;
+    /// The number of bursts long and fast enough to raise the low-water mark of their source;
     /// the loop's, too.
     pub marks_raised: u64,
     /// Clients of endpoints that became sessions.
@@ -61,7 +61,7 @@ impl Totals {
         self.ended.iter().map(|(_, count)| count).sum()
     }
 
-    /// How many links ended in `outcome`.
+    /// Counts the links that ended in `outcome`.
     pub fn ended_as(&self, outcome: Outcome) -> u64 {
         self.ended.iter().find(|(each, _)| *each == outcome).map_or(0, |(_, count)| *count)
     }

@@ -2,15 +2,15 @@
 
 use std::io;
 
-/// What keeps a loop from starting or going on.
+/// An error that keeps a loop from starting or going on.
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
     /// epoll, eventfd or a descriptor could not be had.
     #[error("cannot {what}: {}", nsplice_sys::describe(.source))]
     System {
-        /// What was tried.
+        /// The attempt that failed, as in "cannot {what}".
         what: &'static str,
-        /// What the system answered.
+        /// The system's answer.
         source: io::Error,
     },
     /// The loop drains or has been stopped, and takes nothing new.

@@ -26,14 +26,15 @@ use crate::table::Key;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ServiceId(pub(crate) Key);
 
-/// How far the life of a service has come.
+/// A state in the life of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServiceState {
     /// Its clients become links.
     Serving,
     /// It takes nobody in, and its links are left to end.
     Draining {
-        /// When those that are left are ended; `None` if they may take as long as they like.
+        /// The moment at which those that are left are ended; `None` if they may take as long as
+        /// they like.
         until: Option<Instant>,
     },
     /// It has no links left, and will have none.
@@ -60,7 +61,7 @@ pub struct ServiceReport {
     pub labels: Arc<Labels>,
     /// The backend that opens its upstreams.
     pub backend: &'static str,
-    /// How far its life has come on that loop.
+    /// The state of its life on that loop.
     pub state: ServiceState,
     /// The addresses that it listens on there, of those that IP has.
     pub addresses: Vec<SocketAddr>,
@@ -149,7 +150,7 @@ impl Service {
         (self.serves, self.terms) = (Serves::Forward(opener), terms);
     }
 
-    /// Whether a client may become a link.
+    /// Returns whether a client may become a link.
     pub(crate) fn admits(&self) -> bool {
         self.state == ServiceState::Serving
     }
@@ -192,7 +193,7 @@ impl Service {
         self.state = ServiceState::Draining { until };
     }
 
-    /// Whether the links that are left are to be ended now, which is said once.
+    /// Returns whether the links that are left are to be ended now, which is said once.
     pub(crate) fn is_due(&mut self, now: Instant) -> bool {
         let is_due = self.due().is_some_and(|due| due <= now);
         if is_due {

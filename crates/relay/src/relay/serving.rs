@@ -1,4 +1,4 @@
-//! What a loop does for its services: it begins them, retires them and forgets them.
+//! The services of a loop: begun, retired and forgotten.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};

@@ -25,7 +25,7 @@ use super::service::{Serves, Service};
 use super::Relay;
 
 impl Relay {
-    /// Whether a session has something to do without being told of an event.
+    /// Returns whether a session has something to do without being told of an event.
     pub(super) fn sessions_go_on(&self) -> bool {
         !self.session_turns.is_empty() || self.sessions.are_touched()
     }

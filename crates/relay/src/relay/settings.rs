@@ -1,4 +1,4 @@
-//! What a loop can be told about how to move bytes.
+//! Settings of a loop: how it moves bytes.
 
 use crate::lane::low_water::LongBurst;
 use crate::relay::clock::Clock;
@@ -6,20 +6,21 @@ use crate::relay::clock::Clock;
 /// Settings of one loop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Whether splice(2) may be used. Without it every byte is copied through the loop's buffer:
+    /// Permission to use splice(2). Without it every byte is copied through the loop's buffer:
     /// slower for bulk, but it works where another program has put the sockets into a sockmap or a
     /// seccomp filter denies splice.
     pub splice: bool,
     /// Wished size of a pipe, in bytes. The kernel rounds it up to a power of two and may grant
     /// less (`/proc/sys/fs/pipe-max-size`).
     pub pipe_size: usize,
-    /// How many pipes may exist at once in this loop.
+    /// The number of pipes that may exist at once in this loop.
     pub max_pipes: usize,
-    /// What a burst must be like for its source to be read by heaps instead of as bytes come.
+    /// The burst it takes for its source to be read a raised mark at a time instead of as bytes
+    /// come.
     pub long_burst: LongBurst,
-    /// What tells it the time.
+    /// The clock that tells it the time.
     pub clock: Clock,
-    /// Whether the loop goes on although it has neither a listener nor a link, because services may
+    /// True if the loop goes on although it has neither a listener nor a link, because services may
     /// still be added. It then returns when it is drained or stopped.
     pub stays: bool,
 }

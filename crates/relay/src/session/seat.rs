@@ -137,18 +137,18 @@ impl Seat {
         self.ready.note_sink(ready);
     }
 
-    /// Whether the protocol is asked and told.
+    /// Returns whether the protocol is asked and told.
     fn is_on(&self) -> bool {
         matches!(self.stage, Stage::Serving | Stage::Draining)
     }
 
-    /// Whether nothing is left of it: neither the socket nor a stream.
+    /// Returns whether nothing is left of it: neither the socket nor a stream.
     pub(crate) fn is_empty(&self) -> bool {
         self.stage == Stage::Gone && self.streams.is_empty()
     }
 
-    /// Whether the client is to be read. Frames of streams never fill the outbox beyond its limit: who
-    /// fills it up to twice that asks for answers and does not read them.
+    /// Returns whether the client is to be read. Frames of streams never fill the outbox beyond its
+    /// limit: who fills it up to twice that asks for answers and does not read them.
     fn may_read(&self) -> bool {
         self.is_on()
             && !self.has_ended
@@ -156,7 +156,7 @@ impl Seat {
             && self.outbox.len() < 2 * self.limits.outbox
     }
 
-    /// Whether the client is to be read and has something to say.
+    /// Returns whether the client is to be read and has something to say.
     pub(crate) fn wants_turn(&self) -> bool {
         (self.may_read() && self.ready.readable()) || (self.is_on() && self.ready.error())
     }

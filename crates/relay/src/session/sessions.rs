@@ -52,7 +52,7 @@ impl Sessions {
         touched
     }
 
-    /// Whether one has been touched.
+    /// Returns whether one has been touched.
     pub(crate) fn are_touched(&self) -> bool {
         !self.touched.is_empty()
     }
@@ -150,7 +150,7 @@ impl Sessions {
         self.seats.get_mut(at.session)?.streams.why_aborted(at.stream)
     }
 
-    /// Whether a stream was aborted because its client has sent more than it may hold.
+    /// Returns whether a stream was aborted because its client has sent more than it may hold.
     pub(crate) fn has_overflowed(&mut self, at: StreamRef) -> bool {
         self.why_aborted(at).is_some_and(|abort| abort.errno == Errno::ENOBUFS)
     }

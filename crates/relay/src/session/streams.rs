@@ -136,7 +136,7 @@ impl Streams {
         self.streams.is_empty()
     }
 
-    /// Whether the queues hold so much that the client is to be read no more.
+    /// Returns whether the queues hold so much that the client is to be read no more.
     pub(crate) fn are_full(&self) -> bool {
         self.queued >= self.limits.session_queue
     }

@@ -1,4 +1,4 @@
-//! What a call answers instead of being made, where a test wants it so.
+//! Answers that a test wants of a call instead of its being made.
 //!
 //! The kernel's rarer answers cannot be had from real descriptors at will. Here a test plans one of
 //! them for this thread; outside of the crate's own tests there is never one, and nothing is left
