@@ -12,7 +12,7 @@ use std::str::FromStr;
 pub(crate) struct Address {
     /// The address.
     pub(crate) ip: IpAddr,
-    /// Whether it is one of the pair that `localhost` stands for, of which one is enough.
+    /// True if it is one of the pair that `localhost` stands for, of which one is enough.
     pub(crate) either: bool,
 }
 
@@ -20,7 +20,7 @@ pub(crate) struct Address {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AddressList(Vec<Address>);
 
-/// Why a text is not a list of addresses.
+/// An error in a list of addresses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an address to listen on: write an IP address such as 127.0.0.1 or ::1, or localhost")]
 pub(crate) struct AddressError(String);

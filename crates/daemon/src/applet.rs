@@ -20,7 +20,7 @@ pub(crate) enum Applet {
 }
 
 impl Applet {
-    /// What it is called by.
+    /// Returns the name it is called by.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Socat => "socat",
@@ -62,7 +62,7 @@ fn called(words: &[OsString]) -> Option<(Applet, Cow<'_, [OsString]>)> {
     Some((Applet::named(words.first()?)?, words.into()))
 }
 
-/// What both of them print their help for.
+/// The option for which both of them print their help.
 const HELP: &str = "-h";
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub(crate) struct BoundPort {
     pub(crate) missed: Vec<ListenError>,
 }
 
-/// Why an address cannot be listened on.
+/// An address that cannot be listened on, and why.
 #[derive(Debug, thiserror::Error)]
 pub(crate) struct ListenError {
     address: SocketAddr,
@@ -41,7 +41,7 @@ pub(crate) struct ListenError {
     asker: Asker,
 }
 
-/// Where an address was asked for, in whose words a hint has to be.
+/// The origin of an address, in whose words a hint has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asker {
     /// The command line of `forward`.
@@ -51,7 +51,7 @@ pub(crate) enum Asker {
 }
 
 impl Asker {
-    /// What to write for a port that is free.
+    /// Returns the words for a port that is free.
     fn free_port(self, ip: IpAddr) -> String {
         match self {
             Self::Forward => ":PORT".to_owned(),
@@ -88,11 +88,11 @@ impl ListenError {
     }
 }
 
-/// Where ports begin that anyone may listen on, unless `net.ipv4.ip_unprivileged_port_start` says
+/// The first port that anyone may listen on, unless `net.ipv4.ip_unprivileged_port_start` says
 /// otherwise.
 const FIRST_UNPRIVILEGED: u16 = 1024;
 
-/// How often a free port is looked for that is free on all addresses. A number that is free on one
+/// The number of tries to find a port that is free on all addresses. A number that is free on one
 /// address is nearly always free on the other.
 const ROUNDS: usize = 16;
 
@@ -131,7 +131,7 @@ pub(crate) fn bind_port(
     bind_each(addresses, NextPort::Same(port.unwrap_or(0)), loops)
 }
 
-/// How the addresses of a pair find their number.
+/// The way in which the addresses of a pair find their number.
 #[derive(Debug, Clone, Copy)]
 enum NextPort {
     /// All take this one; 0 becomes what the kernel gave the first.

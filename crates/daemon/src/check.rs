@@ -28,7 +28,7 @@ pub(crate) fn run(request: &CheckRequest) -> Result<Exit, Failure> {
     Ok(if works { Exit::Done } else { Exit::Failed })
 }
 
-/// Whether `backend` does what was asked for: with a destination, whether it connected.
+/// Returns whether `backend` does what was asked for: with a destination, whether it connected.
 fn works(backend: &BackendReport, destination: Option<&Destination>) -> bool {
     let connected = backend.connect.as_ref().is_some_and(|connect| connect.connected);
     backend.usable && (destination.is_none() || connected)
@@ -143,7 +143,7 @@ fn system(survey: &Survey) -> Table<3> {
     table
 }
 
-/// What to do now, in one line.
+/// Advises what to do now, in one line.
 fn advice(survey: &Survey, destination: Option<&Destination>) -> String {
     let usable: Vec<&BackendReport> =
         survey.backends.iter().filter(|backend| backend.usable).collect();
@@ -193,7 +193,7 @@ fn advice(survey: &Survey, destination: Option<&Destination>) -> String {
     format!("No backend may enter this target: run as root, or give nsplice {ENTERING}.")
 }
 
-/// What entering a namespace takes.
+/// The capability that entering a namespace takes.
 const ENTERING: &str = "CAP_SYS_ADMIN";
 
 fn yes_or_no(is: bool) -> String {

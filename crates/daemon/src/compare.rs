@@ -45,7 +45,7 @@ use crate::request::{CompareRequest, OutputFormat};
 use crate::signals::Signals;
 use crate::terminal;
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ComparingError {
     /// The comparison itself.
@@ -57,9 +57,9 @@ pub(crate) enum ComparingError {
     /// The page.
     #[error("cannot write the page {}: {}", path.display(), describe(source))]
     Page {
-        /// Where it was to be.
+        /// Its path.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's answer.
         source: io::Error,
     },
 }
@@ -107,10 +107,10 @@ pub(crate) fn run(request: &CompareRequest) -> Result<Exit, Failure> {
 /// Signals that end a comparison.
 const STOPPING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT];
 
-/// How long the step that is under way may take to its end after the signal that ends the comparison.
+/// The time that the step under way may take to its end after the signal that ends the comparison.
 const PATIENCE_MILLIS: u16 = 1_000;
 
-/// How a comparison is told.
+/// The form in which a comparison is shown.
 #[derive(Debug)]
 struct Answer {
     format: OutputFormat,
@@ -135,7 +135,7 @@ impl Answer {
     }
 }
 
-/// What has been found so far, and how to tell it.
+/// The findings so far, and the form to show them in.
 #[derive(Debug)]
 struct Draft {
     outline: Comparison,
@@ -162,13 +162,13 @@ impl Draft {
     }
 }
 
-/// Where the comparison stands, shared with the thread that waits for signals.
+/// The progress of the comparison, shared with the thread that waits for signals.
 struct Watch {
     progress: Mutex<Progress<io::Stderr>>,
     phase: Mutex<Phase>,
 }
 
-/// How far it is.
+/// A phase of a comparison.
 #[derive(Debug)]
 enum Phase {
     /// Nothing is measured yet.
@@ -177,7 +177,7 @@ enum Phase {
     Measuring(Box<Draft>),
     /// The same, and this signal has ended it.
     Ending(Box<Draft>, Signal),
-    /// What there is is being told.
+    /// The findings are being shown.
     Telling,
 }
 

@@ -25,17 +25,17 @@ use crate::values::LoopCount;
 /// A configuration that makes sense.
 #[derive(Debug)]
 pub(crate) struct Config {
-    /// Where it was read from.
+    /// The file it was read from.
     pub(crate) path: PathBuf,
-    /// How long links may go on after a request to end; `None` for as long as they like.
+    /// The time that links may go on after a request to end; `None` for as long as they like.
     pub(crate) drain_timeout: Option<Duration>,
-    /// How the log looks.
+    /// The format of the log.
     pub(crate) log_format: LogFormat,
-    /// What is logged.
+    /// The least level that is logged.
     pub(crate) log_level: LogLevel,
-    /// How many loops.
+    /// The number of loops.
     pub(crate) loops: LoopCount,
-    /// Whether splice(2) may be used.
+    /// True if splice(2) may be used.
     pub(crate) splice: bool,
     /// The forwards, at least one.
     pub(crate) forwards: Vec<ForwardConfig>,
@@ -48,13 +48,13 @@ pub(crate) struct ForwardConfig {
     pub(crate) line: usize,
     /// Its name, which no other has.
     pub(crate) name: String,
-    /// Where to listen, at least one address.
+    /// Addresses to listen on, at least one.
     pub(crate) listen: Vec<SocketAddr>,
-    /// What is to be reached.
+    /// The target to reach.
     pub(crate) destination: Destination,
     /// The backend.
     pub(crate) backend: Choice,
-    /// How the backend works.
+    /// Options of the backend.
     pub(crate) options: Options,
     /// Limits of each link.
     pub(crate) limits: Limits,
@@ -62,7 +62,7 @@ pub(crate) struct ForwardConfig {
     pub(crate) max_links: Option<u32>,
 }
 
-/// Why a configuration is refused.
+/// A configuration that is refused, and why.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     /// The file cannot be read.
@@ -70,7 +70,7 @@ pub(crate) enum ConfigError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's answer.
         source: io::Error,
     },
     /// Something in it makes no sense.
@@ -80,7 +80,7 @@ pub(crate) enum ConfigError {
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What is wrong there.
+        /// The message: what is wrong there.
         message: String,
     },
 }
@@ -128,7 +128,7 @@ fn parse(path: &Path, text: &str) -> Result<Config, Refusal> {
     Ok(config)
 }
 
-/// What is wrong with `forward` beside the `others` before it.
+/// Finds what is wrong with `forward` beside the `others` before it.
 fn check(forward: &ForwardConfig, others: &[&ForwardConfig]) -> Result<(), String> {
     let name = &forward.name;
     if let Some(other) = others.iter().find(|other| other.name == *name) {
@@ -158,8 +158,8 @@ fn check(forward: &ForwardConfig, others: &[&ForwardConfig]) -> Result<(), Strin
     Ok(())
 }
 
-/// Whether `destination` is certain to be who listens on `address`: a plain dial to the same port
-/// of this machine's own loopback.
+/// Returns whether `destination` is certain to be who listens on `address`: a plain dial to the
+/// same port of this machine's own loopback.
 pub(crate) fn leads_to(destination: &Destination, address: SocketAddr) -> bool {
     let Target::Tcp(host) = &destination.target else { return false };
     let host = match &destination.host {

@@ -64,7 +64,7 @@ pub(crate) fn run(request: ConnectRequest) -> Result<Exit, Failure> {
     }
 }
 
-/// How the link ended.
+/// The end of the link.
 #[derive(Debug)]
 struct End {
     outcome: Outcome,

@@ -1,4 +1,4 @@
-//! What a running program tells when it is asked by SIGUSR1: its counters, those of each forward, and
+//! The dump that a running program logs upon SIGUSR1: its counters, those of each forward, and
 //! each link that is alive.
 //!
 //! The answer is as long as there are links, and standard error may be slow. So the loops hand over

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
-/// Where variables are looked up.
+/// The environment, in which variables are looked up.
 #[derive(Clone, Copy)]
 pub(crate) struct Environment<'a>(pub(crate) &'a dyn Fn(&str) -> Option<OsString>);
 
@@ -20,7 +20,7 @@ pub(crate) struct EnvironmentError {
 }
 
 impl Environment<'_> {
-    /// What was `typed` for `option`, or else what its twin says.
+    /// Returns what was `typed` for `option`, or else what its twin says.
     pub(crate) fn twin<T, E: fmt::Display>(
         self,
         typed: Option<T>,
@@ -48,7 +48,7 @@ impl Environment<'_> {
         (self.0)(variable).filter(|value| !value.is_empty())
     }
 
-    /// Whether the flag `option` was `typed`, or its twin says so: `1` or `true`.
+    /// Returns whether the flag `option` was `typed`, or its twin says so: `1` or `true`.
     pub(crate) fn flag(self, typed: bool, option: &str) -> Result<bool, EnvironmentError> {
         let parse = |text: &str| match text {
             "1" | "true" => Ok(true),

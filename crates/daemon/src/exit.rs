@@ -1,4 +1,4 @@
-//! What the process says when it ends: one exit code for each class of reason.
+//! Exit codes of the process: one for each class of reason.
 //!
 //! Scripts and unit files depend on these numbers, so they live in one place and nothing else in
 //! the program knows them. `main` is the only one to turn them into a process's end.
@@ -9,16 +9,16 @@ use nix::sys::signal::Signal;
 use nsplice_backend::ErrorKind;
 use nsplice_relay::{OpenClass, Outcome};
 
-/// Why the process ends.
+/// A reason for the process to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// What was asked for is done.
+    /// The request is done.
     Done,
     /// Something failed while running.
     Failed,
-    /// The command line makes no sense.
+    /// Usage error: the command line is wrong.
     Usage,
-    /// The configuration file cannot be read or makes no sense.
+    /// The configuration file cannot be read or is invalid.
     Config,
     /// An address cannot be listened on.
     Listen,
@@ -32,7 +32,7 @@ pub(crate) enum Exit {
     Interrupted(Signal),
 }
 
-/// What shells add to the number of the signal that ended a program.
+/// The number that shells add to that of the signal that ended a program.
 const SIGNAL_BASE: u8 = 128;
 
 impl Exit {

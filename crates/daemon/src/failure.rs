@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::install::InstallError;
 use crate::stdio::StdioError;
 
-/// Why a command could not do what it was asked for. The message is for people.
+/// A failure of a command to do what it was asked for. The message is for people.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// The configuration was refused.
@@ -29,7 +29,7 @@ pub(crate) enum Failure {
         place: String,
         /// Its name.
         forward: String,
-        /// What is in its way.
+        /// The failure that is in its way.
         source: Box<Self>,
     },
     /// Several things, the first of which counts.
@@ -54,7 +54,7 @@ pub(crate) enum Failure {
     TooFewDescriptors {
         /// RLIMIT_NOFILE.
         limit: u64,
-        /// What was tried.
+        /// The attempt that failed.
         error: RelayError,
     },
     /// Standard input or output is of no use.
@@ -71,7 +71,7 @@ pub(crate) enum Failure {
     Link {
         /// The exit code of its outcome.
         exit: Exit,
-        /// How it ended.
+        /// The way it ended.
         sentence: String,
     },
     /// A loop has ended without a result, by a panic that has printed its own message.
@@ -80,14 +80,14 @@ pub(crate) enum Failure {
     /// The system refused something else.
     #[error("cannot {what}: {}", describe(source))]
     System {
-        /// What was tried.
+        /// The attempt that failed.
         what: &'static str,
-        /// What the system answered.
+        /// The system's answer.
         source: io::Error,
     },
 }
 
-/// What to print of all of them, a line each.
+/// Returns the lines to print of all of them, one each.
 fn lines(first: &Failure, others: &[Failure]) -> String {
     let lines: Vec<String> = std::iter::once(first).chain(others).map(Failure::line).collect();
     lines.join("\n")
@@ -133,8 +133,9 @@ impl Failure {
         }
     }
 
-    /// What to print, in one line for each failure: messages that begin with a place in a file begin
-    /// with it alone, so that editors and people find it; the others say that they are errors.
+    /// Returns what to print, in one line for each failure: messages that begin with a place in a
+    /// file begin with it alone, so that editors and people find it; the others say that they are
+    /// errors.
     pub(crate) fn line(&self) -> String {
         let line = match self {
             // Each of them is a line of its own already.

@@ -100,7 +100,7 @@ fn serve(request: &ForwardRequest, signals: &Signals, journal: &Log) -> Result<(
     result.and_then(|()| gone.map_or(Ok(()), |told| Err(BackendError::NoSuchTarget(told).into())))
 }
 
-/// What a signal means.
+/// Decides what a signal means.
 fn reaction(signal: Signal) -> Action {
     match signal {
         Signal::SIGINT | Signal::SIGTERM => Action::Stop,
@@ -109,7 +109,7 @@ fn reaction(signal: Signal) -> Action {
     }
 }
 
-/// How each remote port is reached. Several pairs may name the same one.
+/// Plans how each remote port is reached. Several pairs may name the same one.
 fn plans(request: &ForwardRequest, pool: &Pool) -> Result<HashMap<u16, Rc<Plan>>, Failure> {
     let mut plans = HashMap::new();
     for remote in request.ports.iter().map(|pair| pair.remote) {
@@ -121,13 +121,13 @@ fn plans(request: &ForwardRequest, pool: &Pool) -> Result<HashMap<u16, Rc<Plan>>
     Ok(plans)
 }
 
-/// What a link to the port `remote` reaches.
+/// Returns what a link to the port `remote` reaches.
 fn destination(request: &ForwardRequest, remote: u16) -> Destination {
     let (target, host) = (request.target.clone(), request.opening.host.clone());
     Destination { target, host, port: remote }
 }
 
-/// What is served, and what to print about it.
+/// The services, and the lines to print about them.
 #[derive(Debug, Default)]
 struct Ready {
     services: Vec<Service>,

@@ -59,7 +59,7 @@ pub(crate) fn run(request: &InstallRequest) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What keeps a name from being taken or given back.
+/// An error that keeps a name from being taken or given back.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InstallError {
     /// Another program has the name.
@@ -74,11 +74,11 @@ pub(crate) enum InstallError {
     /// The system refused.
     #[error("cannot {what} {}: {}", path.display(), describe(source))]
     System {
-        /// What was tried.
+        /// The attempt that failed.
         what: &'static str,
         /// On what.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's answer.
         source: io::Error,
     },
 }
@@ -126,14 +126,14 @@ impl Binary {
         self.path.ancestors().skip(1).find(is_cache)
     }
 
-    /// Whether `path` leads to it, now or if it were in its place.
+    /// Returns whether `path` leads to it, now or if it were in its place.
     fn is_at(&self, path: &Path) -> bool {
         let same = |file: fs::Metadata| (file.dev(), file.ino()) == self.identity;
         fs::metadata(path).is_ok_and(same) || fs::read_link(path).is_ok_and(|to| to == self.path)
     }
 }
 
-/// What is found under a name.
+/// The holder of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Holder {
     /// Nothing.
@@ -151,9 +151,9 @@ enum Holder {
 struct Name {
     applet: Applet,
     path: PathBuf,
-    /// Where another program of the name is kept.
+    /// The path at which another program of the name is kept.
     saved: PathBuf,
-    /// Where a link waits to be moved to the name.
+    /// The path at which a link waits to be moved to the name.
     fresh: PathBuf,
 }
 
@@ -183,7 +183,7 @@ fn make(
 }
 
 impl Holder {
-    /// Whether taking the name from it changes anything.
+    /// Returns whether taking the name from it changes anything.
     fn changes(self) -> bool {
         matches!(self, Self::Nobody | Self::Other)
     }

@@ -1,4 +1,4 @@
-//! What becomes of a loop's news in the log.
+//! The journal: a loop's news as lines of the log.
 //!
 //! Each link is logged in one line, at its end, with everything there is to know about it. A link
 //! that ended as links do is an `info`, anything else a warning. Clients can cause any of these
@@ -34,8 +34,8 @@ impl Journal {
         Self { log, limiter: Limiter::default() }
     }
 
-    /// Whether a line of `kind` is wanted and within its budget; tells first what was held back
-    /// before. Lines that nobody wants are not counted.
+    /// Returns whether a line of `kind` is wanted and within its budget; tells first what was held
+    /// back before. Lines that nobody wants are not counted.
     pub(crate) fn allow(&mut self, kind: &'static str, level: Level) -> bool {
         if !self.log.is_enabled(level) {
             return false;
@@ -112,8 +112,8 @@ impl Drop for Journal {
     }
 }
 
-/// Whether a link ended as links do: with all bytes delivered, or as the client or the owner of
-/// the service wanted it.
+/// Returns whether a link ended as links do: with all bytes delivered, or as the client or the
+/// owner of the service wanted it.
 pub(crate) fn is_daily_business(outcome: Outcome) -> bool {
     matches!(
         outcome,
@@ -121,7 +121,7 @@ pub(crate) fn is_daily_business(outcome: Outcome) -> bool {
     )
 }
 
-/// How a link ended, in words: the detail if there is one, else the outcome spelled out.
+/// Returns in words how a link ended: the detail if there is one, else the outcome spelled out.
 pub(crate) fn in_words(outcome: Outcome, detail: Option<&str>) -> String {
     if let Some(detail) = detail {
         return detail.to_owned();

@@ -28,12 +28,12 @@ struct Budget {
 pub(crate) struct Held {
     /// Their kind.
     pub(crate) kind: &'static str,
-    /// How many.
+    /// Their number.
     pub(crate) count: u64,
 }
 
 impl Limiter {
-    /// Whether a line of `kind` may be written now; at most `burst` per window.
+    /// Returns whether a line of `kind` may be written now; at most `burst` per window.
     pub(crate) fn allow(&mut self, kind: &'static str, burst: u32, now: Instant) -> bool {
         let budget = self.kinds.entry(kind).or_insert(Budget { since: now, used: 0, held: 0 });
         if budget.is_over(now) && budget.held == 0 {
@@ -48,13 +48,13 @@ impl Limiter {
         }
     }
 
-    /// What was held back in windows that are over. Asked before [`Limiter::allow`], so that the
-    /// count precedes the lines of the next window.
+    /// Returns what was held back in windows that are over. Asked before [`Limiter::allow`], so
+    /// that the count precedes the lines of the next window.
     pub(crate) fn overdue(&mut self, now: Instant) -> Vec<Held> {
         self.collect(|budget| budget.is_over(now))
     }
 
-    /// What was held back and not told yet.
+    /// Returns what was held back and not logged yet.
     pub(crate) fn rest(&mut self) -> Vec<Held> {
         self.collect(|_| true)
     }

@@ -24,7 +24,7 @@ use self::fit::Fit;
 pub(crate) use self::queue::LINK_END;
 use self::queue::{Sink, Writing};
 
-/// How lines look.
+/// A format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum LogFormat {
     /// For people.
@@ -38,7 +38,7 @@ pub(crate) enum LogFormat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LogLevel(pub(crate) Level);
 
-/// Who reads the text.
+/// The reader of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
     /// The owner of a service: with time and level.
@@ -48,7 +48,7 @@ pub(crate) enum Style {
     Command,
 }
 
-/// Why a text is neither a format nor a level.
+/// A text that is neither a format nor a level.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a {what}: write {allowed}")]
 pub(crate) struct LogError {
@@ -111,13 +111,13 @@ impl Log {
         Ok(Self { logger, answers, writing })
     }
 
-    /// Where to write.
+    /// Returns the logger to write to.
     pub(crate) fn logger(&self) -> &Logger {
         &self.logger
     }
 
-    /// Where to write what was asked for, however much it is: of any level, and no line is dropped.
-    /// Whoever writes there waits for standard error, so no loop may.
+    /// Returns the logger for what was asked for, however much it is: of any level, and no line is
+    /// dropped. Whoever writes there waits for standard error, so no loop may.
     pub(crate) fn answers(&self) -> &Logger {
         &self.answers
     }

@@ -26,7 +26,7 @@ use nsplice_relay::{Downstream, Forward, Handle, Observer, Relay, RelayError, Se
 use crate::failure::Failure;
 use crate::signals::Signals;
 
-/// What one loop has to do.
+/// The work of one loop.
 #[derive(Debug)]
 pub(crate) struct Work {
     /// Forwards and what they listen on.
@@ -37,7 +37,7 @@ pub(crate) struct Work {
     pub(crate) observer: Box<dyn Observer>,
 }
 
-/// What a signal means to the loops.
+/// The meaning of a signal to the loops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Nothing.
@@ -50,7 +50,7 @@ pub(crate) enum Action {
     Stop,
 }
 
-/// What the main thread wakes up for.
+/// An event that wakes the main thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
     /// A signal has arrived.
@@ -61,10 +61,11 @@ pub(crate) enum Event {
     StillDraining,
 }
 
-/// How often it is told how many links a drain still waits for.
+/// The interval at which the number of links that a drain still waits for is logged.
 const STILL_DRAINING: Duration = Duration::from_secs(5);
 
-/// When to look again for children that have ended, while one of a link's hides them.
+/// The interval after which to look again for children that have ended, while one of a link's hides
+/// them.
 const NEXT_LOOK_MILLIS: u8 = 20;
 
 /// Running loops.
@@ -161,7 +162,7 @@ impl Loops {
         result
     }
 
-    /// How many links are alive.
+    /// Counts the links that are alive.
     pub(crate) fn links_left(&self) -> u64 {
         let left = |running: &Running| {
             let totals = running.handle.counters().totals();
@@ -213,7 +214,7 @@ impl Loops {
     }
 }
 
-/// What the main thread was woken up by, but for signals.
+/// The events that woke the main thread, but for signals.
 #[derive(Debug, Default)]
 struct Woken {
     /// Loops that have ended, the last first.
@@ -221,7 +222,7 @@ struct Woken {
     target_ended: bool,
 }
 
-/// How long to wait for what is `due`, in whole milliseconds and not too short.
+/// Returns the time to wait for what is `due`, in whole milliseconds and not too short.
 fn patience_until(due: Instant) -> PollTimeout {
     let left = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
     PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
@@ -251,7 +252,7 @@ fn prepare(settings: &Settings, works: Vec<Work>) -> Result<Vec<(Relay, Handle)>
 /// The pipe that tells of a thread's end.
 const DESCRIPTORS_OF_THREAD: usize = 2;
 
-/// What a loop could not be made for, if it is for want of descriptors, is a limit that is too low.
+/// Turns an error for want of descriptors into that of a limit that is too low.
 fn too_low(error: RelayError) -> Failure {
     let RelayError::System { source, .. } = &error else { return error.into() };
     match getrlimit(Resource::RLIMIT_NOFILE) {

@@ -2,12 +2,14 @@
 //!
 //! This program is thin: options, configuration, signals and logs. Moving bytes is
 //! `nsplice-relay`, opening upstreams is `nsplice-backend`; what it does under the names `socat` and
-//! `nsenter` is in `nsplice-socat` and `nsplice-nsenter`, and is asked for first. A comparison starts it once more to hold a
-//! namespace, and once to be the floor that others are measured from.
+//! `nsenter` is in `nsplice-socat` and `nsplice-nsenter`, and is asked for first. A comparison
+//! starts it once more to hold a namespace, and once to be the floor that others are measured from.
 //!
 //! A command line becomes a [`request::Request`], each kind of request has a file of its own, and
 //! whatever keeps it from being done becomes a [`failure::Failure`], which knows its exit code. The
-//! process ends here, and nowhere else but where a signal breaks off a comparison.
+//! process ends here, but for three places: a signal that breaks off a comparison (`compare.rs`), a
+//! signal that ends socat (`run/serving.rs` in `nsplice-socat`), and the abort of a thread that
+//! cannot return from another namespace (`netns/excursion.rs` in `nsplice-backend`).
 
 #![forbid(unsafe_code)]
 

@@ -23,9 +23,9 @@ pub(crate) struct Missing {
     pub(crate) name: Arc<str>,
     /// `FILE:LINE` of it.
     pub(crate) place: String,
-    /// What is looked for.
+    /// The target that is looked for.
     pub(crate) expected: Arc<Expected>,
-    /// Why it cannot be reached.
+    /// The reason why it cannot be reached.
     pub(crate) problem: String,
 }
 

@@ -33,7 +33,7 @@ mod bytes;
 mod help;
 mod text;
 
-/// What the command line comes to, if not to a request.
+/// The answer to a command line that is not a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// Help or the version was asked for.
@@ -43,7 +43,7 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
-    /// What `error` about `words` comes to.
+    /// Returns what `error` about `words` comes to.
     fn of(error: Error, words: &[OsString]) -> Self {
         match error.kind {
             ErrorKind::HelpDisplayed | ErrorKind::VersionDisplayed => Self::Help(error.message),
@@ -428,7 +428,7 @@ impl Compare {
     }
 }
 
-/// What was typed of an option that may be typed several times, if it was at all.
+/// Returns what was typed of an option that may be typed several times, if it was at all.
 fn given<T>(values: Vec<T>) -> Option<Vec<T>> {
     Some(values).filter(|values| !values.is_empty())
 }

@@ -80,7 +80,7 @@ pub(crate) struct Lines<W> {
     place: Place,
 }
 
-/// Where in a line what has been written ends.
+/// The place in a line at which what has been written ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Start,

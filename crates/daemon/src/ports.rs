@@ -15,7 +15,7 @@ pub(crate) struct PortPair {
     pub(crate) remote: u16,
 }
 
-/// Why a text is not a pair of ports.
+/// An error in a pair of ports.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PortError {
     /// More or other parts than two ports.

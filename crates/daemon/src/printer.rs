@@ -27,10 +27,10 @@ use crate::output::Lines;
 /// Lines that may wait for standard output.
 const QUEUE: usize = 1024;
 
-/// How long lines gather while others come.
+/// The time for which lines gather while others come.
 const REST: Duration = Duration::from_millis(5);
 
-/// How long the end of the program waits for lines that are still to be written.
+/// The time for which the end of the program waits for lines that are still to be written.
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Takes lines; clones reach the same thread.

@@ -1,4 +1,4 @@
-//! What was asked for: the command line, understood and checked.
+//! Requests: the command line, understood and checked.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -21,7 +21,7 @@ pub(crate) enum Request {
     Connect(ConnectRequest),
     /// The daemon.
     Run(RunRequest),
-    /// What works here.
+    /// Show what works here.
     Check(CheckRequest),
     /// The names of socat and nsenter.
     Install(InstallRequest),
@@ -32,34 +32,34 @@ pub(crate) enum Request {
 /// `nsplice forward`.
 #[derive(Debug)]
 pub(crate) struct ForwardRequest {
-    /// What is to be reached.
+    /// The target to reach.
     pub(crate) target: Target,
     /// The pairs of ports, at least one, no local port twice.
     pub(crate) ports: Vec<PortPair>,
-    /// Where to listen.
+    /// Addresses to listen on.
     pub(crate) addresses: Vec<Address>,
-    /// How upstreams are opened and what limits links have.
+    /// The opening of upstreams, and the limits of links.
     pub(crate) opening: Opening,
     /// Links at once, for each pair of ports; `None` for as many as there are descriptors.
     pub(crate) max_links: Option<u32>,
-    /// How many loops.
+    /// The number of loops.
     pub(crate) loops: LoopCount,
-    /// How the log looks.
+    /// The format of the log.
     pub(crate) log_format: LogFormat,
-    /// What is logged.
+    /// The least level that is logged.
     pub(crate) log_level: LogLevel,
-    /// Whether nothing is said of what goes as it should.
+    /// True if nothing is printed about what goes as it should.
     pub(crate) quiet: bool,
 }
 
 /// `nsplice connect`.
 #[derive(Debug)]
 pub(crate) struct ConnectRequest {
-    /// What is to be reached.
+    /// The target to reach.
     pub(crate) target: Target,
     /// The port inside it.
     pub(crate) port: u16,
-    /// How the upstream is opened and what limits the link has.
+    /// The opening of the upstream, and the limits of the link.
     pub(crate) opening: Opening,
 }
 
@@ -68,51 +68,51 @@ pub(crate) struct ConnectRequest {
 pub(crate) struct RunRequest {
     /// The configuration.
     pub(crate) config: PathBuf,
-    /// How many loops.
+    /// The number of loops.
     pub(crate) loops: Option<LoopCount>,
-    /// Whether splice(2) is ruled out.
+    /// True if splice(2) is ruled out.
     pub(crate) no_splice: bool,
-    /// How the log looks.
+    /// The format of the log.
     pub(crate) log_format: Option<LogFormat>,
-    /// What is logged.
+    /// The least level that is logged.
     pub(crate) log_level: Option<LogLevel>,
 }
 
 /// `nsplice check`.
 #[derive(Debug)]
 pub(crate) struct CheckRequest {
-    /// What is to be reached; `None` looks at this machine alone.
+    /// The destination; `None` looks at this machine alone.
     pub(crate) destination: Option<Destination>,
-    /// How the backends work.
+    /// Options of the backends.
     pub(crate) options: Options,
-    /// How the answer looks.
+    /// The format of the answer.
     pub(crate) format: OutputFormat,
 }
 
 /// `nsplice install`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct InstallRequest {
-    /// Where the links are.
+    /// The directory of the links.
     pub(crate) directory: PathBuf,
-    /// What becomes of them.
+    /// The change to them.
     pub(crate) change: LinkChange,
 }
 
-/// What becomes of links.
+/// A change to links.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LinkChange {
     /// They are made.
     Make {
         /// Which.
         applets: Vec<Applet>,
-        /// What becomes of others that have their names.
+        /// The treatment of others that have their names.
         others: Others,
     },
     /// All that lead to us are removed, and what was kept aside for them comes back.
     Remove,
 }
 
-/// What becomes of another program that has the name of a link.
+/// The treatment of another program that has the name of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Others {
     /// It stays, and the link is not made.
@@ -121,7 +121,7 @@ pub(crate) enum Others {
     KeptAside,
 }
 
-/// How `check` and `compare` answer.
+/// A format of the answers of `check` and `compare`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum OutputFormat {
     /// For people.
@@ -146,27 +146,27 @@ impl FromStr for OutputFormat {
 /// `nsplice compare`.
 #[derive(Debug)]
 pub(crate) struct CompareRequest {
-    /// What is compared.
+    /// The comparison that is asked for.
     pub(crate) comparison: nsplice_compare::request::Request,
-    /// How the answer looks.
+    /// The format of the answer.
     pub(crate) format: OutputFormat,
-    /// Where a page of it is written.
+    /// The file that a page of it is written to.
     pub(crate) page: Option<PathBuf>,
     /// An older comparison, as JSON.
     pub(crate) older: Option<PathBuf>,
 }
 
-/// How upstreams are opened and what limits links have.
+/// The opening of upstreams, and the limits of links.
 #[derive(Debug)]
 pub(crate) struct Opening {
     /// The host inside the target.
     pub(crate) host: Host,
     /// The backend.
     pub(crate) backend: Choice,
-    /// How the backends work.
+    /// Options of the backends.
     pub(crate) options: Options,
     /// Limits of each link.
     pub(crate) limits: Limits,
-    /// Whether splice(2) may be used.
+    /// True if splice(2) may be used.
     pub(crate) splice: bool,
 }

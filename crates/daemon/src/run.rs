@@ -97,7 +97,7 @@ fn serve(config: Config, signals: &Signals, journal: &Log) -> Result<(), Failure
     result
 }
 
-/// What a signal means.
+/// Decides what a signal means.
 fn reaction(signal: Signal, draining: bool, time: Option<Duration>) -> Action {
     match (signal, draining) {
         (Signal::SIGTERM | Signal::SIGINT, true) => Action::Stop,
@@ -147,8 +147,8 @@ fn services(
     Ok((services, missing))
 }
 
-/// How the links of `forward` are opened. If its target cannot be reached yet, that is added to
-/// `missing`.
+/// Plans how the links of `forward` are opened. If its target cannot be reached yet, that is added
+/// to `missing`.
 fn plan(
     forward: &ForwardConfig,
     path: &Path,
@@ -165,7 +165,7 @@ fn plan(
     })
 }
 
-/// What is listened on.
+/// A listening address, as it is logged.
 #[derive(Debug)]
 struct Listening {
     labels: Arc<Labels>,

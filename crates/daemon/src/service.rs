@@ -16,7 +16,7 @@ use crate::loops::Work;
 pub(crate) struct Service {
     /// Its name, and the target in the words of the operator.
     pub(crate) labels: Arc<Labels>,
-    /// How upstreams are opened.
+    /// The plan by which upstreams are opened.
     pub(crate) plan: Rc<Plan>,
     /// Limits of each link.
     pub(crate) limits: Limits,
@@ -24,7 +24,7 @@ pub(crate) struct Service {
     pub(crate) places: Arc<Places>,
     /// Its books, all loops together.
     pub(crate) counters: Arc<Counters>,
-    /// Where clients come from.
+    /// The listeners that clients come from.
     pub(crate) bound: Vec<Bound>,
 }
 

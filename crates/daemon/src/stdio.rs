@@ -34,7 +34,7 @@ use nix::unistd::{dup2_stdin, dup2_stdout, isatty};
 use nsplice_relay::Downstream;
 use nsplice_sys::describe;
 
-/// Why standard input or output cannot be used.
+/// An error that keeps standard input or output from being used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StdioError {
     /// It is open, but not in the direction that is needed.
@@ -48,11 +48,11 @@ pub(crate) enum StdioError {
     /// The system refused something.
     #[error("cannot {what} {stream}: {}", describe(source))]
     System {
-        /// What was tried.
+        /// The attempt that failed.
         what: &'static str,
         /// With which of the two.
         stream: &'static str,
-        /// What the system answered.
+        /// The system's answer.
         source: io::Error,
     },
 }
@@ -132,8 +132,9 @@ impl Way {
     }
 }
 
-/// Whether opening `fd` anew gives the same thing with flags of our own: pipes and terminals do,
-/// but not the master side of a pseudoterminal, where opening makes another one (pts(4)).
+/// Returns whether opening `fd` anew gives the same thing with flags of our own: pipes and
+/// terminals do, but not the master side of a pseudoterminal, where opening makes another one
+/// (pts(4)).
 fn is_reopened(fd: BorrowedFd<'_>, stat: &FileStat) -> bool {
     match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
         SFlag::S_IFIFO => true,

@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 /// Columns that any terminal has. Help is no wider, wherever it goes.
 const PLAIN: usize = 80;
 
-/// How wide standard output is; `None` if it is no terminal.
+/// Returns the width of standard output; `None` if it is no terminal.
 pub(crate) fn width() -> Option<usize> {
     nsplice_sys::columns(io::stdout().as_fd()).map(usize::from)
 }
@@ -49,7 +49,7 @@ pub(crate) fn broken(line: &str, indent: usize, width: usize) -> Vec<String> {
 /// Columns that text is worth to be broken for.
 const LEAST: usize = 12;
 
-/// Where the last column of `line` begins: behind its last gap of two blanks or more.
+/// Finds where the last column of `line` begins: behind its last gap of two blanks or more.
 fn last_column(line: &str) -> usize {
     let behind = line.rfind("  ").map_or(0, |gap| gap + 2);
     line[..behind].chars().count()

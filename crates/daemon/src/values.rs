@@ -24,15 +24,15 @@ pub(crate) struct LinkCount(pub(crate) u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LoopCount(pub(crate) usize);
 
-/// How often something is measured, 1 to [`MAX_ROUNDS`].
+/// A number of measurements, 1 to [`MAX_ROUNDS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RoundCount(pub(crate) u32);
 
-/// How long something is measured, in seconds: more than 0, at most an hour.
+/// The length of a measurement, in seconds: more than 0, at most an hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Seconds(pub(crate) Duration);
 
-/// Why a text is not such a value.
+/// A text that is not such a value, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {wanted}")]
 pub(crate) struct ValueError {
@@ -52,7 +52,7 @@ const MAX_ROUNDS: u32 = 1000;
 /// An hour for each of some hundred measurements is longer than anybody waits, too.
 const MAX_SECONDS: f64 = 3600.0;
 
-/// How long links may go on after a request to end, unless the configuration says otherwise.
+/// The time that links may go on after a request to end, unless the configuration says otherwise.
 pub(crate) const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
 
 const UNLIMITED: &str = "none";

@@ -18,7 +18,7 @@ use crate::failure::Failure;
 
 use super::{comparing, ComparingError};
 
-/// Where the page goes.
+/// The file of the page.
 #[derive(Debug)]
 pub(super) struct Page {
     path: PathBuf,
@@ -78,7 +78,7 @@ fn way(path: &Path) -> io::Result<Way> {
     Ok(Way::Beside { place, permissions })
 }
 
-/// Whether the directory of `place` takes another file.
+/// Returns whether the directory of `place` takes another file.
 fn takes_another(place: &Path) -> bool {
     let beside = beside(place);
     create(&beside).and_then(|_| fs::remove_file(&beside)).is_ok()

@@ -226,7 +226,7 @@ impl FromStr for ListenAddress {
     }
 }
 
-/// What toml found wrong, with its line and the key in front.
+/// Returns what toml found wrong, with its line and the key in front.
 fn refusal(text: &str, mut error: toml::de::Error) -> Refusal {
     let line = error.span().map_or(1, |span| line_of(text, &span));
     // Without the text at hand toml tells the path of the key in place of a picture of the line.

@@ -43,7 +43,8 @@ impl<'de> Deserialize<'de> for Switch {
 struct WordVisitor<T>(PhantomData<T>);
 
 impl<T: FromStr<Err: fmt::Display>> WordVisitor<T> {
-    /// What to write instead of the bare `text`: the same in quotes, or with a unit as well.
+    /// Suggests what to write instead of the bare `text`: the same in quotes, or with a unit as
+    /// well.
     fn unquoted<E: de::Error>(text: &str) -> E {
         let with_unit = format!("{text}s");
         let right = [text, &with_unit].into_iter().find(|word| word.parse::<T>().is_ok());

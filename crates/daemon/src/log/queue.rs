@@ -26,10 +26,10 @@ const QUEUE: usize = 1024;
 /// The tag of lines that tell of a link's end.
 pub(crate) const LINK_END: &str = "link-end";
 
-/// Where lines are formatted and written, one after the other.
+/// The sink that formats and writes lines, one after the other.
 pub(super) type Sink = Box<dyn Drain<Ok = (), Err = io::Error> + Send>;
 
-/// Where lines are handed over.
+/// The door at which lines are handed over.
 pub(super) struct Door {
     // A record is never looked at again by whoever has handed it over, so a panic on the way leaves
     // nothing half done.
@@ -161,7 +161,7 @@ impl Writer {
         }
     }
 
-    /// Whether nothing of `losses` is left to be told.
+    /// Returns whether nothing of `losses` is left to be told.
     fn tell(&self, losses: &Losses, why: &str) -> bool {
         let lines = losses.lines.load(Ordering::Relaxed);
         if lines == 0 {

@@ -15,7 +15,7 @@ use crate::ports::{self, PortPair};
 /// The command that prints help on another one.
 const HELP: &str = "help";
 
-/// What clap prints between its parts.
+/// The separator that clap prints between its parts.
 const PARAGRAPH: &str = "\n\n";
 
 /// `words` with `help COMMAND` written as `COMMAND --help`.
@@ -53,7 +53,7 @@ pub(super) fn explained(error: &Error, words: &[OsString]) -> String {
     }
 }
 
-/// What is said of a `word` that has no place among `words`.
+/// Returns the message about a `word` that has no place among `words`.
 fn unexpected(word: &str, words: &[OsString]) -> String {
     let command = words.get(1).and_then(|first| first.to_str()).filter(|first| *first != word);
     let option = word.split('=').next().unwrap_or(word);
@@ -119,7 +119,8 @@ pub(super) fn pair(text: &str) -> Result<PortPair, String> {
     text.parse().map_err(|error: ports::PortError| misplaced(text, error.to_string()))
 }
 
-/// What is said of a `text` that is no port, but for other reasons than `told` if it is a target.
+/// Returns the message about a `text` that is no port, but for other reasons than `told` if it is a
+/// target.
 fn misplaced(text: &str, told: String) -> String {
     match text.parse::<Target>() {
         Ok(target) => {

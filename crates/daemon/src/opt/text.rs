@@ -1,6 +1,6 @@
 //! The words of the help: one line for each option, examples below.
 
-/// What the help of the program consists of; the words in braces are clap's.
+/// The parts of the program's help; the words in braces are clap's.
 pub(super) const TEMPLATE: &str = "\
 {about}
 
