@@ -48,7 +48,7 @@ pub enum NoGroup {
     Refused {
         /// What was to be made.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's answer.
         source: io::Error,
     },
 }

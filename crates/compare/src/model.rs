@@ -139,7 +139,7 @@ pub enum SubjectKind {
 }
 
 impl SubjectKind {
-    /// Whether it is there to be compared with, and not a candidate.
+    /// Returns whether it is there to be compared with, and not a candidate.
     #[must_use]
     pub fn is_yardstick(self) -> bool {
         matches!(self, Self::Direct | Self::Floor)

@@ -79,7 +79,7 @@ pub enum StageError {
         address: SocketAddr,
         /// In what.
         target: Target,
-        /// What the system answered.
+        /// The system's answer.
         source: io::Error,
     },
     /// There is no free port.
@@ -95,7 +95,7 @@ pub enum StageError {
     System {
         /// What was tried.
         tried: String,
-        /// What the system answered.
+        /// The system's answer.
         source: io::Error,
     },
 }
@@ -192,7 +192,7 @@ impl Stage {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// Whether the target is a namespace that the stage has made.
+    /// Returns whether the target is a namespace that the stage has made.
     #[must_use]
     pub fn is_own(&self) -> bool {
         self.scenery.target.is_none()

@@ -87,7 +87,7 @@ impl Subject {
         }
     }
 
-    /// Whether each of its links has a process of its own.
+    /// Returns whether each of its links has a process of its own.
     #[must_use]
     pub fn has_children(&self) -> bool {
         match &self.means {

@@ -85,7 +85,7 @@ impl Context {
     }
 }
 
-/// Whether `spec` is a listener with `fork`.
+/// Returns whether `spec` is a listener with `fork`.
 pub(crate) fn serves_many(spec: &Spec) -> bool {
     match spec {
         Spec::One(address) => listen::listens(address.keyword) && address.has(Opt::Fork),
@@ -123,7 +123,7 @@ fn one(address: &Address, way: Way, context: &Context) -> Result<Box<dyn Opener>
     }
 }
 
-/// Whether it is an address that connects.
+/// Returns whether it is an address that connects.
 pub(crate) fn connects(keyword: Keyword) -> bool {
     matches!(
         keyword,

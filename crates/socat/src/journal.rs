@@ -135,12 +135,12 @@ impl Journal {
         done
     }
 
-    /// Whether a message of this level would be told: for those that are costly to make.
+    /// Returns whether a message of this level would be told: for those that are costly to make.
     pub(crate) fn wants(&self, level: Level) -> bool {
         level >= self.shared.level
     }
 
-    /// Whether an error has ever been told.
+    /// Returns whether an error has ever been told.
     pub(crate) fn failed(&self) -> bool {
         self.shared.failed.load(Ordering::Relaxed)
     }

@@ -226,7 +226,8 @@ impl Job {
         Fault { status: self.unopened_status(spec), ..Fault::new(error) }
     }
 
-    /// Whether the second address is opened once for all links: it is the command line's first.
+    /// Returns whether the second address is opened once for all links: it is the command line's
+    /// first.
     fn shares_second(&self) -> bool {
         self.first_side == Side::Upstream
     }

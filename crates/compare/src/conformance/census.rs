@@ -47,7 +47,7 @@ impl Census {
         }
     }
 
-    /// Whether it is nothing.
+    /// Returns whether it is nothing.
     pub(super) fn is_empty(&self) -> bool {
         *self == Self::default()
     }

@@ -24,7 +24,7 @@ impl Act {
     /// All, in their order.
     pub(super) const ALL: [Self; 4] = [Self::Late, Self::Stuck, Self::Short, Self::Heavy];
 
-    /// Whether its cases are played at once, because they wait.
+    /// Returns whether its cases are played at once, because they wait.
     pub(super) fn is_waiting(self) -> bool {
         matches!(self, Self::Late | Self::Stuck)
     }
@@ -35,7 +35,7 @@ impl Act {
 pub(super) struct Case {
     /// Its key.
     pub(super) name: &'static str,
-    /// What it is about.
+    /// Its subject.
     pub(super) group: &'static str,
     /// What is expected.
     pub(super) expected: &'static str,

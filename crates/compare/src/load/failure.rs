@@ -14,7 +14,7 @@ pub enum Failure {
     System {
         /// What was tried, as "open /proc/1/stat".
         tried: String,
-        /// What the system answered.
+        /// The system's answer.
         source: io::Error,
     },
     /// The relay did not do what a relay does.

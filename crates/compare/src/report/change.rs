@@ -42,7 +42,8 @@ pub(super) fn title(change: &Change, shown: impl Fn(&str) -> String) -> String {
     format!("Changed since {} (nsplice {})", shown(&change.since), shown(&change.version))
 }
 
-/// Whether `change` is worth a line: it was found, or is all that so few rounds can be apart.
+/// Returns whether `change` is worth a line: it was found, or is all that so few rounds can be
+/// apart.
 pub(super) fn is_listed(change: &FigureChange) -> bool {
     let (old, new) = (change.old_rounds, change.new_rounds);
     match change.finding {

@@ -32,7 +32,7 @@ pub const NEVER_CALM: char = '~';
 pub struct Case<'a> {
     /// Its name.
     pub workload: &'a str,
-    /// What it is about.
+    /// Its subject.
     pub section: Section,
     /// How CPU and memory of relays were counted.
     pub meters: Vec<&'a str>,
@@ -149,7 +149,8 @@ impl<'a> Case<'a> {
         Self { workload, section, meters, figures: figures.into_iter().collect(), rows }
     }
 
-    /// Whether it tells the length of a round trip. With more links latency is mostly waiting in line.
+    /// Returns whether it tells the length of a round trip. With more links latency is mostly
+    /// waiting in line.
     #[must_use]
     pub fn is_one_link(&self) -> bool {
         is_one_link(self.workload)
@@ -193,12 +194,13 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Whether `figure` says something of a subject. Others, such as how busy the load was, only explain.
+/// Returns whether `figure` says something of a subject. Others, such as how busy the load was,
+/// only explain.
 fn is_told(figure: Figure) -> bool {
     figure == Figure::MaxMicros || figure.column().is_some_and(|c| c.better != Better::Neither)
 }
 
-/// Whether others left the machine alone while it was made.
+/// Returns whether others left the machine alone while it was made.
 pub(crate) fn is_calm(one: &Measurement) -> bool {
     one.figures.get(&Figure::OthersBusy).is_none_or(|&others| others <= DISTURBED)
 }

@@ -19,7 +19,7 @@ pub enum JsonError {
     Read {
         /// Which file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's answer.
         source: io::Error,
     },
     /// There is JSON or something else in it, but no comparison.

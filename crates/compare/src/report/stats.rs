@@ -39,9 +39,9 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Whether this and `other` differ by more than noise: no round of one reaches into the rounds of the
-    /// other, and the medians are more than a tenth apart, which on a machine with other work in it is
-    /// nobody's merit.
+    /// Returns whether this and `other` differ by more than noise: no round of one reaches into the
+    /// rounds of the other, and the medians are more than a tenth apart, which on a machine with
+    /// other work in it is nobody's merit.
     #[must_use]
     pub fn is_apart(&self, other: &Self) -> bool {
         let disjoint = self.most < other.least || other.most < self.least;
@@ -63,7 +63,7 @@ impl Spread {
         Some(Self { least: *sorted.first()?, median, most: *sorted.last()?, rounds: sorted.len() })
     }
 
-    /// Whether the rounds lie so far apart that the median says little.
+    /// Returns whether the rounds lie so far apart that the median says little.
     #[must_use]
     pub fn is_wide(&self) -> bool {
         self.most - self.least > WIDE * self.median.abs()
@@ -100,7 +100,7 @@ pub fn least_p(one: usize, other: usize) -> f64 {
     (2.0 / ways).min(1.0)
 }
 
-/// Whether so many rounds can show a change at all.
+/// Returns whether so many rounds can show a change at all.
 #[must_use]
 pub fn can_show(one: usize, other: usize) -> bool {
     least_p(one, other) <= LEVEL

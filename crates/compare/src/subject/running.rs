@@ -30,7 +30,7 @@ pub enum SubjectError {
     Start {
         /// Which program.
         program: String,
-        /// What the system answered.
+        /// The system's answer.
         source: io::Error,
     },
     /// It cannot be counted apart from others.
@@ -38,7 +38,7 @@ pub enum SubjectError {
     Group {
         /// Which one.
         group: PathBuf,
-        /// What the system answered.
+        /// The system's answer.
         source: io::Error,
     },
     /// It ended, or said nothing, before it listened.
@@ -107,7 +107,7 @@ impl Running {
         self.cgroup.as_deref()
     }
 
-    /// Whether it was started here.
+    /// Returns whether it was started here.
     #[must_use]
     pub fn is_own(&self) -> bool {
         self.own.is_some()

@@ -53,7 +53,7 @@ impl Recess {
         let _ = self.timer.set(self.time);
     }
 
-    /// Whether it has lasted too long.
+    /// Returns whether it has lasted too long.
     pub(crate) fn is_over(&self) -> bool {
         self.timer.is_over()
     }
@@ -97,8 +97,8 @@ impl Admission {
         Self { notice: Some(notice), recess, ..self }
     }
 
-    /// Whether `client`, which has just been accepted, may stay; tells about it either way, and sets
-    /// its options.
+    /// Returns whether `client`, which has just been accepted, may stay; tells about it either way,
+    /// and sets its options.
     pub(crate) fn admits(&self, client: BorrowedFd<'_>) -> bool {
         if self.journal.wants(Level::Notice) {
             self.journal.tell(Level::Notice, accepting(client));

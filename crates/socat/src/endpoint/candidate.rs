@@ -118,17 +118,17 @@ impl Connection {
         found.map_or_else(Found::Failed, Found::Known)
     }
 
-    /// Whether there is a notice before it is opened.
+    /// Returns whether there is a notice before it is opened.
     pub(crate) fn is_announced(&self) -> bool {
         !matches!(self.manner, Manner::Client(_))
     }
 
-    /// Whether all candidates have the same name and differ in type only.
+    /// Returns whether all candidates have the same name and differ in type only.
     pub(crate) fn is_one_name(&self) -> bool {
         matches!(self.ends, Ends::Fixed(_))
     }
 
-    /// Whether small pieces are to be sent at once: nothing else was asked for.
+    /// Returns whether small pieces are to be sent at once: nothing else was asked for.
     pub(crate) fn is_impatient(&self) -> bool {
         self.address.setting(Opt::NoDelay).is_none()
     }
@@ -145,7 +145,7 @@ impl Connection {
 }
 
 impl Candidate {
-    /// Whether it may be tried while others are: two sockets cannot have one local port.
+    /// Returns whether it may be tried while others are: two sockets cannot have one local port.
     pub(crate) fn is_independent(&self) -> bool {
         match &self.local {
             Local::Unbound | Local::LowPort(_) => true,
@@ -198,7 +198,7 @@ fn inet(address: &Address, context: &Context) -> Result<Ends, Fault> {
 }
 
 impl Names {
-    /// Whether nobody has to be asked.
+    /// Returns whether nobody has to be asked.
     fn are_known(&self) -> bool {
         let names = [Some(&self.remote), self.local.as_ref().and_then(LocalName::name)];
         !names.into_iter().flatten().any(|name| matches!(name.known(), Ok(Addresses::Unknown)))

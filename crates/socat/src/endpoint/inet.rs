@@ -42,7 +42,7 @@ impl Version {
         }
     }
 
-    /// Whether `address` is of it.
+    /// Returns whether `address` is of it.
     pub(crate) fn allows(self, address: IpAddr) -> bool {
         match self {
             Self::V4 => address.is_ipv4(),

@@ -39,7 +39,7 @@ pub(crate) struct Post {
 /// The exit status when listening was tried again and again in vain.
 const IN_VAIN: u8 = 255;
 
-/// Whether `keyword` waits for clients.
+/// Returns whether `keyword` waits for clients.
 pub(crate) fn listens(keyword: Keyword) -> bool {
     matches!(
         keyword,

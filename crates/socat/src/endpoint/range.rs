@@ -57,7 +57,7 @@ impl Range {
         Ok(Self::V6 { network: u128::from(v6_of(host)?) & mask, mask })
     }
 
-    /// Whether `address` is one of them.
+    /// Returns whether `address` is one of them.
     pub(crate) fn has(self, address: IpAddr) -> bool {
         match (self, address) {
             (Self::V4 { network, mask }, IpAddr::V4(address)) => {

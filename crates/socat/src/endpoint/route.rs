@@ -59,7 +59,7 @@ impl Patience {
         Self { tries, interval: address.time(Opt::Interval).unwrap_or(INTERVAL) }
     }
 
-    /// Whether there is none from the start.
+    /// Returns whether there is none from the start.
     pub(crate) fn is_none(self) -> bool {
         self.tries == Tries::Left(0)
     }

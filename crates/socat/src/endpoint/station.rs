@@ -90,7 +90,7 @@ impl Station {
         Ok(Self { ends, address, birth, wishes, pool })
     }
 
-    /// Whether [`Self::resolve`] may wait.
+    /// Returns whether [`Self::resolve`] may wait.
     pub(crate) fn needs_asking(&self) -> bool {
         match &self.ends {
             Ends::Inet(name) => matches!(name.known(), Ok(Addresses::Unknown)),

@@ -102,7 +102,7 @@ impl Opening {
         Self { attempt, progress }
     }
 
-    /// Whether it waits for something.
+    /// Returns whether it waits for something.
     pub(crate) fn is_waiting(&self) -> bool {
         matches!(self.progress, Some(Progress::Waiting | Progress::Pending))
     }

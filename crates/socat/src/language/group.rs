@@ -74,7 +74,7 @@ impl Groups {
         "PROCESS",
     ];
 
-    /// Whether both have a group in common.
+    /// Returns whether both have a group in common.
     pub(crate) const fn meet(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }

@@ -161,7 +161,7 @@ fn version(other: &str) -> String {
     out
 }
 
-/// Whether the answer of a socat to -V says that it can do this.
+/// Returns whether the answer of a socat to -V says that it can do this.
 fn has_feature(answer: &str, name: &str) -> bool {
     answer.lines().any(|line| {
         let mut words = line.split_whitespace();

@@ -89,7 +89,7 @@ impl Address {
         self.options.iter().rev().find(|setting| setting.option == option)
     }
 
-    /// Whether `option` is on.
+    /// Returns whether `option` is on.
     pub(crate) fn has(&self, option: Opt) -> bool {
         match self.setting(option) {
             Some(Setting { value: Value::Flag(on), .. }) => *on,

@@ -105,7 +105,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether another address follows; what follows that one is not looked at.
+    /// Returns whether another address follows; what follows that one is not looked at.
     pub(crate) fn dual(&mut self) -> bool {
         self.skip(DUAL)
     }

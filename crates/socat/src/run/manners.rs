@@ -139,19 +139,20 @@ pub(super) fn written(spec: &Spec) -> &Address {
     }
 }
 
-/// Whether a program is started for one of its addresses.
+/// Returns whether a program is started for one of its addresses.
 pub(super) fn starts_programs(spec: &Spec) -> bool {
     is_program(read(spec)) || is_program(written(spec))
 }
 
-/// Whether `line` asks to become a program somewhere else than with all of its second address.
+/// Returns whether `line` asks to become a program somewhere else than with all of its second
+/// address.
 pub(super) fn is_replaced_out_of_place(line: &CommandLine) -> bool {
     let replaces = |spec: &Spec| [read(spec), written(spec)].into_iter().any(program::replaces);
     let is_half = matches!(line.second, Spec::Split { .. });
     replaces(&line.first) || (is_half && replaces(&line.second))
 }
 
-/// Whether `address` is a program.
+/// Returns whether `address` is a program.
 pub(super) fn is_program(address: &Address) -> bool {
     matches!(address.keyword, Keyword::Exec | Keyword::System)
 }
@@ -179,7 +180,7 @@ fn owner_of_second(line: &CommandLine, first_side: Side) -> Owner {
     }
 }
 
-/// Whether `address` is a standard stream, which others hold as well.
+/// Returns whether `address` is a standard stream, which others hold as well.
 fn is_standard(address: &Address) -> bool {
     use Keyword::{Stderr, Stdin, Stdio, Stdout};
     matches!(address.keyword, Stdio | Stdin | Stdout | Stderr)

@@ -14,7 +14,7 @@ use crate::model::SubjectKind;
 /// What a stand-in is called: this, and the name of the other.
 const STAND_IN: &str = "nsplice-";
 
-/// Whether `subject` is nsplice in the place of another.
+/// Returns whether `subject` is nsplice in the place of another.
 #[must_use]
 pub fn is_stand_in(subject: &str) -> bool {
     subject.starts_with(STAND_IN)

@@ -49,7 +49,7 @@ impl Adjustments {
         Self { locks: address.has(Opt::Lock), seek: address.number(Opt::Seek), ..Self::default() }
     }
 
-    /// Whether making them may take its time: a lock that somebody else has.
+    /// Returns whether making them may take its time: a lock that somebody else has.
     pub(super) fn waits(self) -> bool {
         self.locks
     }

@@ -99,17 +99,18 @@ pub(crate) fn reap_all() {
     register.reap_others();
 }
 
-/// Whether there are links to be ended whose stand-ins have been killed; true once for each.
+/// Returns whether there are links to be ended whose stand-ins have been killed; true once for
+/// each.
 pub(crate) fn end_links() -> bool {
     std::mem::take(&mut lock().ends_links)
 }
 
-/// Whether a child has failed while it served a link.
+/// Returns whether a child has failed while it served a link.
 pub(crate) fn has_failed() -> bool {
     lock().has_failed
 }
 
-/// Whether there is a child that the process should not end before.
+/// Returns whether there is a child that the process should not end before.
 pub(crate) fn is_awaiting() -> bool {
     lock().children.iter().any(|child| child.stage == Stage::Awaited)
 }

@@ -128,7 +128,7 @@ impl Opener for Named {
     }
 }
 
-/// Whether opening a named pipe with `flags` waits for its other end.
+/// Returns whether opening a named pipe with `flags` waits for its other end.
 pub(super) fn waits(flags: OFlag) -> bool {
     flags & OFlag::O_ACCMODE != OFlag::O_RDWR && !flags.contains(OFlag::O_NONBLOCK)
 }

@@ -60,7 +60,8 @@ fn check_numbers(address: &Address, way: Way) -> Result<(), Fault> {
     }
 }
 
-/// Whether the process is to become the program of `address`, which only the second may ask for.
+/// Returns whether the process is to become the program of `address`, which only the second may ask
+/// for.
 pub(crate) fn replaces(address: &Address) -> bool {
     matches!(address.keyword, Keyword::Exec | Keyword::System) && address.has(Opt::NoFork)
 }

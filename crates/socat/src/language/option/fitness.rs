@@ -212,7 +212,7 @@ fn listens(family: Family) -> bool {
     )
 }
 
-/// Whether a protocol family is that of UNIX sockets, in socat's words for it.
+/// Returns whether a protocol family is that of UNIX sockets, in socat's words for it.
 fn is_unix(value: &Value) -> bool {
     match value {
         Value::Text(word) => {

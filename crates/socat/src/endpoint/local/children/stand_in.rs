@@ -44,12 +44,12 @@ impl StandIn {
         self.leash = None;
     }
 
-    /// Whether it has ended: then it is no zombie any more.
+    /// Returns whether it has ended: then it is no zombie any more.
     pub(super) fn has_ended(&self) -> bool {
         super::collected(self.pidfd.as_fd()).is_some()
     }
 
-    /// Whether it was let go, so that its end means nothing.
+    /// Returns whether it was let go, so that its end means nothing.
     pub(super) fn is_dismissed(&self) -> bool {
         self.leash.is_none()
     }

@@ -88,7 +88,7 @@ fn a_program_finds_an_orderly_world() {
     assert_eq!(numbers[0], numbers[2], "a session of its own");
 }
 
-/// Whether programs get the descriptor `number` of ours.
+/// Returns whether programs get the descriptor `number` of ours.
 fn is_inherited(number: &str) -> bool {
     const CLOSED_ON_EXEC: u32 = 0o2_000_000;
     let told = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap_or_default();
