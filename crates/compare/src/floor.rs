@@ -41,7 +41,6 @@ pub struct Floor {
 }
 
 /// Is the floor that `words`, those after [`ARGUMENT`], describe, until standard input has ended.
-#[must_use]
 pub fn run(words: &[OsString]) -> ExitCode {
     let ended = match Floor::read(words) {
         Some(floor) => floor.serve(io::stdin(), io::stdout()),
@@ -84,7 +83,6 @@ pub fn start(program: &Path, stage: &Stage, groups: &[PathBuf]) -> Result<Runnin
 
 impl Floor {
     /// The words that start it, [`ARGUMENT`] first.
-    #[must_use]
     pub fn words(&self) -> Vec<OsString> {
         let (listen, origin) = (self.listen.to_string(), self.origin.to_string());
         let namespace = self.namespace.iter().map(|path| path.clone().into_os_string());

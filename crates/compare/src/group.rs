@@ -84,13 +84,11 @@ impl Group {
     }
 
     /// Its directories, as a [`Meter`] takes them.
-    #[must_use]
     pub fn directories(&self) -> &[PathBuf] {
         &self.directories
     }
 
     /// The processes inside.
-    #[must_use]
     pub fn members(&self) -> Vec<u32> {
         let mut members = Vec::new();
         for directory in &self.directories {
@@ -178,7 +176,6 @@ fn companion(mounts: &str, group: &Path) -> Option<PathBuf> {
 }
 
 /// The directories in which groups are made on this machine: one, or one for CPU and one for memory.
-#[must_use]
 pub fn hierarchies_here() -> Vec<PathBuf> {
     let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
     parents(&mounts, |root| fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default())

@@ -18,7 +18,6 @@ pub const ARGUMENT: &str = "compare-holder";
 pub const READY: &str = "ready";
 
 /// Is the holder, to its end. For the only thread of a process.
-#[must_use]
 pub fn run() -> ExitCode {
     match hold() {
         Ok(()) => ExitCode::SUCCESS,

@@ -55,7 +55,6 @@ use std::net::TcpListener;
 /// Runs one workload: clients connect by `relay`, the origin is on `listener`.
 ///
 /// # Errors
-///
 /// When the relay never answers, when a link that should live ends, or when the system refuses sockets or counters.
 pub fn measure(
     plan: &Plan,

@@ -18,7 +18,6 @@ use crate::stage::tuning;
 /// Examines it, from the thread that measures. `peers` are processes of relays whose versions are of interest.
 ///
 /// How things are counted and placed is known only when they are; those fields stay empty.
-#[must_use]
 pub fn examine(options: &Options, peers: &[u32]) -> Machine {
     let survey = survey(options, None);
     let mut tools: BTreeMap<_, _> = survey
@@ -43,7 +42,6 @@ pub fn examine(options: &Options, peers: &[u32]) -> Machine {
 }
 
 /// The present time as RFC 3339 in UTC, to the second.
-#[must_use]
 pub fn now() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
 }

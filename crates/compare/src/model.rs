@@ -44,7 +44,6 @@ pub struct Comparison {
 
 impl Comparison {
     /// How many behaviours `subject` has as expected, and how many were tried with it.
-    #[must_use]
     pub fn score(&self, subject: &str) -> (usize, usize) {
         let results =
             || self.behaviours.iter().filter_map(|b| b.verdict(subject)).map(|v| v.result);
@@ -55,7 +54,6 @@ impl Comparison {
     }
 
     /// The names of the subjects whose behaviour was asked for, in their order.
-    #[must_use]
     pub fn behaving(&self) -> Vec<&str> {
         let names = self.subjects.iter().map(|subject| subject.name.as_str());
         names.filter(|name| self.behaviours.iter().any(|b| b.verdict(name).is_some())).collect()
@@ -64,7 +62,6 @@ impl Comparison {
 
 impl Behaviour {
     /// How `subject` has it, if it was tried or could have been.
-    #[must_use]
     pub fn verdict(&self, subject: &str) -> Option<&Verdict> {
         self.verdicts.iter().find(|v| v.subject == subject)
     }
@@ -140,7 +137,6 @@ pub enum SubjectKind {
 
 impl SubjectKind {
     /// Returns whether it is there to be compared with, and not a candidate.
-    #[must_use]
     pub fn is_yardstick(self) -> bool {
         matches!(self, Self::Direct | Self::Floor)
     }

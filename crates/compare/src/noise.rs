@@ -26,13 +26,11 @@ struct Ticks {
 
 impl Watch {
     /// Looks at the machine before anything is measured.
-    #[must_use]
     pub fn begin() -> Self {
         Self { load: load_average(), stolen: ticks() }
     }
 
     /// What there is to be told of the time since, and of what was measured in it.
-    #[must_use]
     pub fn end(&self, measurements: &[Measurement]) -> Vec<String> {
         let load = self.load.and_then(|load| busy_before(load, placement::allowed().len()));
         let steal = self.stolen.zip(ticks()).and_then(|(before, now)| stolen(before, now));

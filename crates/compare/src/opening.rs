@@ -49,7 +49,6 @@ pub enum Way {
 
 impl Way {
     /// The name of its subject.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Direct => DIRECT,

@@ -23,7 +23,6 @@ pub struct Placement {
 
 impl Placement {
     /// Chooses among the CPUs that this thread may use; `None` if that is one only, or cannot be told.
-    #[must_use]
     pub fn choose() -> Option<Self> {
         pick(&allowed(), |cpu, file| {
             fs::read_to_string(format!("/sys/devices/system/cpu/cpu{cpu}/topology/{file}")).ok()
@@ -31,7 +30,6 @@ impl Placement {
     }
 
     /// What a report says of it.
-    #[must_use]
     pub fn words(placement: Option<Self>) -> String {
         match placement {
             Some(Self { load, relays }) => format!("load on CPU {load}, relays on CPU {relays}"),
@@ -40,7 +38,6 @@ impl Placement {
     }
 
     /// Moves this thread to the load's CPU, and the threads of `relays` to theirs, as far as that is allowed.
-    #[must_use]
     pub fn apply(self, relays: impl IntoIterator<Item = u32>) -> Pinned {
         let pinned = Pinned::new();
         pinned.pin(Pid::from_raw(0), self.load);
@@ -109,7 +106,6 @@ fn put_back(is_meant: impl Fn(&Moved) -> bool) {
 }
 
 /// The CPUs that this thread may use.
-#[must_use]
 pub fn allowed() -> Vec<usize> {
     let Ok(set) = sched_getaffinity(Pid::from_raw(0)) else { return Vec::new() };
     (0..CpuSet::count()).filter(|&cpu| set.is_set(cpu).unwrap_or(false)).collect()

@@ -191,7 +191,6 @@ impl Player {
     }
 
     /// Sends the ramp until the stream ends, or `limit` bytes are taken, and returns how it did.
-    #[must_use]
     pub fn say_to_the_end(&self, limit: u64) -> Ending {
         let mut said = 0;
         loop {
@@ -256,7 +255,6 @@ impl Player {
     }
 
     /// What comes next, which should be an end.
-    #[must_use]
     pub fn ending(&self) -> Ending {
         let mut block = [0; 4096];
         loop {
@@ -292,7 +290,6 @@ impl Player {
     }
 
     /// The fault of seeing `seen` and not `expected`.
-    #[must_use]
     pub fn otherwise(&self, expected: &'static str, seen: Ending) -> Fault {
         Fault::Otherwise { who: self.side, expected, seen }
     }

@@ -79,7 +79,6 @@ pub fn run(request: &Request, stage: &Stage, tell: Teller<'_>) -> Result<Compari
 }
 
 /// A comparison on `stage` that has found nothing yet: what there is to be said all the same.
-#[must_use]
 pub fn outline(request: &Request, stage: &Stage) -> Comparison {
     let launcher = launcher(request, Vec::new());
     let subjects = request.subjects.iter().map(|subject| subject.facts(stage, &launcher, None));

@@ -175,25 +175,21 @@ impl Stage {
     }
 
     /// The target, as a relay on the node is told of it.
-    #[must_use]
     pub fn target(&self) -> &Target {
         &self.target
     }
 
     /// The port inside that servers listen on.
-    #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
     /// The address inside that servers listen on.
-    #[must_use]
     pub fn origin(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
     /// Returns whether the target is a namespace that the stage has made.
-    #[must_use]
     pub fn is_own(&self) -> bool {
         self.scenery.target.is_none()
     }
@@ -248,7 +244,6 @@ impl Stage {
     }
 
     /// What a report says of it.
-    #[must_use]
     pub fn facts(&self) -> StageFacts {
         StageFacts {
             target: self.scenery.target.as_ref().map(ToString::to_string),

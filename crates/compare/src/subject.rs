@@ -66,20 +66,17 @@ pub struct Peer {
 
 impl Subject {
     /// nsplice with `backend`, by its own name.
-    #[must_use]
     pub fn backend(backend: Choice) -> Self {
         Self { name: backend.to_string(), means: Means::Backend { backend, splice: true } }
     }
 
     /// nsplice with the backend setns, which only copies.
-    #[must_use]
     pub fn setns_copy() -> Self {
         let means = Means::Backend { backend: Choice::Setns, splice: false };
         Self { name: "setns-copy".to_owned(), means }
     }
 
     /// Where it runs and its clients' sockets are born.
-    #[must_use]
     pub fn birth(&self) -> Birth {
         match self.means {
             Means::Backend { backend: Choice::Dial, .. } => Birth::Target,
@@ -88,7 +85,6 @@ impl Subject {
     }
 
     /// Returns whether each of its links has a process of its own.
-    #[must_use]
     pub fn has_children(&self) -> bool {
         match &self.means {
             Means::Backend { backend, .. } => *backend == Choice::External,
@@ -121,7 +117,6 @@ impl Subject {
     }
 
     /// What a report says of it; `missing` is why it could not be started.
-    #[must_use]
     pub fn facts(
         &self,
         stage: &Stage,

@@ -25,7 +25,6 @@ pub struct Contender<'a> {
 
 impl<'a> Contender<'a> {
     /// The yardstick: clients inside that connect to the origin themselves.
-    #[must_use]
     pub fn direct(stage: &'a Stage) -> Self {
         let dialer = Dialer::with_birth(stage.origin(), |domain| {
             stage.connect_socket(Birth::Target, domain)

@@ -56,7 +56,6 @@ impl Default for Choices {
 
 impl Choices {
     /// Everything once, in twelve seconds: to see whether it works, and by what order of magnitude.
-    #[must_use]
     pub fn quick() -> Self {
         Self { rounds: 1, timing: Timing::Whole(Duration::from_secs(12)), ..Self::default() }
     }

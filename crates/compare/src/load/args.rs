@@ -97,7 +97,6 @@ impl Default for Setting {
 /// Reads a command line, without the program's name.
 ///
 /// # Errors
-///
 /// [`Failure::Usage`] saying which word is wrong and what would be right.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Failure> {
     let mut words = Vec::new();

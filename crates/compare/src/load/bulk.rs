@@ -120,7 +120,6 @@ fn pump(mut step: impl FnMut() -> io::Result<Step>) -> io::Result<(usize, Step)>
 /// Measures it.
 ///
 /// # Errors
-///
 /// When a stream ends, or the relay never connects one to the origin.
 pub fn run(
     plan: &Plan,

@@ -37,7 +37,6 @@ impl Client {
     /// Connects client number `index` and queues its first request of `size` bytes.
     ///
     /// # Errors
-    ///
     /// When there is no socket to be had.
     pub fn connect(
         relay: &Dialer<'_>,
@@ -53,7 +52,6 @@ impl Client {
     }
 
     /// When it called connect(2).
-    #[must_use]
     pub fn begun(&self) -> Instant {
         self.begun
     }
@@ -61,7 +59,6 @@ impl Client {
     /// Does what can be done after an event.
     ///
     /// # Errors
-    ///
     /// When the connection ended, in whichever way, before its reply was whole.
     pub fn turn(&mut self, bin: &mut Bin) -> io::Result<Progress> {
         while self.to_send > 0 {
@@ -94,7 +91,6 @@ impl Client {
     /// Sends the next request; what does not fit now goes out with the next turn.
     ///
     /// # Errors
-    ///
     /// When the connection has ended.
     pub fn ask_again(&mut self) -> io::Result<()> {
         self.to_send = self.size;
@@ -108,7 +104,6 @@ impl Client {
     /// Sends FIN.
     ///
     /// # Errors
-    ///
     /// When the connection is gone already.
     pub fn close_write(&self) -> io::Result<()> {
         self.stream.shutdown(Shutdown::Write)
@@ -117,7 +112,6 @@ impl Client {
     /// Has the other side sent its FIN?
     ///
     /// # Errors
-    ///
     /// When it was a reset instead.
     pub fn has_ended(&self, bin: &mut Bin) -> io::Result<bool> {
         match bin.discard(&self.stream)? {

@@ -66,7 +66,6 @@ impl Slot {
 /// Measures it.
 ///
 /// # Errors
-///
 /// When connections fail by the hundred, or none succeeds for long.
 pub fn run(
     plan: &Plan,

@@ -24,7 +24,6 @@ pub struct Dialer<'a> {
 
 impl<'a> Dialer<'a> {
     /// Connects to `address` from the namespace of this thread.
-    #[must_use]
     pub fn here(address: SocketAddr) -> Self {
         Self::with_birth(address, |domain| Socket::new(domain, Type::STREAM, Some(Protocol::TCP)))
     }
@@ -38,7 +37,6 @@ impl<'a> Dialer<'a> {
     }
 
     /// Where it connects to.
-    #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -46,7 +44,6 @@ impl<'a> Dialer<'a> {
     /// Starts a connection, and says when: just before connect(2).
     ///
     /// # Errors
-    ///
     /// With the reason that is hidden behind `EADDRNOTAVAIL`, which is the one people meet here.
     pub fn connect(&self) -> Result<(TcpStream, Instant), Failure> {
         let failed = |e| Failure::system(format!("connect to {}", self.address), e);
@@ -70,7 +67,6 @@ impl<'a> Dialer<'a> {
     /// Connects and waits for it, at most `patience`; the stream blocks.
     ///
     /// # Errors
-    ///
     /// What connect(2) answers, and that there was no answer in time.
     pub fn connect_blocking(&self, patience: Duration) -> io::Result<std::net::TcpStream> {
         let socket = self.socket()?;

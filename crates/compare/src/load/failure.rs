@@ -28,7 +28,6 @@ impl Failure {
     }
 
     /// The exit status for it: 2 for usage, as in nsplice itself, otherwise 1.
-    #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,

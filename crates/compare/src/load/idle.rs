@@ -55,7 +55,6 @@ struct Bench {
 /// Measures it.
 ///
 /// # Errors
-///
 /// When links are refused, or end while idle.
 pub fn run(
     plan: &Plan,

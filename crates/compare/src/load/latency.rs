@@ -36,14 +36,12 @@ impl Latencies {
     }
 
     /// How many there are.
-    #[must_use]
     pub fn count(&self) -> usize {
         self.nanoseconds.len()
     }
 
     /// The distribution: for each of [`PER_MILLE`] the share and the microseconds that it does not exceed. Empty if
     /// there is no value.
-    #[must_use]
     pub fn into_quantiles(mut self) -> Vec<Quantile> {
         self.nanoseconds.sort_unstable();
         let at = |&per_mille: &u16| {

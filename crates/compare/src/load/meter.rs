@@ -44,7 +44,6 @@ enum CpuFile {
 
 impl Meter {
     /// Where there is no relay, or none that can be counted.
-    #[must_use]
     pub fn of_nothing() -> Self {
         Self { source: Source::Nothing }
     }
@@ -52,7 +51,6 @@ impl Meter {
     /// Finds the counters in `groups`, else those of process `pid`, else measures no relay at all.
     ///
     /// # Errors
-    ///
     /// When groups are named and none counts CPU time.
     pub fn open(groups: &[PathBuf], pid: Option<u32>) -> Result<Self, Failure> {
         let source = if !groups.is_empty() {
@@ -94,7 +92,6 @@ impl Meter {
     }
 
     /// Which instrument this is, for the report.
-    #[must_use]
     pub fn name(&self) -> &'static str {
         match &self.source {
             Source::Group { cpu: CpuFile::Stat(_), .. } => "cgroup v2",
@@ -107,7 +104,6 @@ impl Meter {
     /// CPU time that the relay has used so far.
     ///
     /// # Errors
-    ///
     /// When the counter is gone, as it is when the relay's group was removed.
     pub fn cpu(&self) -> Result<Option<Duration>, Failure> {
         match &self.source {
@@ -129,7 +125,6 @@ impl Meter {
     /// Bytes that the relay holds now.
     ///
     /// # Errors
-    ///
     /// As for [`Meter::cpu`].
     pub fn memory(&self) -> Result<Option<u64>, Failure> {
         match &self.source {
@@ -149,7 +144,6 @@ impl Meter {
     /// The processes of the relay now; none where there is no relay.
     ///
     /// # Errors
-    ///
     /// As for [`Meter::cpu`].
     pub fn processes(&self) -> Result<Vec<u32>, Failure> {
         match &self.source {
@@ -164,7 +158,6 @@ impl Meter {
     /// What those processes hold, where there is a relay and its processes are ours to look at.
     ///
     /// # Errors
-    ///
     /// As for [`Meter::cpu`].
     pub fn holdings(&self) -> Result<Option<Holdings>, Failure> {
         match &self.source {
@@ -176,7 +169,6 @@ impl Meter {
     /// Starts a measured window.
     ///
     /// # Errors
-    ///
     /// As for [`Meter::cpu`].
     pub fn open_window(&self) -> Result<Window<'_>, Failure> {
         Ok(Window {
@@ -214,7 +206,6 @@ pub struct Usage {
 
 impl Window<'_> {
     /// How long it has been open.
-    #[must_use]
     pub fn age(&self, now: Instant) -> Duration {
         now - self.start
     }
@@ -222,7 +213,6 @@ impl Window<'_> {
     /// Ends it.
     ///
     /// # Errors
-    ///
     /// As for [`Meter::cpu`].
     pub fn close(self) -> Result<Usage, Failure> {
         let wall = self.start.elapsed();
@@ -247,7 +237,6 @@ fn own_cpu() -> Result<Duration, Failure> {
 /// CPU time of the children that this process has waited for.
 ///
 /// # Errors
-///
 /// When the system does not tell.
 pub fn children_cpu() -> Result<Duration, Failure> {
     cpu_of(UsageWho::RUSAGE_CHILDREN)
@@ -256,7 +245,6 @@ pub fn children_cpu() -> Result<Duration, Failure> {
 /// CPU time of `who`.
 ///
 /// # Errors
-///
 /// When the system does not tell.
 pub fn cpu_of(who: UsageWho) -> Result<Duration, Failure> {
     let usage = getrusage(who).map_err(|e| Failure::system("read our own CPU time", e))?;

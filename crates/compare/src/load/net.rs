@@ -53,7 +53,6 @@ impl Bin {
     /// Drops what `stream` has received, once.
     ///
     /// # Errors
-    ///
     /// What `recv` answers, except that it would block.
     pub fn discard(&mut self, stream: &TcpStream) -> io::Result<Step> {
         loop {
@@ -71,7 +70,6 @@ impl Bin {
 /// Sends up to `left` bytes of payload, once.
 ///
 /// # Errors
-///
 /// What `send` answers, except that it would block.
 pub fn send(mut stream: &TcpStream, left: usize) -> io::Result<Step> {
     let block = &PAYLOAD[..left.min(PAYLOAD.len())];
@@ -93,7 +91,6 @@ pub fn send(mut stream: &TcpStream, left: usize) -> io::Result<Step> {
 /// Opens the origin's listening socket, non-blocking.
 ///
 /// # Errors
-///
 /// When the address is taken or not ours.
 pub fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     let open = || -> io::Result<TcpListener> {
@@ -111,7 +108,6 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
 /// Accepts one connection, if one waits.
 ///
 /// # Errors
-///
 /// When the system is out of descriptors; a connection that died in the queue is skipped.
 pub fn accept(listener: &mio::net::TcpListener) -> Result<Option<TcpStream>, Failure> {
     loop {
@@ -135,7 +131,6 @@ pub fn accept(listener: &mio::net::TcpListener) -> Result<Option<TcpStream>, Fai
 /// Makes room for `needed` descriptors, up to the hard limit and, with the privilege, beyond it.
 ///
 /// # Errors
-///
 /// When that many are not to be had.
 pub fn raise_fd_limit(needed: u64) -> Result<(), Failure> {
     let (soft, hard) =
@@ -151,7 +146,6 @@ pub fn raise_fd_limit(needed: u64) -> Result<(), Failure> {
 /// Waits for events, at most `timeout`. An interrupted wait is an empty one.
 ///
 /// # Errors
-///
 /// When epoll fails, which it does not do for reasons of ours.
 pub fn wait(poll: &mut Poll, events: &mut Events, timeout: Duration) -> Result<(), Failure> {
     match poll.poll(events, Some(timeout)) {
@@ -165,7 +159,6 @@ pub fn wait(poll: &mut Poll, events: &mut Events, timeout: Duration) -> Result<(
 /// Opens a poll with room for `links` connections to be ready at both ends.
 ///
 /// # Errors
-///
 /// When the system has no epoll for us.
 pub fn open_poll(links: usize) -> Result<(Poll, Events), Failure> {
     let poll = Poll::new().map_err(|e| Failure::system("open an epoll", e))?;

@@ -14,7 +14,6 @@ use std::io;
 pub const LISTENER: Token = Token(0);
 
 /// The token of a workload's client number `index`.
-#[must_use]
 pub fn client_token(index: usize) -> Token {
     Token(index * 2 + 2)
 }
@@ -62,7 +61,6 @@ impl Origin {
     /// Registers `listener` as one that answers requests of `size` bytes.
     ///
     /// # Errors
-    ///
     /// When epoll refuses it.
     pub fn new(
         listener: std::net::TcpListener,
@@ -79,7 +77,6 @@ impl Origin {
     /// Accepts all that wait.
     ///
     /// # Errors
-    ///
     /// When the system is out of descriptors.
     pub fn accept(&mut self, registry: &Registry) -> Result<(), Failure> {
         while let Some(mut stream) = net::accept(&self.listener)? {
@@ -100,7 +97,6 @@ impl Origin {
     }
 
     /// Connections that are open now.
-    #[must_use]
     pub fn open(&self) -> usize {
         self.links.len() - self.free.len()
     }

@@ -30,7 +30,6 @@ struct Link {
 /// Measures it.
 ///
 /// # Errors
-///
 /// When a link ends or never answers.
 pub fn run(
     plan: &Plan,

@@ -52,7 +52,6 @@ pub enum Workload {
 
 impl Workload {
     /// The heading under which measurements of this workload are put side by side.
-    #[must_use]
     pub fn case(&self) -> String {
         match *self {
             Self::Bulk { streams, direction } => {
@@ -74,7 +73,6 @@ impl Workload {
     }
 
     /// Descriptors this process needs: both ends of every link, and some of its own.
-    #[must_use]
     pub fn fds_needed(&self) -> u64 {
         // Closing connections overlap with new ones, and stdio, the poll and the meter's files count too.
         const OWN: usize = 128;
@@ -107,7 +105,6 @@ pub struct Plan {
 
 impl Plan {
     /// A plan for `workload` with everything else at its default.
-    #[must_use]
     pub fn new(workload: Workload) -> Self {
         Self {
             workload,

@@ -25,7 +25,6 @@ static LOOKED_AT: AtomicU32 = AtomicU32::new(0);
 /// Finds `count` different ports that are free on 127.0.0.1.
 ///
 /// # Errors
-///
 /// When there are not that many.
 pub fn free(count: usize) -> Result<Vec<u16>, Failure> {
     let range =

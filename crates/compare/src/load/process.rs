@@ -28,14 +28,12 @@ struct Stat {
 /// CPU time of `pid` and its descendants so far.
 ///
 /// # Errors
-///
 /// When the process is gone.
 pub fn cpu(pid: u32) -> Result<Duration, Failure> {
     Ok(ticks(family(pid)?.iter().map(|s| s.ticks).sum()))
 }
 
 /// The time that `count` of the kernel's accounting ticks are.
-#[must_use]
 pub fn ticks(count: u64) -> Duration {
     let per_second = system_number(SysconfVar::CLK_TCK).unwrap_or(100);
     Duration::from_nanos(count.saturating_mul(1_000_000_000 / per_second))
@@ -44,7 +42,6 @@ pub fn ticks(count: u64) -> Duration {
 /// Resident memory of `pid` and its descendants, in bytes.
 ///
 /// # Errors
-///
 /// When the process is gone.
 pub fn memory(pid: u32) -> Result<u64, Failure> {
     let page = system_number(SysconfVar::PAGE_SIZE).unwrap_or(4096);
@@ -61,7 +58,6 @@ pub struct Holdings {
 }
 
 /// The processes `pids` that live, with their descriptors; `None` where one is not ours to look at.
-#[must_use]
 pub fn holdings(pids: &[u32]) -> Option<Holdings> {
     let mut holdings = Holdings::default();
     for pid in pids {
@@ -81,7 +77,6 @@ pub fn holdings(pids: &[u32]) -> Option<Holdings> {
 /// The process `pid` and all its descendants.
 ///
 /// # Errors
-///
 /// When the process is gone.
 pub fn tree(pid: u32) -> Result<Vec<u32>, Failure> {
     Ok(family(pid)?.iter().map(|s| s.pid).collect())
@@ -106,7 +101,6 @@ impl AddAssign for Footprint {
 /// The memory of `pid` alone.
 ///
 /// # Errors
-///
 /// When the process is gone, or is not ours to look at.
 pub fn footprint(pid: u32) -> Result<Footprint, Failure> {
     let path = format!("/proc/{pid}/smaps_rollup");

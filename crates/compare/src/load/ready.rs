@@ -22,7 +22,6 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// long that took from connect(2) on.
 ///
 /// # Errors
-///
 /// [`Failure::Relay`] with the last reason, when that does not happen within `patience`.
 pub fn wait(
     relay: &Dialer<'_>,

@@ -91,7 +91,6 @@ pub struct Measurement {
 
 impl Measurement {
     /// A report without figures yet, over a span of `wall`.
-    #[must_use]
     pub fn bare(plan: &Plan, meter: &Meter, wall: Duration) -> Self {
         Self {
             subject: plan.peer.clone(),
@@ -105,7 +104,6 @@ impl Measurement {
     }
 
     /// A report that says how busy both sides were, which every workload with a window has.
-    #[must_use]
     pub fn new(plan: &Plan, meter: &Meter, usage: &Usage) -> Self {
         let mut report = Self::bare(plan, meter, usage.wall);
         report.figures.insert(Figure::LoadBusy, usage.own.as_secs_f64() / report.seconds);
@@ -119,7 +117,6 @@ impl Measurement {
     }
 
     /// A report of what a thread of this process did by itself in `wall`.
-    #[must_use]
     pub fn of_thread(subject: &str, workload: &str, round: u32, wall: Duration) -> Self {
         Self {
             subject: subject.to_owned(),
@@ -140,7 +137,6 @@ impl Measurement {
     /// Adds what follows from `bytes` having arrived.
     ///
     /// # Errors
-    ///
     /// When none did: a rate of zero is a broken relay, not a slow one.
     pub fn bytes(&mut self, bytes: u64, usage: &Usage) -> Result<(), Failure> {
         if bytes == 0 {
@@ -159,7 +155,6 @@ impl Measurement {
     /// Adds what follows from `count` operations having finished.
     ///
     /// # Errors
-    ///
     /// When none did.
     pub fn operations(&mut self, count: usize, usage: &Usage) -> Result<(), Failure> {
         if count == 0 {
@@ -270,7 +265,6 @@ pub enum Better {
 
 impl Column {
     /// The value as every report shows it: rounded, in the unit of the heading, thousands set apart.
-    #[must_use]
     pub fn format(&self, value: f64) -> String {
         let plain = format!("{:.*}", self.decimals, value * self.scale);
         let whole = plain.find('.').unwrap_or(plain.len());
@@ -288,7 +282,6 @@ impl Column {
 
 impl Figure {
     /// How it is shown, for the figures that people compare; the others are for the JSON only.
-    #[must_use]
     pub fn column(self) -> Option<Column> {
         let column =
             |heading, better, decimals, scale| Some(Column { heading, better, decimals, scale });

@@ -36,7 +36,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Measures it.
 ///
 /// # Errors
-///
 /// When the program cannot be started, does not pass the byte on, complains, or ends badly.
 pub fn run(
     plan: &Plan,

@@ -16,7 +16,6 @@ use crate::model::{
 };
 
 /// What `new` has otherwise than `old`.
-#[must_use]
 pub fn between(old: &Comparison, new: &Comparison) -> Change {
     let before = digest::cases(old);
     let mut figures = Vec::new();

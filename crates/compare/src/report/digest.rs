@@ -59,13 +59,11 @@ pub struct Row<'a> {
 
 impl Row<'_> {
     /// The rounds of `figure`, summed up.
-    #[must_use]
     pub fn spread(&self, figure: Figure) -> Option<Spread> {
         self.values.get(&figure).and_then(|values| Spread::of(values))
     }
 
     /// `figure` in words, if it was measured and is one for people.
-    #[must_use]
     pub fn told(&self, figure: Figure) -> Option<Told> {
         let (column, spread) = (figure.column()?, self.spread(figure)?);
         let range = (spread.least < spread.most)
@@ -86,7 +84,6 @@ pub struct Told {
 }
 
 /// All cases of a comparison.
-#[must_use]
 pub fn cases(comparison: &Comparison) -> Vec<Case<'_>> {
     let subjects = in_order_of_rows(&comparison.subjects);
     let mut cases: Vec<Case<'_>> =
@@ -151,20 +148,17 @@ impl<'a> Case<'a> {
 
     /// Returns whether it tells the length of a round trip. With more links latency is mostly
     /// waiting in line.
-    #[must_use]
     pub fn is_one_link(&self) -> bool {
         is_one_link(self.workload)
     }
 
     /// The row of `subject`.
-    #[must_use]
     pub fn row(&self, subject: &str) -> Option<&Row<'a>> {
         self.rows.iter().find(|row| row.subject == subject)
     }
 
     /// The best of all candidates but stand-ins in `figure`, if there are two to choose from and it is
     /// ahead of all others by more than noise ([`Spread::is_apart`]).
-    #[must_use]
     pub fn best(&self, figure: Figure) -> Option<&'a str> {
         let is_candidate = |row: &&Row<'a>| !row.kind.is_yardstick() && !is_stand_in(row.subject);
         let candidates: Vec<&Row<'a>> = self.rows.iter().filter(is_candidate).collect();

@@ -29,7 +29,6 @@ use markup::Text;
 const STYLE: &str = include_str!("html/page.css");
 
 /// `comparison` as a page.
-#[must_use]
 pub fn render(comparison: &Comparison) -> String {
     let cases = digest::cases(comparison);
     let mut page = String::with_capacity(256 * 1024);

@@ -56,7 +56,6 @@ struct Named {
 /// Reads the comparison in `path`.
 ///
 /// # Errors
-///
 /// When there is no such file, no comparison in it, or one of another schema.
 pub fn read(path: &Path) -> Result<Comparison, JsonError> {
     let text = fs::read_to_string(path)
@@ -72,7 +71,6 @@ pub fn read(path: &Path) -> Result<Comparison, JsonError> {
 /// The text of `comparison`, indented, with a line end.
 ///
 /// # Errors
-///
 /// When the comparison cannot be JSON, which no measured one is known to do.
 pub fn text(comparison: &Comparison) -> Result<String, JsonError> {
     Ok(serde_json::to_string_pretty(comparison)? + "\n")

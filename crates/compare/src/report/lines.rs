@@ -14,7 +14,6 @@ use crate::model::{Comparison, Machine, StageFacts, SubjectFacts, SubjectKind, S
 /// Reads measurements from `path`, a line of JSON each.
 ///
 /// # Errors
-///
 /// When the file cannot be read, or a line in it is not a measurement.
 pub fn read(path: &Path) -> Result<Comparison, Failure> {
     let text = fs::read_to_string(path)
@@ -33,7 +32,6 @@ pub fn read(path: &Path) -> Result<Comparison, Failure> {
 }
 
 /// A comparison that knows nothing but its measurements.
-#[must_use]
 pub fn comparison(measurements: Vec<Measurement>) -> Comparison {
     let subjects = in_order(measurements.iter().map(|m| m.subject.as_str()))
         .into_iter()

@@ -14,7 +14,6 @@ use crate::model::{Comparison, Passed};
 use crate::subject::{DIRECT, FLOOR};
 
 /// `comparison` in Markdown: a paragraph that says where it was made, then the tables.
-#[must_use]
 pub fn render(comparison: &Comparison) -> String {
     let cases = digest::cases(comparison);
     let mut text = origin(comparison);

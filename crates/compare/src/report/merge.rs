@@ -7,7 +7,6 @@ use crate::model::Comparison;
 
 /// All of `parts` in one, in their order, if there are any. Subjects are the same if they have the same name, and each
 /// behaviour is taken to be in one part only.
-#[must_use]
 pub fn merged(parts: Vec<Comparison>) -> Option<Comparison> {
     let mut whole = parts.into_iter().reduce(joined)?;
     // It was between one of the parts and something else.

@@ -44,7 +44,6 @@ pub struct Progress<W> {
 
 impl Progress<io::Stderr> {
     /// On stderr, in the manner that fits what it is.
-    #[must_use]
     pub fn stderr() -> Self {
         let stream = io::stderr();
         let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");

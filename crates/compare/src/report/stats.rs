@@ -42,7 +42,6 @@ impl Spread {
     /// Returns whether this and `other` differ by more than noise: no round of one reaches into the
     /// rounds of the other, and the medians are more than a tenth apart, which on a machine with
     /// other work in it is nobody's merit.
-    #[must_use]
     pub fn is_apart(&self, other: &Self) -> bool {
         let disjoint = self.most < other.least || other.most < self.least;
         let far = (self.median - other.median).abs() > NOISE * self.median.max(other.median).abs();
@@ -50,7 +49,6 @@ impl Spread {
     }
 
     /// Of `values`, if there are any.
-    #[must_use]
     pub fn of(values: &[f64]) -> Option<Self> {
         let mut sorted = values.to_vec();
         sorted.sort_unstable_by(f64::total_cmp);
@@ -64,14 +62,12 @@ impl Spread {
     }
 
     /// Returns whether the rounds lie so far apart that the median says little.
-    #[must_use]
     pub fn is_wide(&self) -> bool {
         self.most - self.least > WIDE * self.median.abs()
     }
 }
 
 /// The two-sided `p` of the rank sum for two sets of rounds; `None` if either is empty.
-#[must_use]
 pub fn rank_test(one: &[f64], other: &[f64]) -> Option<f64> {
     if one.is_empty() || other.is_empty() {
         return None;
@@ -93,7 +89,6 @@ pub fn rank_test(one: &[f64], other: &[f64]) -> Option<f64> {
 }
 
 /// The least `p` that so many rounds can have.
-#[must_use]
 pub fn least_p(one: usize, other: usize) -> f64 {
     // One of C(one + other, one) ways is the lowest rank sum, one the highest.
     let ways: f64 = (1..=one).map(|k| (other + k) as f64 / k as f64).product();
@@ -101,13 +96,11 @@ pub fn least_p(one: usize, other: usize) -> f64 {
 }
 
 /// Returns whether so many rounds can show a change at all.
-#[must_use]
 pub fn can_show(one: usize, other: usize) -> bool {
     least_p(one, other) <= LEVEL
 }
 
 /// How many rounds a side it takes to show a change.
-#[must_use]
 pub fn rounds_needed() -> usize {
     (1..).find(|&n| can_show(n, n)).unwrap_or(usize::MAX)
 }

@@ -29,13 +29,11 @@ const MARK: char = '!';
 const WIDTH: usize = 100;
 
 /// `comparison`, as it is printed.
-#[must_use]
 pub fn render(comparison: &Comparison) -> String {
     render_within(comparison, None)
 }
 
 /// `comparison`, as it is printed on a terminal of `width` columns, if it is one.
-#[must_use]
 pub fn render_within(comparison: &Comparison, width: Option<usize>) -> String {
     let mut text = Sheet::new(width.unwrap_or(WIDTH));
     write_head(&mut text, comparison);

@@ -90,31 +90,26 @@ impl Running {
     }
 
     /// Where it listens.
-    #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Its process, if that is known.
-    #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.pid
     }
 
     /// The control group that it was found in, if it was named.
-    #[must_use]
     pub fn cgroup(&self) -> Option<&Path> {
         self.cgroup.as_deref()
     }
 
     /// Returns whether it was started here.
-    #[must_use]
     pub fn is_own(&self) -> bool {
         self.own.is_some()
     }
 
     /// The last lines it has written to standard error, if it was started here.
-    #[must_use]
     pub fn last_words(&self) -> Vec<String> {
         self.own.as_ref().map(|own| own.errors.lines()).unwrap_or_default()
     }

@@ -15,7 +15,6 @@ pub struct Headline<'a> {
 }
 
 /// The headlines of `cases`, in the order of columns.
-#[must_use]
 pub fn headlines<'a>(cases: &'a [Case<'a>]) -> Vec<Headline<'a>> {
     // Of each section the first workload, of requests the one that most programs resemble.
     let first = |section| cases.iter().find(move |case| case.section == section);

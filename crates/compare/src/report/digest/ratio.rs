@@ -15,7 +15,6 @@ use crate::model::SubjectKind;
 const STAND_IN: &str = "nsplice-";
 
 /// Returns whether `subject` is nsplice in the place of another.
-#[must_use]
 pub fn is_stand_in(subject: &str) -> bool {
     subject.starts_with(STAND_IN)
 }
@@ -44,7 +43,6 @@ pub struct Ratio<'a> {
 
 impl<'a> Case<'a> {
     /// The quotients that say how nsplice does, none if there is nothing to divide by.
-    #[must_use]
     pub fn ratios(&self) -> Vec<Ratio<'a>> {
         let mut ratios = Vec::new();
         let lead = self.rows.iter().find(|row| row.kind == SubjectKind::Backend);

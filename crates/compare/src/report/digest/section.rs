@@ -19,7 +19,6 @@ pub enum Section {
 
 impl Section {
     /// What the workload called `workload` is about.
-    #[must_use]
     pub fn of(workload: &str) -> Self {
         match workload.split([' ', '-']).next() {
             Some("connect" | "open") => Self::Opening,
@@ -32,7 +31,6 @@ impl Section {
     }
 
     /// What an operation of it is.
-    #[must_use]
     pub fn operation(self) -> &'static str {
         match self {
             Self::Opening => "connection",
@@ -43,7 +41,6 @@ impl Section {
     }
 
     /// Its heading.
-    #[must_use]
     pub fn title(self) -> &'static str {
         match self {
             Self::Opening => "Opening links",
