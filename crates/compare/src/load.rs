@@ -45,12 +45,13 @@ pub mod ready;
 pub mod report;
 pub mod start;
 
+use std::net::TcpListener;
+
 use dialer::Dialer;
 use failure::Failure;
 use meter::Meter;
 use plan::{Plan, Workload};
 use report::Measurement;
-use std::net::TcpListener;
 
 /// Runs one workload: clients connect by `relay`, the origin is on `listener`.
 ///

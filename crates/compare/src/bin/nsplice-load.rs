@@ -5,6 +5,10 @@
 
 #![forbid(unsafe_code)]
 
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
 use nsplice_compare::group;
 use nsplice_compare::load::args::{self, Command, Setting};
 use nsplice_compare::load::dialer::Dialer;
@@ -16,9 +20,6 @@ use nsplice_compare::load::{self, net, ports, start};
 use nsplice_compare::model::Comparison;
 use nsplice_compare::placement::Placement;
 use nsplice_compare::report::{json, lines, markdown, merge, table};
-use std::io::Write;
-use std::path::Path;
-use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match run() {

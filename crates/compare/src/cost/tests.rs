@@ -1,8 +1,9 @@
+use std::net::{Ipv4Addr, SocketAddr};
+
 use super::*;
 use crate::load::dialer::Dialer;
 use crate::load::meter::Meter;
 use crate::model::SubjectKind;
-use std::net::{Ipv4Addr, SocketAddr};
 
 fn contender(name: &str, kind: SubjectKind) -> Contender<'static> {
     Contender {

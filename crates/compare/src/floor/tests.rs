@@ -1,9 +1,11 @@
-use super::*;
-use nsplice_testkit::talk::{expect_eof, expect_ramp, half_close, send_ramp};
-use nsplice_testkit::{connect, listen, Namespace, Server};
 use std::io::{BufRead, BufReader};
 use std::os::fd::OwnedFd;
 use std::thread::{scope, spawn, JoinHandle};
+
+use nsplice_testkit::talk::{expect_eof, expect_ramp, half_close, send_ramp};
+use nsplice_testkit::{connect, listen, Namespace, Server};
+
+use super::*;
 
 /// A floor in a thread of its own, which ends with it.
 struct Running {

@@ -3,13 +3,14 @@
 //! Every option takes one value. An option that the chosen workload does not know is an error, not a thing to ignore: a
 //! benchmark that silently drops half of what it was asked is worse than none.
 
-use super::failure::Failure;
-use super::plan::{Direction, Plan, Workload};
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
+
+use super::failure::Failure;
+use super::plan::{Direction, Plan, Workload};
 
 /// What `--help` prints.
 pub const HELP: &str = "\

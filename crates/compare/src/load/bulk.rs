@@ -4,17 +4,19 @@
 //! triggered, so an end that could go on when its budget is spent waits on a ready list, and while that list is not
 //! empty the loop only glances at epoll. Bytes are counted where they arrive.
 
+use std::collections::VecDeque;
+use std::io;
+use std::time::{Duration, Instant};
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
+
 use super::dialer::Dialer;
 use super::failure::Failure;
 use super::meter::{Meter, Window};
 use super::net::{self, Bin, Step};
 use super::plan::{Direction, Plan};
 use super::report::{Figure, Measurement};
-use mio::net::{TcpListener, TcpStream};
-use mio::{Interest, Registry, Token};
-use std::collections::VecDeque;
-use std::io;
-use std::time::{Duration, Instant};
 
 /// Bytes one end may move before the next one has its turn: large against a system call, small against a window.
 const BUDGET: usize = 1024 * 1024;

@@ -4,15 +4,17 @@
 //! the last byte of either it does not try the socket again: the origin sends nothing unasked, so the only answer
 //! could be EAGAIN, and the next arrival brings its own edge.
 
+use std::io;
+use std::net::Shutdown;
+use std::time::Instant;
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry};
+
 use super::dialer::Dialer;
 use super::failure::Failure;
 use super::net::{self, Bin, Step};
 use super::origin::client_token;
-use mio::net::TcpStream;
-use mio::{Interest, Registry};
-use std::io;
-use std::net::Shutdown;
-use std::time::Instant;
 
 /// Where a client stands after a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

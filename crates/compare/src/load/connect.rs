@@ -11,6 +11,10 @@
 //! after a second (`tcp_tw_reuse` = 2, the default), so 28,000 ports carry up to as many connections per second. Where
 //! that is switched off a long run ends with a message that says so.
 
+use std::io;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
 use super::client::{Client, Progress};
 use super::dialer::Dialer;
 use super::failure::Failure;
@@ -20,9 +24,6 @@ use super::net::{self, Bin};
 use super::origin::{Origin, Side};
 use super::plan::{Plan, SMALL_REQUEST};
 use super::report::{Figure, Measurement};
-use std::io;
-use std::net::TcpListener;
-use std::time::{Duration, Instant};
 
 /// How long a turn may sleep: the window's end is noticed this late at worst.
 const TICK: Duration = Duration::from_millis(20);

@@ -4,14 +4,16 @@
 //! sockets are born there; the connect itself happens from here. How long the birth took is not the relay's doing, so
 //! the clock of a connection starts after it.
 
-use super::failure::Failure;
-use mio::net::TcpStream;
-use nix::errno::Errno;
-use socket2::{Domain, Protocol, Socket, Type};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use nix::errno::Errno;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::failure::Failure;
 
 /// Makes a TCP socket of a domain, wherever it does so.
 type Birth<'a> = Box<dyn Fn(Domain) -> io::Result<Socket> + 'a>;

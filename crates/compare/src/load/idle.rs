@@ -9,6 +9,11 @@
 //! A relay with a process for each link takes thousands of times as long to get N links as one without. When the time
 //! for opening is over, the links that are there are what is measured, and the report says how many.
 
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll};
+
 use super::client::{Client, Progress};
 use super::dialer::Dialer;
 use super::failure::Failure;
@@ -17,9 +22,6 @@ use super::net::{self, Bin};
 use super::origin::{Origin, Side};
 use super::plan::{Plan, SMALL_REQUEST};
 use super::report::{Figure, Measurement};
-use mio::{Events, Poll};
-use std::net::TcpListener;
-use std::time::{Duration, Instant};
 
 /// Links that are being established at the same time: enough to be quick, few against any relay's accept queue.
 const AT_A_TIME: usize = 32;

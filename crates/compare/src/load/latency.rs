@@ -3,8 +3,9 @@
 //! Four bytes each: a run of minutes at a hundred thousand a second is still a few dozen megabytes, and the vector is
 //! written in order, which costs the loop next to nothing.
 
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 /// Room for this many before the vector must grow, so that it does not do so in most windows.
 const EXPECTED: usize = 1 << 20;

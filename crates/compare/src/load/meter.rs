@@ -15,13 +15,15 @@
 //! A directory is asked for whichever of these it has. Running threads are brought up to date at each timer tick, so a
 //! reading may be some milliseconds old: windows should be seconds.
 
-use super::failure::Failure;
-use super::process::{self, Holdings};
-use nix::sys::resource::{getrusage, UsageWho};
-use nix::sys::time::TimeValLike;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use nix::sys::resource::{getrusage, UsageWho};
+use nix::sys::time::TimeValLike;
+
+use super::failure::Failure;
+use super::process::{self, Holdings};
 
 /// Where the numbers come from.
 #[derive(Debug)]

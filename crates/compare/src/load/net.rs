@@ -5,16 +5,18 @@
 //! - Buffer sizes are left to the kernel: setting them would switch off the autotuning that real programs get.
 //! - `TCP_NODELAY` is on at both ends, so that a reply is never held back by Nagle waiting for a delayed ACK.
 
-use super::failure::Failure;
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
 use mio::net::TcpStream;
 use mio::{Events, Poll};
 use nix::sys::resource::{getrlimit, setrlimit, Resource};
 use nix::sys::socket::{recv, MsgFlags};
 use socket2::{Domain, Protocol, Socket, Type};
-use std::io::{self, Write};
-use std::net::{SocketAddr, TcpListener};
-use std::os::fd::AsRawFd;
-use std::time::Duration;
+
+use super::failure::Failure;
 
 /// The bytes that are sent. 128 KiB makes system calls rare and still stays in a second-level cache.
 static PAYLOAD: [u8; 128 * 1024] = [b'.'; 128 * 1024];

@@ -4,11 +4,13 @@
 //! that is whole nothing more can be waiting, and the confirming read that says EAGAIN is saved; the next request
 //! brings a new edge. FIN is answered by close, at once.
 
-use super::failure::Failure;
-use super::net::{self, Bin, Step};
+use std::io;
+
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
-use std::io;
+
+use super::failure::Failure;
+use super::net::{self, Bin, Step};
 
 /// The listener's token; connections use the odd tokens after it, which leaves the even ones to clients.
 pub const LISTENER: Token = Token(0);

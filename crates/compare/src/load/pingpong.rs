@@ -3,6 +3,9 @@
 //! The latency of an operation runs from the moment its request is sent to the moment its reply is whole. With many
 //! links it includes waiting behind the others, in the relay and here; it is comparable between relays, not absolute.
 
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
 use super::client::{Client, Progress};
 use super::dialer::Dialer;
 use super::failure::Failure;
@@ -12,8 +15,6 @@ use super::net::{self, Bin};
 use super::origin::{Origin, Side};
 use super::plan::Plan;
 use super::report::{Figure, Measurement};
-use std::net::TcpListener;
-use std::time::{Duration, Instant};
 
 /// How long all links together may take to get their first reply, beyond the warm-up.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -6,13 +6,15 @@
 //! A [`Footprint`] is another thing: the exact memory of one process, for comparing programs of which one connection
 //! takes one.
 
-use super::failure::Failure;
-use nix::unistd::{sysconf, SysconfVar};
 use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::ops::AddAssign;
 use std::time::Duration;
+
+use nix::unistd::{sysconf, SysconfVar};
+
+use super::failure::Failure;
 
 /// What `/proc/PID/stat` says of one process, in the units it uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,14 +3,16 @@
 //! Blocking sockets with timeouts are enough here, since one connection is made at a time. A failed attempt may leave
 //! a half-made connection in the origin's queue, so each attempt first empties that queue.
 
-use super::dialer::Dialer;
-use super::failure::Failure;
-use super::plan::SMALL_REQUEST;
-use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
+
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+
+use super::dialer::Dialer;
+use super::failure::Failure;
+use super::plan::SMALL_REQUEST;
 
 /// How long one attempt may wait on each of its steps.
 const STEP: Duration = Duration::from_secs(2);

@@ -1,15 +1,17 @@
 //! A measurement, as a line of JSON for programs and as a line of words for people.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
 use super::failure::Failure;
 use super::latency::{Latencies, Quantile};
 use super::meter::{Meter, Usage};
 use super::plan::Plan;
 use super::process::Holdings;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::io::Write as _;
-use std::time::Duration;
 
 /// Every number that a measurement can hold. The order is the order of columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -16,19 +16,21 @@
 //! Program and load are on one CPU, where the load is put before. Nothing is lost by that: of the two one always waits
 //! for the other.
 
-use super::failure::Failure;
-use super::latency::Latencies;
-use super::meter::{self, Meter, Usage, Window};
-use super::plan::Plan;
-use super::process::{self, Footprint};
-use super::report::{Figure, Measurement};
-use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+
+use super::failure::Failure;
+use super::latency::Latencies;
+use super::meter::{self, Meter, Usage, Window};
+use super::plan::Plan;
+use super::process::{self, Footprint};
+use super::report::{Figure, Measurement};
 
 /// How long the program may take to each of its steps.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -20,10 +20,11 @@ mod matrix;
 
 use std::fmt::Write as _;
 
+use markup::Text;
+
 use super::digest::{self, Case, DISTURBED};
 use super::stats::WIDE;
 use crate::model::Comparison;
-use markup::Text;
 
 /// Colours, sizes and the rules for narrow screens, dark rooms and paper.
 const STYLE: &str = include_str!("html/page.css");

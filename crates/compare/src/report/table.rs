@@ -16,11 +16,12 @@ mod grid;
 
 use std::fmt::Write as _;
 
+use grid::{plain, wrap, Cell, Grid, Sheet};
+
 use super::digest::{self, Case, Row, DISTURBED, NEVER_CALM};
 use super::stats::WIDE;
 use crate::load::report::Figure;
 use crate::model::{Comparison, SubjectFacts};
-use grid::{plain, wrap, Cell, Grid, Sheet};
 
 /// The mark of a cell that is spread widely.
 const MARK: char = '!';
