@@ -91,16 +91,17 @@ fn pin(placement: Placement, fit: &[(&Contender<'_>, Duration)]) -> Pinned {
 /// A listener for one measurement: what the last one left in its queue is reset with it.
 fn origin(stage: &Stage) -> Result<Listening, Failure> {
     let address = stage.origin();
-    stage
-        .listen(address, BACKLOG)
-        .map_err(|e| Failure::system(format!("listen on {address} inside {}", stage.target()), e))
+    stage.listen(address, BACKLOG).map_err(|error| {
+        Failure::system(format!("listen on {address} inside {}", stage.target()), error)
+    })
 }
 
 /// The same, and a copy to be given away.
 fn twice(stage: &Stage) -> Result<(Listening, TcpListener), Failure> {
     let origin = origin(stage)?;
-    let copy =
-        origin.try_clone().map_err(|e| Failure::system("have the origin's listener twice", e))?;
+    let copy = origin
+        .try_clone()
+        .map_err(|error| Failure::system("have the origin's listener twice", error))?;
     Ok((origin, copy))
 }
 

@@ -105,17 +105,18 @@ impl Floor {
         let _ = net::raise_fd_limit(DESCRIPTORS);
         let listener = TcpListener::from_std(net::listen(self.listen)?);
         if let Some(path) = &self.namespace {
-            let failed = |e| Failure::system(format!("enter {}", path.display()), e);
+            let failed = |error| Failure::system(format!("enter {}", path.display()), error);
             let namespace = File::open(path).map_err(failed)?;
             setns(namespace, CloneFlags::CLONE_NEWNET).map_err(|errno| failed(errno.into()))?;
         }
-        let address =
-            listener.local_addr().map_err(|e| Failure::system("read the listener's address", e))?;
+        let address = listener
+            .local_addr()
+            .map_err(|error| Failure::system("read the listener's address", error))?;
         writeln!(output, "Forwarding from {address} -> {}", self.origin.port())
             .and_then(|()| output.flush())
-            .map_err(|e| Failure::system("say that we are ready", e))?;
+            .map_err(|error| Failure::system("say that we are ready", error))?;
         bare::relay(&listener, self.origin, &input)
-            .map_err(|e| Failure::system("relay without anything around it", e))
+            .map_err(|error| Failure::system("relay without anything around it", error))
     }
 }
 

@@ -125,7 +125,8 @@ impl Drop for Group {
         let give_up = Instant::now() + PATIENCE;
         for directory in &self.directories {
             // The last process leaves a moment after it can no longer be seen.
-            while fs::remove_dir(directory).is_err_and(|e| e.kind() != io::ErrorKind::NotFound)
+            while fs::remove_dir(directory)
+                .is_err_and(|error| error.kind() != io::ErrorKind::NotFound)
                 && Instant::now() < give_up
             {
                 thread::sleep(GLANCE);

@@ -87,11 +87,11 @@ pub fn measure(
 ) -> Result<Measurement, Failure> {
     let listener = stage
         .listen(stage.origin(), BACKLOG)
-        .map_err(|e| Failure::system(format!("listen inside {}", stage.target()), e))?;
+        .map_err(|error| Failure::system(format!("listen inside {}", stage.target()), error))?;
     let server = Server::start(listener)?;
     let measured = stage
         .visit(way.birth(), || run(way, stage, options, window))
-        .map_err(|e| Failure::system(format!("enter {}", stage.target()), e))?;
+        .map_err(|error| Failure::system(format!("enter {}", stage.target()), error))?;
     drop(server);
     let (latencies, cpu, wall) = measured?;
     let mut report = Measurement::of_thread(way.name(), WORKLOAD, round, wall);
@@ -130,7 +130,7 @@ fn prepare(
     // Threads that are needed begin where the openings do, which may be inside the target.
     Plan::prepare(destination, choice, options, &Pool::on_demand())
         .and_then(|plan| plan.opener())
-        .map_err(|e| Failure::Relay(e.to_string()))
+        .map_err(|error| Failure::Relay(error.to_string()))
 }
 
 /// CPU time of this thread and of its children that have been waited for.
@@ -147,14 +147,15 @@ fn connect(origin: SocketAddr) -> Result<Duration, Failure> {
         stream.read_exact(&mut [0])?;
         Ok(start.elapsed())
     };
-    first_byte().map_err(|e| Failure::system(format!("connect to {origin}"), e))
+    first_byte().map_err(|error| Failure::system(format!("connect to {origin}"), error))
 }
 
 /// One opening, up to the first byte, and its end.
 fn open(opener: &mut dyn Opener) -> Result<Duration, Failure> {
     let start = Instant::now();
     let upstream = drive(opener.open(None).as_mut())?;
-    let failed = |e: io::Error| Failure::system(format!("open through {}", opener.backend()), e);
+    let failed =
+        |error: io::Error| Failure::system(format!("open through {}", opener.backend()), error);
     first_byte(upstream, start).map_err(failed)
 }
 
@@ -171,7 +172,7 @@ fn drive(attempt: &mut dyn Attempt) -> Result<Upstream, Failure> {
             .source()
             .ok_or_else(|| Failure::Relay("an opening waits for nothing".to_owned()))?;
         let seen = wait_for(source.as_fd(), PollFlags::POLLIN | PollFlags::POLLOUT)
-            .map_err(|e| Failure::system("wait for an opening", e))?;
+            .map_err(|error| Failure::system("wait for an opening", error))?;
         wake = Wake::from(seen);
     }
 }
@@ -221,11 +222,11 @@ struct Server {
 impl Server {
     fn start(listener: Listening) -> Result<Self, Failure> {
         let (heard, word) = pipe2(nix::fcntl::OFlag::O_CLOEXEC)
-            .map_err(|e| Failure::system("make a pipe", io::Error::from(e)))?;
+            .map_err(|error| Failure::system("make a pipe", io::Error::from(error)))?;
         let thread = thread::Builder::new()
             .name("server".to_owned())
             .spawn(move || serve(&listener, &heard))
-            .map_err(|e| Failure::system("start a thread", e))?;
+            .map_err(|error| Failure::system("start a thread", error))?;
         Ok(Self { word: Some(word), thread: Some(thread) })
     }
 }

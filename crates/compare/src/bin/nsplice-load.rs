@@ -72,8 +72,9 @@ fn measure(plan: &Plan, setting: &Setting) -> Result<Measurement, Failure> {
         let _pinned = Placement::choose().map(|placement| placement.apply([]));
         return start::run(plan, &setting.program, &listener, &meter);
     }
-    let origin =
-        listener.local_addr().map_err(|e| Failure::system("read the origin's address", e))?;
+    let origin = listener
+        .local_addr()
+        .map_err(|error| Failure::system("read the origin's address", error))?;
     load::measure(plan, &Dialer::here(setting.relay.unwrap_or(origin)), listener, &meter)
 }
 
@@ -93,5 +94,5 @@ fn say(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
-        .map_err(|e| Failure::system("write to stdout", e))
+        .map_err(|error| Failure::system("write to stdout", error))
 }

@@ -214,7 +214,7 @@ fn through(from: impl AsFd, to: impl AsFd, most: usize) -> io::Result<usize> {
 
 fn none_if_blocked(moved: io::Result<usize>) -> io::Result<Option<usize>> {
     match moved {
-        Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(None),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
         moved => moved.map(Some),
     }
 }

@@ -63,7 +63,7 @@ impl Ends {
         };
         registry
             .register(&mut stream, Token(self.table.len()), interest)
-            .map_err(|e| Failure::system("watch a stream", e))?;
+            .map_err(|error| Failure::system("watch a stream", error))?;
         self.table.push(End { stream, role, queued: false });
         Ok(())
     }
@@ -89,7 +89,7 @@ impl Ends {
             };
             let role = end.role;
             let (bytes, step) =
-                moved.map_err(|e| Failure::Relay(format!("a stream ended: {e}")))?;
+                moved.map_err(|error| Failure::Relay(format!("a stream ended: {error}")))?;
             if role == Role::Sink {
                 self.received += u64::try_from(bytes).unwrap_or(0);
             }
@@ -139,7 +139,7 @@ pub fn run(
     let mut listener = TcpListener::from_std(listener);
     poll.registry()
         .register(&mut listener, LISTENER, Interest::READABLE)
-        .map_err(|e| Failure::system("watch the origin's listener", e))?;
+        .map_err(|error| Failure::system("watch the origin's listener", error))?;
 
     let mut ends = Ends::default();
     for _ in 0..streams {

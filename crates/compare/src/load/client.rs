@@ -49,7 +49,7 @@ impl Client {
         let (mut stream, begun) = relay.connect()?;
         registry
             .register(&mut stream, client_token(index), Interest::READABLE | Interest::WRITABLE)
-            .map_err(|e| Failure::system("watch a connection to the relay", e))?;
+            .map_err(|error| Failure::system("watch a connection to the relay", error))?;
         Ok(Self { stream, begun, size, to_send: size, to_receive: size })
     }
 

@@ -104,9 +104,9 @@ pub fn run(
                         progress = now;
                     }
                     Ok(Stage::Over) => slots[index] = Slot::new(relay, index, poll.registry())?,
-                    Err(e) => {
+                    Err(error) => {
                         failed += 1;
-                        last_failure = e.to_string();
+                        last_failure = error.to_string();
                         slots[index] = Slot::new(relay, index, poll.registry())?;
                     }
                 },

@@ -48,20 +48,20 @@ impl<'a> Dialer<'a> {
     /// # Errors
     /// With the reason that is hidden behind `EADDRNOTAVAIL`, which is the one people meet here.
     pub fn connect(&self) -> Result<(TcpStream, Instant), Failure> {
-        let failed = |e| Failure::system(format!("connect to {}", self.address), e);
+        let failed = |error| Failure::system(format!("connect to {}", self.address), error);
         let socket = self.socket().map_err(failed)?;
         socket.set_nonblocking(true).map_err(failed)?;
         let begun = Instant::now();
         match socket.connect(&self.address.into()) {
             Ok(()) => {}
-            Err(e) if e.raw_os_error() == Some(Errno::EINPROGRESS as i32) => {}
-            Err(e) if e.kind() == io::ErrorKind::AddrNotAvailable => {
+            Err(error) if error.raw_os_error() == Some(Errno::EINPROGRESS as i32) => {}
+            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
                 return Err(Failure::Relay(format!(
                     "no local port is left to connect to {}; is net.ipv4.tcp_tw_reuse off?",
                     self.address
                 )))
             }
-            Err(e) => return Err(failed(e)),
+            Err(error) => return Err(failed(error)),
         }
         Ok((TcpStream::from_std(socket.into()), begun))
     }

@@ -113,7 +113,7 @@ impl Bench {
                 Side::Origin(index) => self.origin.turn(index, &mut self.bin),
                 Side::Client(index) => {
                     let client = &mut self.clients[index];
-                    let ended = |e| Failure::Relay(format!("link {index} ended: {e}"));
+                    let ended = |error| Failure::Relay(format!("link {index} ended: {error}"));
                     if client.turn(&mut self.bin).map_err(ended)? == Progress::Replied {
                         self.established += 1;
                     }

@@ -249,7 +249,7 @@ pub fn children_cpu() -> Result<Duration, Failure> {
 /// # Errors
 /// When the system does not tell.
 pub fn cpu_of(who: UsageWho) -> Result<Duration, Failure> {
-    let usage = getrusage(who).map_err(|e| Failure::system("read our own CPU time", e))?;
+    let usage = getrusage(who).map_err(|error| Failure::system("read our own CPU time", error))?;
     let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     Ok(Duration::from_micros(u64::try_from(micros).unwrap_or(0)))
 }
@@ -270,7 +270,8 @@ fn busy_ticks(stat: &str) -> Option<u64> {
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
-    fs::read_to_string(path).map_err(|e| Failure::system(format!("read {}", path.display()), e))
+    fs::read_to_string(path)
+        .map_err(|error| Failure::system(format!("read {}", path.display()), error))
 }
 
 fn counter(path: &Path) -> Result<u64, Failure> {

@@ -79,13 +79,16 @@ pub fn send(mut stream: &TcpStream, left: usize) -> io::Result<Step> {
         match stream.write(block) {
             Ok(n) => return Ok(Step::Moved(n)),
             // A connect that is still under way says ENOTCONN on some paths and EAGAIN on others.
-            Err(e)
-                if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected) =>
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected
+                ) =>
             {
                 return Ok(Step::Blocked)
             }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
 }
@@ -104,7 +107,7 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
         socket.set_nonblocking(true)?;
         Ok(socket.into())
     };
-    open().map_err(|e| Failure::system(format!("listen on {address}"), e))
+    open().map_err(|error| Failure::system(format!("listen on {address}"), error))
 }
 
 /// Accepts one connection, if one waits.
@@ -119,13 +122,13 @@ pub fn accept(listener: &mio::net::TcpListener) -> Result<Option<TcpStream>, Fai
                 let _ = stream.set_nodelay(true);
                 return Ok(Some(stream));
             }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            Err(e)
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error)
                 if matches!(
-                    e.kind(),
+                    error.kind(),
                     io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
                 ) => {}
-            Err(e) => return Err(Failure::system("accept from the relay", e)),
+            Err(error) => return Err(Failure::system("accept from the relay", error)),
         }
     }
 }
@@ -135,13 +138,13 @@ pub fn accept(listener: &mio::net::TcpListener) -> Result<Option<TcpStream>, Fai
 /// # Errors
 /// When that many are not to be had.
 pub fn raise_fd_limit(needed: u64) -> Result<(), Failure> {
-    let (soft, hard) =
-        getrlimit(Resource::RLIMIT_NOFILE).map_err(|e| Failure::system("read the fd limit", e))?;
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)
+        .map_err(|error| Failure::system("read the fd limit", error))?;
     if soft >= needed {
         return Ok(());
     }
-    setrlimit(Resource::RLIMIT_NOFILE, needed, hard.max(needed)).map_err(|e| {
-        Failure::system(format!("raise the fd limit from {soft} (hard {hard}) to {needed}"), e)
+    setrlimit(Resource::RLIMIT_NOFILE, needed, hard.max(needed)).map_err(|error| {
+        Failure::system(format!("raise the fd limit from {soft} (hard {hard}) to {needed}"), error)
     })
 }
 
@@ -151,8 +154,8 @@ pub fn raise_fd_limit(needed: u64) -> Result<(), Failure> {
 /// When epoll fails, which it does not do for reasons of ours.
 pub fn wait(poll: &mut Poll, events: &mut Events, timeout: Duration) -> Result<(), Failure> {
     match poll.poll(events, Some(timeout)) {
-        Err(e) if e.kind() != io::ErrorKind::Interrupted => {
-            Err(Failure::system("wait for events", e))
+        Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+            Err(Failure::system("wait for events", error))
         }
         _ => Ok(()),
     }
@@ -163,6 +166,6 @@ pub fn wait(poll: &mut Poll, events: &mut Events, timeout: Duration) -> Result<(
 /// # Errors
 /// When the system has no epoll for us.
 pub fn open_poll(links: usize) -> Result<(Poll, Events), Failure> {
-    let poll = Poll::new().map_err(|e| Failure::system("open an epoll", e))?;
+    let poll = Poll::new().map_err(|error| Failure::system("open an epoll", error))?;
     Ok((poll, Events::with_capacity(links.saturating_mul(2).clamp(16, 1024))))
 }

@@ -72,7 +72,7 @@ impl Origin {
         let mut listener = TcpListener::from_std(listener);
         registry
             .register(&mut listener, LISTENER, Interest::READABLE)
-            .map_err(|e| Failure::system("watch the origin's listener", e))?;
+            .map_err(|error| Failure::system("watch the origin's listener", error))?;
         Ok(Self { listener, size, links: Vec::new(), free: Vec::new() })
     }
 
@@ -92,7 +92,7 @@ impl Origin {
                     Token(index * 2 + 1),
                     Interest::READABLE | Interest::WRITABLE,
                 )
-                .map_err(|e| Failure::system("watch a connection of the origin", e))?;
+                .map_err(|error| Failure::system("watch a connection of the origin", error))?;
             self.links[index] = Some(Link { stream, received: 0, owed: 0 });
         }
         Ok(())

@@ -64,7 +64,8 @@ pub fn run(
                 Side::Listener => origin.accept(poll.registry())?,
                 Side::Origin(index) => origin.turn(index, &mut bin),
                 Side::Client(index) => {
-                    let ended = |e| Failure::Relay(format!("link {index} of {links} ended: {e}"));
+                    let ended =
+                        |error| Failure::Relay(format!("link {index} of {links} ended: {error}"));
                     let link = &mut table[index];
                     if link.client.turn(&mut bin).map_err(ended)? == Progress::Replied {
                         let now = Instant::now();

@@ -68,7 +68,7 @@ pub fn holdings(pids: &[u32]) -> Option<Holdings> {
                 holdings.processes += 1;
                 holdings.descriptors += entries.count();
             }
-            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return None,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return None,
             // It has ended since it was listed.
             Err(_) => {}
         }
@@ -106,7 +106,8 @@ impl AddAssign for Footprint {
 /// When the process is gone, or is not ours to look at.
 pub fn footprint(pid: u32) -> Result<Footprint, Failure> {
     let path = format!("/proc/{pid}/smaps_rollup");
-    let text = fs::read_to_string(&path).map_err(|e| Failure::system(format!("read {path}"), e))?;
+    let text = fs::read_to_string(&path)
+        .map_err(|error| Failure::system(format!("read {path}"), error))?;
     parse_rollup(&text).ok_or_else(|| Failure::Relay(format!("{path} holds no Rss and Anonymous")))
 }
 
@@ -124,7 +125,7 @@ fn system_number(variable: SysconfVar) -> Option<u64> {
 
 /// `root` and everything under it.
 fn family(root: u32) -> Result<Vec<Stat>, Failure> {
-    let entries = fs::read_dir("/proc").map_err(|e| Failure::system("read /proc", e))?;
+    let entries = fs::read_dir("/proc").map_err(|error| Failure::system("read /proc", error))?;
     let mut all = HashMap::new();
     for entry in entries.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {

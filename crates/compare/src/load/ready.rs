@@ -34,9 +34,9 @@ pub fn wait(
     loop {
         match round_trip(relay, origin) {
             Ok(took) => return Ok(took),
-            Err(e) if Instant::now() >= give_up => {
+            Err(error) if Instant::now() >= give_up => {
                 return Err(Failure::Relay(format!(
-                    "no round trip through {} within {} s: {e}",
+                    "no round trip through {} within {} s: {error}",
                     relay.address(),
                     patience.as_secs()
                 )))

@@ -87,13 +87,15 @@ fn with_children(usage: Usage, children: Duration) -> Usage {
 
 /// Starts the program once and sees it through: the time to the first byte, and its memory then.
 fn operation(program: &Path, listener: &TcpListener) -> Result<(Duration, Footprint), Failure> {
-    let port =
-        listener.local_addr().map_err(|e| Failure::system("read the origin's address", e))?.port();
+    let port = listener
+        .local_addr()
+        .map_err(|error| Failure::system("read the origin's address", error))?
+        .port();
     let mut run = Run::start(program, port)?;
     let (took, server) =
-        run.first_byte(listener).map_err(|e| run.failed("pass the first byte on", &e))?;
+        run.first_byte(listener).map_err(|error| run.failed("pass the first byte on", &error))?;
     let footprint = process::footprint(run.child.id())?;
-    run.end(server).map_err(|e| run.failed("end well", &e))?;
+    run.end(server).map_err(|error| run.failed("end well", &error))?;
     Ok((took, footprint))
 }
 
@@ -108,7 +110,7 @@ struct Run {
 
 impl Run {
     fn start(program: &Path, port: u16) -> Result<Self, Failure> {
-        let failed = |e| Failure::system(format!("start {}", program.display()), e);
+        let failed = |error| Failure::system(format!("start {}", program.display()), error);
         let mut command = Command::new(program);
         command.arg("-").arg(format!("TCP4:localhost:{port}"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -17,12 +17,12 @@ use crate::model::{Comparison, Machine, StageFacts, SubjectFacts, SubjectKind, S
 /// When the file cannot be read, or a line in it is not a measurement.
 pub fn read(path: &Path) -> Result<Comparison, Failure> {
     let text = fs::read_to_string(path)
-        .map_err(|e| Failure::system(format!("read {}", path.display()), e))?;
+        .map_err(|error| Failure::system(format!("read {}", path.display()), error))?;
     let mut all = Vec::new();
     for (number, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
-        all.push(serde_json::from_str(line).map_err(|e| {
+        all.push(serde_json::from_str(line).map_err(|error| {
             Failure::Usage(format!(
-                "{} line {} is not a measurement: {e}",
+                "{} line {} is not a measurement: {error}",
                 path.display(),
                 number + 1
             ))
