@@ -5,8 +5,9 @@
 //!
 //! Subjects are tried side by side, in acts. In the first ones all wait: for late replies, then for
 //! links to be stuck, of all subjects at once and on links of their own. Then comes everything that
-//! is short, and at last what moves gigabytes, which would disturb the others. Each subject that is started here leads to a port of
-//! its own inside the target; relays that run already share one, and take turns at opening links.
+//! is short, and at last what moves gigabytes, which would disturb the others. Each subject that is
+//! started here leads to a port of its own inside the target; relays that run already share one,
+//! and take turns at opening links.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -45,8 +46,8 @@ pub enum Extent {
 }
 
 /// Tries all behaviours of `extent` with all `subjects`, and returns them with one verdict for each
-/// subject. If `tell` breaks it off, verdicts are missing, and that is returned, too. What is started
-/// is ended, and nothing of it stays.
+/// subject. If `tell` breaks it off, verdicts are missing, and that is returned, too. What is
+/// started is ended, and nothing of it stays.
 ///
 /// # Errors
 /// When there are no ports inside the target. What a subject does or does not is a verdict.

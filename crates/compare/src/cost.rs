@@ -1,11 +1,13 @@
 //! What each subject costs: every workload, round by round, the subjects in turn within each.
 //!
-//! Idle links come first, once, while the relays have not yet grown: a relay that has carried thousands of links keeps
-//! memory for the next ones, and would then show none. After that each round goes through all workloads, and each
-//! workload through all subjects (A B C, A B C), so that a slow minute of the machine meets all of them.
+//! Idle links come first, once, while the relays have not yet grown: a relay that has carried
+//! thousands of links keeps memory for the next ones, and would then show none. After that each
+//! round goes through all workloads, and each workload through all subjects (A B C, A B C), so that
+//! a slow minute of the machine meets all of them.
 //!
-//! What a subject fails at once is a warning, and is not tried with it again; a subject that fails at three of
-//! them is left alone. The others go on. How long it takes is known before it begins (see `schedule.rs`).
+//! What a subject fails at once is a warning, and is not tried with it again; a subject that fails
+//! at three of them is left alone. The others go on. How long it takes is known before it begins
+//! (see `schedule.rs`).
 
 mod contender;
 mod schedule;
@@ -113,7 +115,8 @@ struct Course<'a> {
 }
 
 impl Course<'_> {
-    /// Makes one measurement after the other. Where the origin cannot listen any more, what has been measured stays.
+    /// Makes one measurement after the other. Where the origin cannot listen any more, what has
+    /// been measured stays.
     fn run(&mut self, tell: Teller<'_>) {
         let begun = Instant::now();
         let total = self.schedule.turns.len();
@@ -151,7 +154,8 @@ impl Course<'_> {
     }
 }
 
-/// What is left of `planned` after `passed` of it took `elapsed`. Early on, experience is worth little.
+/// What is left of `planned` after `passed` of it took `elapsed`. Early on, experience is worth
+/// little.
 fn remaining(elapsed: Duration, passed: Duration, planned: Duration) -> Duration {
     let left = planned.saturating_sub(passed);
     if passed < planned / 20 {

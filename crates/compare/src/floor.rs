@@ -1,12 +1,14 @@
 //! The floor: a bare loop of the system calls that a relay cannot do without, and nothing else.
 //!
-//! It is the second yardstick; the loop itself is in `bare.rs`. What a relay costs above it is what the relay does besides: tables that outlive their
-//! entries, timers, budgets, limits, logs, resets, half-closed links that linger. Nobody should run this one.
+//! It is the second yardstick; the loop itself is in `bare.rs`. What a relay costs above it is what
+//! the relay does besides: tables that outlive their entries, timers, budgets, limits, logs,
+//! resets, half-closed links that linger. Nobody should run this one.
 //!
-//! It runs as a process of its own, so that it is measured as every other relay is: [`Floor::words`] are the words that
-//! start it, [`run`] is what the program does when its first one is [`ARGUMENT`]. The listener is made at home; then the
-//! process enters the target's namespace for good, so its connects are plain ones. It says where it listens as
-//! `nsplice forward` does, and ends with its standard input.
+//! It runs as a process of its own, so that it is measured as every other relay is:
+//! [`Floor::words`] are the words that start it, [`run`] is what the program does when its first
+//! one is [`ARGUMENT`]. The listener is made at home; then the process enters the target's
+//! namespace for good, so its connects are plain ones. It says where it listens as `nsplice
+//! forward` does, and ends with its standard input.
 
 mod bare;
 
@@ -56,15 +58,16 @@ pub fn run(words: &[OsString]) -> ExitCode {
     }
 }
 
-/// Starts a floor on the node that leads to the stage's origin; `program` is nsplice, `groups` are the directories of
-/// its control group.
+/// Starts a floor on the node that leads to the stage's origin; `program` is nsplice, `groups` are
+/// the directories of its control group.
 ///
 /// # Errors
 /// When it cannot be started, or does not say that it listens.
 pub fn start(program: &Path, stage: &Stage, groups: &[PathBuf]) -> Result<Running, SubjectError> {
     let start_error =
         |source| SubjectError::Start { program: program.display().to_string(), source };
-    // Named by our own descriptor of it, which is held until the child has entered: that works for every target.
+    // Named by our own descriptor of it, which is held until the child has entered: that works for
+    // every target.
     let namespace = stage
         .visit(Birth::Target, || File::open("/proc/thread-self/ns/net"))
         .and_then(|opened| opened)
@@ -99,7 +102,8 @@ impl Floor {
         Some(Self { listen: address(listen)?, origin: address(origin)?, namespace })
     }
 
-    /// Relays until `input` has ended; `output` is told when it begins. The thread stays in the namespace.
+    /// Relays until `input` has ended; `output` is told when it begins. The thread stays in the
+    /// namespace.
     fn serve(&self, input: impl AsFd, mut output: impl Write) -> Result<(), Failure> {
         // Fewer than that are enough for most loads, and the load says so if they are not.
         let _ = net::raise_fd_limit(DESCRIPTORS);

@@ -1,16 +1,18 @@
-//! A control group for one subject, so that whatever belongs to it is counted: threads, children that come and go,
-//! and the kernel's memory behind its sockets and pipes.
+//! A control group for one subject, so that whatever belongs to it is counted: threads, children
+//! that come and go, and the kernel's memory behind its sockets and pipes.
 //!
-//! A group is one directory where version 2 counts memory, else one for CPU and one for memory of version 1, else one
-//! of version 2 that counts CPU only. They are made at the root of the hierarchy, since a group that itself holds
-//! processes (ours, mostly) may not hand out controllers.
+//! A group is one directory where version 2 counts memory, else one for CPU and one for memory of
+//! version 1, else one of version 2 that counts CPU only. They are made at the root of the
+//! hierarchy, since a group that itself holds processes (ours, mostly) may not hand out
+//! controllers.
 //!
-//! A group goes when its value does, and with it every process that is in it by then: what a relay has left behind is
-//! ended, and nothing else. Only a kill(1) -9 or -HUP of this program leaves directories; their names carry its
-//! process id, and the next one sweeps those away that are empty.
+//! A group goes when its value does, and with it every process that is in it by then: what a relay
+//! has left behind is ended, and nothing else. Only a kill(1) -9 or -HUP of this program leaves
+//! directories; their names carry its process id, and the next one sweeps those away that are
+//! empty.
 //!
-//! Where no group can be made, the meter asks /proc for the process and its descendants instead, and each measurement
-//! says so.
+//! Where no group can be made, the meter asks /proc for the process and its descendants instead,
+//! and each measurement says so.
 
 use std::fs;
 use std::io;
@@ -69,8 +71,8 @@ impl Group {
         let mut group = Self { directories: Vec::new() };
         for parent in parents {
             sweep(&parent);
-            // On version 2 children get a controller only where their parent hands it out; usually that is done
-            // already, and where it cannot be, CPU time is counted all the same.
+            // On version 2 children get a controller only where their parent hands it out; usually
+            // that is done already, and where it cannot be, CPU time is counted all the same.
             let control = parent.join("cgroup.subtree_control");
             if control.exists() {
                 let _ = fs::write(control, "+cpu +memory");
@@ -135,8 +137,8 @@ impl Drop for Group {
     }
 }
 
-/// Puts the process `pid` into the group of `directory`, with all its threads; children that it has later are born
-/// inside.
+/// Puts the process `pid` into the group of `directory`, with all its threads; children that it has
+/// later are born inside.
 ///
 /// # Errors
 /// When the process is gone, or is not ours to move.
@@ -144,8 +146,8 @@ pub fn join(directory: &Path, pid: u32) -> io::Result<()> {
     fs::write(directory.join(MEMBERS), pid.to_string())
 }
 
-/// Ends all groups of this process, with what is in them: for a program that is about to exit without
-/// dropping anything.
+/// Ends all groups of this process, with what is in them: for a program that is about to exit
+/// without dropping anything.
 pub fn end_all() {
     let ours = format!("{PREFIX}{}-", std::process::id());
     let is_ours = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&ours);
@@ -154,8 +156,9 @@ pub fn end_all() {
     drop(Group { directories: directories.map(|entry| entry.path()).collect() });
 }
 
-/// The meter of a relay: its groups if it has any, else its process and all descendants of that, else nothing. Of
-/// version 1 one directory is enough: the one of the same name in the other hierarchy is found.
+/// The meter of a relay: its groups if it has any, else its process and all descendants of that,
+/// else nothing. Of version 1 one directory is enough: the one of the same name in the other
+/// hierarchy is found.
 ///
 /// # Errors
 /// When the groups do not count, or the process is gone.
@@ -176,7 +179,8 @@ fn companion(mounts: &str, group: &Path) -> Option<PathBuf> {
     name(&cpu, &memory).or_else(|| name(&memory, &cpu)).filter(|found| found != group)
 }
 
-/// The directories in which groups are made on this machine: one, or one for CPU and one for memory.
+/// The directories in which groups are made on this machine: one, or one for CPU and one for
+/// memory.
 pub fn hierarchies_here() -> Vec<PathBuf> {
     let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
     parents(&mounts, |root| fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default())

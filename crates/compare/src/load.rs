@@ -2,27 +2,29 @@
 //!
 //! # Theory of operation
 //!
-//! One process and one thread hold both ends of every connection: the *client* side connects to the relay under
-//! test, the *origin* side is what the relay connects to. So one clock times both ends, one loop schedules them, and
-//! nothing but the relay stands between. A run is
+//! One process and one thread hold both ends of every connection: the *client* side connects to the
+//! relay under test, the *origin* side is what the relay connects to. So one clock times both ends,
+//! one loop schedules them, and nothing but the relay stands between. A run is
 //!
-//! 1. [`ready`]: wait until one round trip through the relay works, which is the only honest sign that it is up;
+//! 1. [`ready`]: wait until one round trip through the relay works, which is the only honest sign
+//!    that it is up;
 //! 2. warm-up: the workload runs unmeasured, so that windows, buffers and allocators have grown;
 //! 3. the window: counters start from zero, and the [`meter`] is read at both of its edges;
 //! 4. [`report`]: figures are computed from the difference.
 //!
-//! What is compared is the CPU that the relay used, not the rate: on a shared machine rates swing by a third from one
-//! minute to the next, CPU per byte or per request does so far less. The kernel work of the relay's system calls is
-//! in that figure; so is the part of loopback delivery that runs on the back of its sends, as is usual on loopback.
-//! The same holds for every relay measured, so the comparison is fair though the absolute number is not a law.
+//! What is compared is the CPU that the relay used, not the rate: on a shared machine rates swing
+//! by a third from one minute to the next, CPU per byte or per request does so far less. The kernel
+//! work of the relay's system calls is in that figure; so is the part of loopback delivery that
+//! runs on the back of its sends, as is usual on loopback. The same holds for every relay measured,
+//! so the comparison is fair though the absolute number is not a law.
 //!
-//! The generator must not be the bottleneck it measures. Payload is sent from one static block that stays in cache,
-//! and received with `MSG_TRUNC`, which for TCP drops the bytes in the kernel without a copy. Whether that was enough
-//! is part of each report: `load_busy` is the share of one CPU this process used, and the row "direct", without a
-//! relay, shows what the load costs alone.
+//! The generator must not be the bottleneck it measures. Payload is sent from one static block that
+//! stays in cache, and received with `MSG_TRUNC`, which for TCP drops the bytes in the kernel
+//! without a copy. Whether that was enough is part of each report: `load_busy` is the share of one
+//! CPU this process used, and the row "direct", without a relay, shows what the load costs alone.
 //!
-//! [`start`] differs: it starts a program for each connection, so there is no relay that must be up first, and what it
-//! counts is what its children used.
+//! [`start`] differs: it starts a program for each connection, so there is no relay that must be up
+//! first, and what it counts is what its children used.
 //!
 //! Contents are not checked here; the tests of the relay do that. Lengths are.
 
@@ -56,7 +58,8 @@ use report::Measurement;
 /// Runs one workload: clients connect by `relay`, the origin is on `listener`.
 ///
 /// # Errors
-/// When the relay never answers, when a link that should live ends, or when the system refuses sockets or counters.
+/// When the relay never answers, when a link that should live ends, or when the system refuses
+/// sockets or counters.
 pub fn measure(
     plan: &Plan,
     relay: &Dialer<'_>,

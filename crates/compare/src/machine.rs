@@ -15,7 +15,8 @@ use crate::model::Machine;
 use crate::placement;
 use crate::stage::tuning;
 
-/// Examines it, from the thread that measures. `peers` are processes of relays whose versions are of interest.
+/// Examines it, from the thread that measures. `peers` are processes of relays whose versions are
+/// of interest.
 ///
 /// How things are counted and placed is known only when they are; those fields stay empty.
 pub fn examine(options: &Options, peers: &[u32]) -> Machine {
@@ -62,8 +63,8 @@ fn field(path: &str, name: &str) -> Option<String> {
     found
 }
 
-/// The program of the process `pid`, and its version. Only programs that are known to do nothing else when asked for
-/// it are asked.
+/// The program of the process `pid`, and its version. Only programs that are known to do nothing
+/// else when asked for it are asked.
 fn tool(pid: u32) -> Option<(String, Option<String>)> {
     let path = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
     let name = path.file_name()?.to_str()?.to_owned();

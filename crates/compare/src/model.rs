@@ -1,8 +1,8 @@
 //! What a comparison has found: the one shape that the table, the JSON and the page are made from.
 //!
 //! Everything here is plain data that survives being written and read back. Nothing is summed up: a
-//! measurement is kept for each round, so that whoever reads the JSON can compute other figures than
-//! ours. The JSON is documented in `SCHEMA.md`; fields are only ever added under one name of
+//! measurement is kept for each round, so that whoever reads the JSON can compute other figures
+//! than ours. The JSON is documented in `SCHEMA.md`; fields are only ever added under one name of
 //! [`SCHEMA`], so an older reader goes on working.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,5 @@
-//! What makes figures doubtful: others at work on the machine, and rounds that disagree. Each is told in a sentence.
+//! What makes figures doubtful: others at work on the machine, and rounds that disagree. Each is
+//! told in a sentence.
 //!
 //! Nothing is corrected and nothing is left out on account of it; the reader has to know.
 
@@ -72,7 +73,8 @@ fn others(measurements: &[Measurement]) -> Option<String> {
     })
 }
 
-/// Which subjects and workloads have rounds far apart, by what is compared first: CPU time, or else the rate.
+/// Which subjects and workloads have rounds far apart, by what is compared first: CPU time, or else
+/// the rate.
 fn apart(measurements: &[Measurement]) -> Option<String> {
     let mut rounds: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
     for one in measurements {
@@ -108,7 +110,8 @@ fn ticks() -> Option<Ticks> {
     parse_ticks(&fs::read_to_string("/proc/stat").ok()?)
 }
 
-/// The first line of /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal; what follows is in user already.
+/// The first line of /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal; what
+/// follows is in user already.
 fn parse_ticks(stat: &str) -> Option<Ticks> {
     let fields = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace();
     let counts: Vec<u64> = fields.take(8).filter_map(|field| field.parse().ok()).collect();

@@ -1,5 +1,5 @@
-//! What it costs to open an upstream, by itself: from asking a backend for one to the first byte of a
-//! server that speaks first.
+//! What it costs to open an upstream, by itself: from asking a backend for one to the first byte of
+//! a server that speaks first.
 //!
 //! There is no relay in between. The backend's opener is driven here as a loop drives it, one
 //! opening after the other, each ended before the next begins, so what is measured is what a link

@@ -1,9 +1,9 @@
 //! Who runs on which CPU.
 //!
-//! Left to itself the scheduler sometimes puts load and relay on one CPU, where waking each other is free, and sometimes
-//! not; the same relay then costs half or double, which no number of rounds averages out. So the load has one CPU and
-//! the relays another: of one package, since reaching across packages is dear, and not two threads of one core, which
-//! would slow each other down.
+//! Left to itself the scheduler sometimes puts load and relay on one CPU, where waking each other
+//! is free, and sometimes not; the same relay then costs half or double, which no number of rounds
+//! averages out. So the load has one CPU and the relays another: of one package, since reaching
+//! across packages is dear, and not two threads of one core, which would slow each other down.
 //!
 //! All of it is put back at the end, for programs of other people as well.
 
@@ -22,7 +22,8 @@ pub struct Placement {
 }
 
 impl Placement {
-    /// Chooses among the CPUs that this thread may use; `None` if that is one only, or cannot be told.
+    /// Chooses among the CPUs that this thread may use; `None` if that is one only, or cannot be
+    /// told.
     pub fn choose() -> Option<Self> {
         pick(&allowed(), |cpu, file| {
             fs::read_to_string(format!("/sys/devices/system/cpu/cpu{cpu}/topology/{file}")).ok()
@@ -37,7 +38,8 @@ impl Placement {
         }
     }
 
-    /// Moves this thread to the load's CPU, and the threads of `relays` to theirs, as far as that is allowed.
+    /// Moves this thread to the load's CPU, and the threads of `relays` to theirs, as far as that
+    /// is allowed.
     pub fn apply(self, relays: impl IntoIterator<Item = u32>) -> Pinned {
         let pinned = Pinned::new();
         pinned.pin(Pid::from_raw(0), self.load);
@@ -90,8 +92,8 @@ impl Drop for Pinned {
     }
 }
 
-/// Puts back all threads of others that are still where they were put: for a program that is about to exit without
-/// dropping anything.
+/// Puts back all threads of others that are still where they were put: for a program that is about
+/// to exit without dropping anything.
 pub fn end_all() {
     put_back(|moved| moved.thread != Pid::from_raw(0));
 }
@@ -111,7 +113,8 @@ pub fn allowed() -> Vec<usize> {
     (0..CpuSet::count()).filter(|&cpu| set.is_set(cpu).unwrap_or(false)).collect()
 }
 
-/// The first CPU, and the first other one that is of its package but not of its core, or simply another.
+/// The first CPU, and the first other one that is of its package but not of its core, or simply
+/// another.
 fn pick(cpus: &[usize], topology: impl Fn(usize, &str) -> Option<String>) -> Option<Placement> {
     let (&load, others) = cpus.split_first()?;
     let same = |cpu: usize, file: &str| {

@@ -1,8 +1,8 @@
 //! A player: one end of a link, client or server, that plays the part a behaviour gives it.
 //!
-//! Players block, with [`PATIENCE`] as the limit of every read and write, so a relay that hangs ends
-//! in an answer, too. What they are to hear is a ramp of 251 bytes, checked byte by byte. All they find out
-//! is a [`Fault`] with words for people; nothing here panics over what a relay does.
+//! Players block, with [`PATIENCE`] as the limit of every read and write, so a relay that hangs
+//! ends in an answer, too. What they are to hear is a ramp of 251 bytes, checked byte by byte. All
+//! they find out is a [`Fault`] with words for people; nothing here panics over what a relay does.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};

@@ -13,9 +13,10 @@
 //! | [`change`] | what is different from an older comparison |
 //! | [`progress`] | what a long run is at, on stderr |
 //!
-//! [`digest`] stands between the measurements and what people read: it picks the rounds that count, sums them up with
-//! [`stats`], and puts subjects and workloads in order. How a figure is rounded and what its unit is called is said
-//! once, in [`Column`](crate::load::report::Column). So no two of them can contradict each other.
+//! [`digest`] stands between the measurements and what people read: it picks the rounds that count,
+//! sums them up with [`stats`], and puts subjects and workloads in order. How a figure is rounded
+//! and what its unit is called is said once, in [`Column`](crate::load::report::Column). So no two
+//! of them can contradict each other.
 
 pub mod change;
 pub mod digest;
@@ -32,7 +33,8 @@ pub mod table;
 
 use crate::model::Comparison;
 
-/// What a reader must know of where `comparison` was made, as name and value, for every report alike.
+/// What a reader must know of where `comparison` was made, as name and value, for every report
+/// alike.
 fn facts(comparison: &Comparison) -> Vec<(&'static str, String)> {
     const GIB: f64 = (1u64 << 30) as f64;
     let machine = &comparison.machine;

@@ -42,8 +42,8 @@ pub enum CompareError {
 /// Compares on `stage`, which was opened from the scenery of the request.
 ///
 /// # Errors
-/// When the request makes no sense, or the stage is gone. What goes wrong with one subject is told in
-/// the result.
+/// When the request makes no sense, or the stage is gone. What goes wrong with one subject is told
+/// in the result.
 pub fn run(request: &Request, stage: &Stage, tell: Teller<'_>) -> Result<Comparison, CompareError> {
     request.check()?;
     let (started, begun) = (machine::now(), Instant::now());

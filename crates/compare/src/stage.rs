@@ -128,8 +128,8 @@ impl Stage {
         Self::around(scenery)
     }
 
-    /// The first half of [`Stage::open`], which takes no time: without a target the calling thread is
-    /// on the node from then on, and so is what it starts.
+    /// The first half of [`Stage::open`], which takes no time: without a target the calling thread
+    /// is on the node from then on, and so is what it starts.
     ///
     /// # Errors
     /// When namespaces are not allowed.
@@ -264,9 +264,9 @@ impl Stage {
     }
 }
 
-/// A listener inside. When this goes out of scope nobody listens any more, at once, and the address is
-/// free: a program that another thread is starting has a copy of the descriptor from its fork to its
-/// exec, and a copy that was not shut down would go on.
+/// A listener inside. When this goes out of scope nobody listens any more, at once, and the address
+/// is free: a program that another thread is starting has a copy of the descriptor from its fork to
+/// its exec, and a copy that was not shut down would go on.
 #[derive(Debug)]
 pub struct Listening(TcpListener);
 
@@ -281,7 +281,8 @@ impl Deref for Listening {
 impl Listening {
     /// Lets nobody in any more, while the port stays taken.
     pub fn shut(&self) {
-        // It cannot fail on a socket that listens; on one that does no longer, there is nothing to do.
+        // It cannot fail on a socket that listens; on one that does no longer, there is nothing to
+        // do.
         let _ = SockRef::from(&self.0).shutdown(Shutdown::Both);
     }
 }

@@ -1,7 +1,7 @@
 //! `nsplice-load`: what the scripts need beside `nsplice compare`. See [`nsplice_compare::load`].
 //!
-//! `scripts/soak` keeps a relay busy with it; `scripts/bench-peers` starts programs with it and lays out what it has
-//! measured together with comparisons.
+//! `scripts/soak` keeps a relay busy with it; `scripts/bench-peers` starts programs with it and
+//! lays out what it has measured together with comparisons.
 
 #![forbid(unsafe_code)]
 
@@ -65,7 +65,8 @@ fn run() -> Result<(), Failure> {
 
 fn measure(plan: &Plan, setting: &Setting) -> Result<Measurement, Failure> {
     let listener = net::listen(setting.origin)?;
-    // What the relay costs is for `nsplice compare` to tell, and programs are counted by themselves.
+    // What the relay costs is for `nsplice compare` to tell, and programs are counted by
+    // themselves.
     let meter = Meter::of_nothing();
     if plan.workload == Workload::Start {
         // The programs inherit the CPU.

@@ -47,7 +47,8 @@ pub(super) struct Case {
     pub(super) play: fn(&Scene<'_>) -> Seen,
 }
 
-/// Makes a table of lines `EXTENT ACT "NAME" "EXPECTED" FUNCTION;` under the group that they are of.
+/// Makes a table of lines `EXTENT ACT "NAME" "EXPECTED" FUNCTION;` under the group that they are
+/// of.
 macro_rules! cases {
     ($($group:literal { $($extent:ident $act:ident $name:literal $expected:literal $play:expr;)+ })+) => {
         &[$($(Case {

@@ -5,8 +5,8 @@ use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use super::scene::Miss;
 
-/// Does `work` on a thread of its own, or on this one if there is none: that takes longer, and finds
-/// out the same.
+/// Does `work` on a thread of its own, or on this one if there is none: that takes longer, and
+/// finds out the same.
 pub(super) fn beside<'scope>(
     threads: &'scope Scope<'scope, '_>,
     work: impl Fn() + Copy + Send + 'scope,
@@ -16,8 +16,8 @@ pub(super) fn beside<'scope>(
     }
 }
 
-/// Does `work`, during which this thread has to go on, on another one. The relay has no part in it if
-/// there is none.
+/// Does `work`, during which this thread has to go on, on another one. The relay has no part in it
+/// if there is none.
 pub(super) fn meanwhile<'scope, T: Send + 'scope>(
     threads: &'scope Scope<'scope, '_>,
     work: impl FnOnce() -> T + Send + 'scope,

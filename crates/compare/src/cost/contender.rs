@@ -33,8 +33,8 @@ impl<'a> Contender<'a> {
         Self { name, kind: SubjectKind::Direct, dialer, meter }
     }
 
-    /// A relay that runs. Its clients are born on the side of `birth`; `groups` are the directories of the control
-    /// group that it was put into, if it was.
+    /// A relay that runs. Its clients are born on the side of `birth`; `groups` are the directories
+    /// of the control group that it was put into, if it was.
     ///
     /// # Errors
     /// When its group does not count CPU time, or its process is gone.

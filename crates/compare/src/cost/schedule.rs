@@ -1,8 +1,9 @@
 //! Who does what, when, and for how long.
 //!
-//! Either the length of a window is given, or the time for all of it. Then the windows are what is left of that time
-//! once what cannot be shortened is taken off: the opening of links, which takes a relay with a process for each link
-//! hundreds of times as long as one without. How long one link takes each contender was measured beforehand.
+//! Either the length of a window is given, or the time for all of it. Then the windows are what is
+//! left of that time once what cannot be shortened is taken off: the opening of links, which takes
+//! a relay with a process for each link hundreds of times as long as one without. How long one link
+//! takes each contender was measured beforehand.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -124,7 +125,8 @@ pub(super) struct Schedule<'a> {
 }
 
 impl<'a> Schedule<'a> {
-    /// Plans `choices` for contenders, for each of whom it is known how long one link takes to be opened.
+    /// Plans `choices` for contenders, for each of whom it is known how long one link takes to be
+    /// opened.
     pub(super) fn make(choices: &Choices, contenders: &[(&'a Contender<'a>, Duration)]) -> Self {
         let relays = contenders.iter().filter(|(c, _)| c.kind != SubjectKind::Direct).count();
         let idle = choices.families.contains(&Family::Idle).then(|| Idle::of(choices.timing));
@@ -229,7 +231,8 @@ pub(super) fn few_idle_links() -> Option<String> {
     })
 }
 
-/// What a workload takes besides its window: a listener, a first round trip, and the opening of its links.
+/// What a workload takes besides its window: a listener, a first round trip, and the opening of its
+/// links.
 fn overhead(workload: Workload, link: Duration) -> Duration {
     let links = match workload {
         Workload::Bulk { streams, .. } => streams,

@@ -1,12 +1,14 @@
 //! The loop of the floor.
 //!
-//! For each connection: accept4, socket, connect, TCP_NODELAY and epoll_ctl at both ends, close at both. For each
-//! message: epoll_wait, recv, send. For bulk: splice into a pipe of 1 MiB and out of it, pipes being taken from the top
-//! of a stack and put back when they are empty. A lane splices from its first read on that fills the whole buffer. FIN is
-//! passed on as shutdown; when both sides have ended, or one has failed, both are closed.
+//! For each connection: accept4, socket, connect, TCP_NODELAY and epoll_ctl at both ends, close at
+//! both. For each message: epoll_wait, recv, send. For bulk: splice into a pipe of 1 MiB and out of
+//! it, pipes being taken from the top of a stack and put back when they are empty. A lane splices
+//! from its first read on that fills the whole buffer. FIN is passed on as shutdown; when both
+//! sides have ended, or one has failed, both are closed.
 //!
-//! Sockets are edge-triggered and registered once; a read that is shorter than the buffer has emptied the queue, unless
-//! the FIN is behind it. The listener is level-triggered, so no accept4 is wasted on finding out that nobody is there.
+//! Sockets are edge-triggered and registered once; a read that is shorter than the buffer has
+//! emptied the queue, unless the FIN is behind it. The listener is level-triggered, so no accept4
+//! is wasted on finding out that nobody is there.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr};

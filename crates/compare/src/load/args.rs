@@ -1,7 +1,8 @@
-//! The command line of `nsplice-load`, in two steps: words into options, options into a [`Command`].
+//! The command line of `nsplice-load`, in two steps: words into options, options into a
+//! [`Command`].
 //!
-//! Every option takes one value. An option that the chosen workload does not know is an error, not a thing to ignore: a
-//! benchmark that silently drops half of what it was asked is worse than none.
+//! Every option takes one value. An option that the chosen workload does not know is an error, not
+//! a thing to ignore: a benchmark that silently drops half of what it was asked is worse than none.
 
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -47,10 +48,12 @@ Exit status: 0 measured, 1 not measured, 2 usage.
 /// Longest window and warm-up taken: an hour. Beyond it a typing error is likelier than a wish.
 const LONGEST_SECONDS: f64 = 3600.0;
 
-/// Most links taken. Both ends of each are ours, so this is already two fds each; ports run out long before.
+/// Most links taken. Both ends of each are ours, so this is already two fds each; ports run out
+/// long before.
 const MOST_LINKS: usize = 100_000;
 
-/// Largest request: what fits socket buffers many times over, so that neither side can fill both at once.
+/// Largest request: what fits socket buffers many times over, so that neither side can fill both at
+/// once.
 const LARGEST_REQUEST: usize = 16 * 1024 * 1024;
 
 /// What was asked for.
@@ -200,7 +203,8 @@ fn number(what: &str, text: &str, least: usize, most: usize) -> Result<usize, Fa
     }
 }
 
-/// Options as typed, in order; each is taken out by the one who knows it, and what stays is not known.
+/// Options as typed, in order; each is taken out by the one who knows it, and what stays is not
+/// known.
 struct Options(Vec<(String, String)>);
 
 impl Options {

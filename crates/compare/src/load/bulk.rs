@@ -1,8 +1,9 @@
 //! Bytes one way, as fast as they go.
 //!
-//! Every stream has a *source* end and a *sink* end; which of them is the client is the direction. Both ends are edge
-//! triggered, so an end that could go on when its budget is spent waits on a ready list, and while that list is not
-//! empty the loop only glances at epoll. Bytes are counted where they arrive.
+//! Every stream has a *source* end and a *sink* end; which of them is the client is the direction.
+//! Both ends are edge triggered, so an end that could go on when its budget is spent waits on a
+//! ready list, and while that list is not empty the loop only glances at epoll. Bytes are counted
+//! where they arrive.
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,7 +19,8 @@ use super::net::{self, Bin, Step};
 use super::plan::{Direction, Plan};
 use super::report::{Figure, Measurement};
 
-/// Bytes one end may move before the next one has its turn: large against a system call, small against a window.
+/// Bytes one end may move before the next one has its turn: large against a system call, small
+/// against a window.
 const BUDGET: usize = 1024 * 1024;
 
 /// How long a turn may sleep: the window's end is noticed this late at worst.
@@ -105,7 +107,8 @@ impl Ends {
     }
 }
 
-/// Repeats `step` until it blocks or ends or the budget is spent; says how much moved and why it stopped.
+/// Repeats `step` until it blocks or ends or the budget is spent; says how much moved and why it
+/// stopped.
 fn pump(mut step: impl FnMut() -> io::Result<Step>) -> io::Result<(usize, Step)> {
     let mut bytes = 0;
     loop {

@@ -1,8 +1,8 @@
 //! The client's half of a request and its reply, as ping-pong, connect and idle use it.
 //!
-//! A client is *sending* while bytes of the request are left, then *awaiting* until the whole reply has come. After
-//! the last byte of either it does not try the socket again: the origin sends nothing unasked, so the only answer
-//! could be EAGAIN, and the next arrival brings its own edge.
+//! A client is *sending* while bytes of the request are left, then *awaiting* until the whole reply
+//! has come. After the last byte of either it does not try the socket again: the origin sends
+//! nothing unasked, so the only answer could be EAGAIN, and the next arrival brings its own edge.
 
 use std::io;
 use std::net::Shutdown;

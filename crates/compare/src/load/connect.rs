@@ -1,15 +1,16 @@
 //! Connect, one small request, its reply, close: the cost of a connection rather than of its bytes.
 //!
-//! A slot goes through *asking* (connect and request), *closing* (our FIN is sent, the relay's is awaited) and then
-//! starts anew. Awaiting the end keeps at most K connections in the relay, so the rate cannot run ahead of its
-//! clean-up. The latency of an operation is the time to open: from connect(2) to the first byte back, with which the
-//! whole of so small a reply comes.
+//! A slot goes through *asking* (connect and request), *closing* (our FIN is sent, the relay's is
+//! awaited) and then starts anew. Awaiting the end keeps at most K connections in the relay, so the
+//! rate cannot run ahead of its clean-up. The latency of an operation is the time to open: from
+//! connect(2) to the first byte back, with which the whole of so small a reply comes.
 //!
-//! Who closes first keeps a TIME_WAIT. Here the client does: its FIN goes through the relay to the origin, which closes
-//! in turn. So one TIME_WAIT stands on the client's port and one on the relay's outgoing port; both pairs of addresses
-//! are new for each run, as script and relay use fresh ports. Linux lets loopback connections take over such ports
-//! after a second (`tcp_tw_reuse` = 2, the default), so 28,000 ports carry up to as many connections per second. Where
-//! that is switched off a long run ends with a message that says so.
+//! Who closes first keeps a TIME_WAIT. Here the client does: its FIN goes through the relay to the
+//! origin, which closes in turn. So one TIME_WAIT stands on the client's port and one on the
+//! relay's outgoing port; both pairs of addresses are new for each run, as script and relay use
+//! fresh ports. Linux lets loopback connections take over such ports after a second (`tcp_tw_reuse`
+//! = 2, the default), so 28,000 ports carry up to as many connections per second. Where that is
+//! switched off a long run ends with a message that says so.
 
 use std::io;
 use std::net::TcpListener;

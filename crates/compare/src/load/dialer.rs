@@ -1,8 +1,8 @@
 //! Where clients connect to, and where their sockets come from.
 //!
-//! A socket stays in the network namespace it was born in. Whoever measures a relay in another namespace gives the way
-//! sockets are born there; the connect itself happens from here. How long the birth took is not the relay's doing, so
-//! the clock of a connection starts after it.
+//! A socket stays in the network namespace it was born in. Whoever measures a relay in another
+//! namespace gives the way sockets are born there; the connect itself happens from here. How long
+//! the birth took is not the relay's doing, so the clock of a connection starts after it.
 
 use std::fmt;
 use std::io;

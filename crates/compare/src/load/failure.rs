@@ -1,7 +1,7 @@
 //! Why a measurement could not be made.
 //!
-//! Three kinds, because three people can help: the one who typed the command, the one who owns the machine, and the
-//! one who wrote the relay.
+//! Three kinds, because three people can help: the one who typed the command, the one who owns the
+//! machine, and the one who wrote the relay.
 
 use std::{fmt, io};
 

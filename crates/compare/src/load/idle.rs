@@ -1,13 +1,16 @@
-//! What a link costs that does nothing: memory, kernel memory included, between before and after opening N of them;
-//! processes and descriptors, likewise; and the CPU that goes into doing nothing.
+//! What a link costs that does nothing: memory, kernel memory included, between before and after
+//! opening N of them; processes and descriptors, likewise; and the CPU that goes into doing
+//! nothing.
 //!
-//! Each link does one round trip, so it is established end to end and the relay has had every reason to allocate what
-//! it will; then nothing moves. The kernel charges memory to a group in batches of up to 64 pages per CPU, so single
-//! readings are off by as much; over thousands of links that is a few hundred bytes each at worst. The reading is
-//! taken when it has stopped changing, since relays free their buffers late.
+//! Each link does one round trip, so it is established end to end and the relay has had every
+//! reason to allocate what it will; then nothing moves. The kernel charges memory to a group in
+//! batches of up to 64 pages per CPU, so single readings are off by as much; over thousands of
+//! links that is a few hundred bytes each at worst. The reading is taken when it has stopped
+//! changing, since relays free their buffers late.
 //!
-//! A relay with a process for each link takes thousands of times as long to get N links as one without. When the time
-//! for opening is over, the links that are there are what is measured, and the report says how many.
+//! A relay with a process for each link takes thousands of times as long to get N links as one
+//! without. When the time for opening is over, the links that are there are what is measured, and
+//! the report says how many.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -23,17 +26,19 @@ use super::origin::{Origin, Side};
 use super::plan::{Plan, SMALL_REQUEST};
 use super::report::{Figure, Measurement};
 
-/// Links that are being established at the same time: enough to be quick, few against any relay's accept queue.
+/// Links that are being established at the same time: enough to be quick, few against any relay's
+/// accept queue.
 const AT_A_TIME: usize = 32;
 
 /// How long no link at all may get established.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Between two readings of a memory counter that should have settled; less where there is little time.
+/// Between two readings of a memory counter that should have settled; less where there is little
+/// time.
 const SETTLE_STEP: Duration = Duration::from_millis(200);
 
-/// Readings this close are the same: a quarter of the kernel's charge batch, and less than one link of any relay
-/// that grows by processes.
+/// Readings this close are the same: a quarter of the kernel's charge batch, and less than one link
+/// of any relay that grows by processes.
 const SAME: u64 = 64 * 1024;
 
 /// How many links, and how fast.

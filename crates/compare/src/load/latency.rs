@@ -1,7 +1,8 @@
-//! How long operations took: every one is kept, so percentiles are exact and merging never blurs them.
+//! How long operations took: every one is kept, so percentiles are exact and merging never blurs
+//! them.
 //!
-//! Four bytes each: a run of minutes at a hundred thousand a second is still a few dozen megabytes, and the vector is
-//! written in order, which costs the loop next to nothing.
+//! Four bytes each: a run of minutes at a hundred thousand a second is still a few dozen megabytes,
+//! and the vector is written in order, which costs the loop next to nothing.
 
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use serde::{Deserialize, Serialize};
 /// Room for this many before the vector must grow, so that it does not do so in most windows.
 const EXPECTED: usize = 1 << 20;
 
-/// The points at which a distribution is told, in thousandths. They lie close where they are plotted close: at the tail.
+/// The points at which a distribution is told, in thousandths. They lie close where they are
+/// plotted close: at the tail.
 pub const PER_MILLE: [u16; 11] = [10, 50, 100, 250, 500, 750, 900, 950, 990, 999, 1000];
 
 /// Durations of finished operations, in nanoseconds.
@@ -26,7 +28,8 @@ impl Default for Latencies {
 }
 
 impl Latencies {
-    /// Adds one. What took longer than four seconds counts as four seconds: it is a stall either way.
+    /// Adds one. What took longer than four seconds counts as four seconds: it is a stall either
+    /// way.
     pub fn add(&mut self, took: Duration) {
         self.nanoseconds.push(u32::try_from(took.as_nanos()).unwrap_or(u32::MAX));
     }
@@ -41,8 +44,8 @@ impl Latencies {
         self.nanoseconds.len()
     }
 
-    /// The distribution: for each of [`PER_MILLE`] the share and the microseconds that it does not exceed. Empty if
-    /// there is no value.
+    /// The distribution: for each of [`PER_MILLE`] the share and the microseconds that it does not
+    /// exceed. Empty if there is no value.
     pub fn into_quantiles(mut self) -> Vec<Quantile> {
         self.nanoseconds.sort_unstable();
         let at = |&per_mille: &u16| {
@@ -63,7 +66,8 @@ pub struct Quantile {
     pub micros: f64,
 }
 
-/// The smallest value of sorted `values` that `per_mille` thousandths of them do not exceed (nearest rank).
+/// The smallest value of sorted `values` that `per_mille` thousandths of them do not exceed
+/// (nearest rank).
 fn percentile(values: &[u32], per_mille: usize) -> Option<u32> {
     let rank = (values.len() * per_mille).div_ceil(1000).max(1);
     values.get(rank - 1).copied()

@@ -1,19 +1,19 @@
 //! CPU and memory of the relay, from outside it.
 //!
-//! A control group is the right instrument: it counts threads, children that come and go (socat has one for each
-//! connection), and for memory also what the kernel holds for the group: sockets, pipes, epoll entries. Which files
-//! tell it depends on the hierarchy:
+//! A control group is the right instrument: it counts threads, children that come and go (socat has
+//! one for each connection), and for memory also what the kernel holds for the group: sockets,
+//! pipes, epoll entries. Which files tell it depends on the hierarchy:
 //!
 //! | | v2 | v1 |
 //! |---|---|---|
 //! | CPU | `cpu.stat`, line `usage_usec` | `cpuacct.usage`, nanoseconds |
 //! | memory | `memory.current` | `memory.usage_in_bytes`; socket buffers are counted apart |
 //!
-//! What is left of the machine's CPU time (`/proc/stat`) went to others. On a shared machine it tells a slow relay from a
-//! disturbed measurement.
+//! What is left of the machine's CPU time (`/proc/stat`) went to others. On a shared machine it
+//! tells a slow relay from a disturbed measurement.
 //!
-//! A directory is asked for whichever of these it has. Running threads are brought up to date at each timer tick, so a
-//! reading may be some milliseconds old: windows should be seconds.
+//! A directory is asked for whichever of these it has. Running threads are brought up to date at
+//! each timer tick, so a reading may be some milliseconds old: windows should be seconds.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -254,12 +254,14 @@ pub fn cpu_of(who: UsageWho) -> Result<Duration, Failure> {
     Ok(Duration::from_micros(u64::try_from(micros).unwrap_or(0)))
 }
 
-/// CPU time that the whole machine has spent on anything. No reason to fail if it cannot be had: it only explains.
+/// CPU time that the whole machine has spent on anything. No reason to fail if it cannot be had: it
+/// only explains.
 fn machine_cpu() -> Option<Duration> {
     busy_ticks(&fs::read_to_string("/proc/stat").ok()?).map(process::ticks)
 }
 
-/// The first line of `/proc/stat` without idle and iowait, and without the guest times, which are in user already.
+/// The first line of `/proc/stat` without idle and iowait, and without the guest times, which are
+/// in user already.
 fn busy_ticks(stat: &str) -> Option<u64> {
     let mut fields = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace();
     let mut next = || fields.next()?.parse::<u64>().ok();

@@ -1,9 +1,13 @@
-//! Sockets as the load needs them: opened, filled and emptied without blocking and without touching payload.
+//! Sockets as the load needs them: opened, filled and emptied without blocking and without touching
+//! payload.
 //!
 //! Kernel facts used here:
-//! - `recv` with `MSG_TRUNC` on TCP takes bytes off the receive queue without copying them, and returns their number.
-//! - Buffer sizes are left to the kernel: setting them would switch off the autotuning that real programs get.
-//! - `TCP_NODELAY` is on at both ends, so that a reply is never held back by Nagle waiting for a delayed ACK.
+//! - `recv` with `MSG_TRUNC` on TCP takes bytes off the receive queue without copying them, and
+//!   returns their number.
+//! - Buffer sizes are left to the kernel: setting them would switch off the autotuning that real
+//!   programs get.
+//! - `TCP_NODELAY` is on at both ends, so that a reply is never held back by Nagle waiting for a
+//!   delayed ACK.
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -18,10 +22,12 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::failure::Failure;
 
-/// The bytes that are sent. 128 KiB makes system calls rare and still stays in a second-level cache.
+/// The bytes that are sent. 128 KiB makes system calls rare and still stays in a second-level
+/// cache.
 static PAYLOAD: [u8; 128 * 1024] = [b'.'; 128 * 1024];
 
-/// Most bytes dropped by one `recv`. No copy is made, so only the time away from other sockets limits it.
+/// Most bytes dropped by one `recv`. No copy is made, so only the time away from other sockets
+/// limits it.
 const DISCARD: usize = 1024 * 1024;
 
 /// Connections waiting to be accepted; one process also opens them, so bursts are all there is.
@@ -118,7 +124,8 @@ pub fn accept(listener: &mio::net::TcpListener) -> Result<Option<TcpStream>, Fai
     loop {
         match listener.accept() {
             Ok((stream, _)) => {
-                // It can fail only on a socket that is already dead, which the next read reports better.
+                // It can fail only on a socket that is already dead, which the next read reports
+                // better.
                 let _ = stream.set_nodelay(true);
                 return Ok(Some(stream));
             }

@@ -1,8 +1,8 @@
 //! The origin of every workload but bulk: for each `size` bytes received it sends `size` bytes.
 //!
-//! Edges: a connection is read until it blocks only when it must be. A client has one request outstanding, so once
-//! that is whole nothing more can be waiting, and the confirming read that says EAGAIN is saved; the next request
-//! brings a new edge. FIN is answered by close, at once.
+//! Edges: a connection is read until it blocks only when it must be. A client has one request
+//! outstanding, so once that is whole nothing more can be waiting, and the confirming read that
+//! says EAGAIN is saved; the next request brings a new edge. FIN is answered by close, at once.
 
 use std::io;
 
@@ -12,7 +12,8 @@ use mio::{Interest, Registry, Token};
 use super::failure::Failure;
 use super::net::{self, Bin, Step};
 
-/// The listener's token; connections use the odd tokens after it, which leaves the even ones to clients.
+/// The listener's token; connections use the odd tokens after it, which leaves the even ones to
+/// clients.
 pub const LISTENER: Token = Token(0);
 
 /// The token of a workload's client number `index`.
@@ -103,8 +104,8 @@ impl Origin {
         self.links.len() - self.free.len()
     }
 
-    /// Something happened on connection `index`. One that ended, well or not, is closed: the client's side tells
-    /// whether it should have.
+    /// Something happened on connection `index`. One that ended, well or not, is closed: the
+    /// client's side tells whether it should have.
     pub fn turn(&mut self, index: usize, bin: &mut Bin) {
         let Some(Some(link)) = self.links.get_mut(index) else {
             // The event is of an earlier connection with this number, closed in the same batch.
@@ -123,7 +124,8 @@ impl Origin {
 impl Link {
     fn turn(&mut self, size: usize, bin: &mut Bin) -> io::Result<Step> {
         loop {
-            // Replies first: a client that is owed one sends nothing, so its socket has nothing to read.
+            // Replies first: a client that is owed one sends nothing, so its socket has nothing to
+            // read.
             while self.owed > 0 {
                 match net::send(&self.stream, self.owed)? {
                     Step::Moved(n) => self.owed -= n,

@@ -1,7 +1,9 @@
-//! Requests and replies of one size, one outstanding on each link: the cost of a small message, and its delay.
+//! Requests and replies of one size, one outstanding on each link: the cost of a small message, and
+//! its delay.
 //!
-//! The latency of an operation runs from the moment its request is sent to the moment its reply is whole. With many
-//! links it includes waiting behind the others, in the relay and here; it is comparable between relays, not absolute.
+//! The latency of an operation runs from the moment its request is sent to the moment its reply is
+//! whole. With many links it includes waiting behind the others, in the relay and here; it is
+//! comparable between relays, not absolute.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};

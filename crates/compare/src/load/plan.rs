@@ -74,7 +74,8 @@ impl Workload {
 
     /// Descriptors this process needs: both ends of every link, and some of its own.
     pub fn fds_needed(&self) -> u64 {
-        // Closing connections overlap with new ones, and stdio, the poll and the meter's files count too.
+        // Closing connections overlap with new ones, and stdio, the poll and the meter's files
+        // count too.
         const OWN: usize = 128;
         let links = match *self {
             Self::Bulk { streams, .. } => streams,

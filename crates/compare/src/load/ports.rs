@@ -1,9 +1,10 @@
 //! Free ports that stay free.
 //!
-//! A port from the range of outgoing connections (`ip_local_port_range`) may be free now and be taken by any connect
-//! a moment later, and this program makes thousands of them. So ports are looked for below that range. The start is
-//! spread by process id, so that two benchmarks side by side do not race for the same ones; and one process goes on
-//! where it stopped, so that it gives none twice to those who have yet to listen on it.
+//! A port from the range of outgoing connections (`ip_local_port_range`) may be free now and be
+//! taken by any connect a moment later, and this program makes thousands of them. So ports are
+//! looked for below that range. The start is spread by process id, so that two benchmarks side by
+//! side do not race for the same ones; and one process goes on where it stopped, so that it gives
+//! none twice to those who have yet to listen on it.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -53,7 +54,8 @@ pub fn free(count: usize) -> Result<Vec<u16>, Failure> {
     }
 }
 
-/// The first port of the outgoing range, or the kernel's default where that leaves us too little room.
+/// The first port of the outgoing range, or the kernel's default where that leaves us too little
+/// room.
 fn below(range: &str) -> u16 {
     range
         .split_whitespace()

@@ -1,10 +1,11 @@
 //! CPU and memory of a process and its children, where there is no control group to ask.
 //!
-//! Weaker than a group in two ways, so it is the fall-back: `/proc/PID/stat` counts in ticks of 10 ms, and a child
-//! that came and went is only in its parent's "children" times. Kernel memory is not in it at all.
+//! Weaker than a group in two ways, so it is the fall-back: `/proc/PID/stat` counts in ticks of 10
+//! ms, and a child that came and went is only in its parent's "children" times. Kernel memory is
+//! not in it at all.
 //!
-//! A [`Footprint`] is another thing: the exact memory of one process, for comparing programs of which one connection
-//! takes one.
+//! A [`Footprint`] is another thing: the exact memory of one process, for comparing programs of
+//! which one connection takes one.
 
 use std::collections::HashMap;
 use std::fs;

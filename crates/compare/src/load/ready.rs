@@ -1,7 +1,9 @@
-//! Is the relay up? One round trip through it is the answer; a port that accepts may lead nowhere yet.
+//! Is the relay up? One round trip through it is the answer; a port that accepts may lead nowhere
+//! yet.
 //!
-//! Blocking sockets with timeouts are enough here, since one connection is made at a time. A failed attempt may leave
-//! a half-made connection in the origin's queue, so each attempt first empties that queue.
+//! Blocking sockets with timeouts are enough here, since one connection is made at a time. A failed
+//! attempt may leave a half-made connection in the origin's queue, so each attempt first empties
+//! that queue.
 
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
@@ -20,8 +22,8 @@ const STEP: Duration = Duration::from_secs(2);
 /// Between attempts: short against any start-up time, long against a connect.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Returns once a small request has gone through the relay behind `relay` to `origin`, and its reply back; says how
-/// long that took from connect(2) on.
+/// Returns once a small request has gone through the relay behind `relay` to `origin`, and its
+/// reply back; says how long that took from connect(2) on.
 ///
 /// # Errors
 /// [`Failure::Relay`] with the last reason, when that does not happen within `patience`.

@@ -25,7 +25,8 @@ pub enum Figure {
     PerSecond,
     /// CPU microseconds of the relay for each operation.
     CpuMicrosPerOperation,
-    /// What the median latency has more than that of a direct connect; computed for reports, not measured.
+    /// What the median latency has more than that of a direct connect; computed for reports, not
+    /// measured.
     AddedMicros,
     /// Median latency in microseconds.
     P50Micros,
@@ -266,7 +267,8 @@ pub enum Better {
 }
 
 impl Column {
-    /// The value as every report shows it: rounded, in the unit of the heading, thousands set apart.
+    /// The value as every report shows it: rounded, in the unit of the heading, thousands set
+    /// apart.
     pub fn format(&self, value: f64) -> String {
         let plain = format!("{:.*}", self.decimals, value * self.scale);
         let whole = plain.find('.').unwrap_or(plain.len());

@@ -1,20 +1,25 @@
-//! What a process for one connection costs: `PROGRAM - TCP4:localhost:PORT`, wired as the kubelet wires it.
+//! What a process for one connection costs: `PROGRAM - TCP4:localhost:PORT`, wired as the kubelet
+//! wires it.
 //!
-//! Standard input and output are pipes that stay open, standard error is collected; the origin sends one byte as soon
-//! as it is connected to. One operation after the other goes through these steps:
+//! Standard input and output are pipes that stay open, standard error is collected; the origin
+//! sends one byte as soon as it is connected to. One operation after the other goes through these
+//! steps:
 //!
-//! 1. the program is started: the clock runs from before the fork, so that exec, the dynamic linker and everything that
-//!    the program does before it connects are in it;
-//! 2. the origin accepts and sends its byte; with that byte on the program's standard output the clock stops;
-//! 3. the program waits for more, and its memory is read: all that it has mapped in (`Rss`), and what of that is its own
-//!    and no file's (`Anonymous`), which is what each further process costs. Both are exact in `smaps_rollup`, and leave
-//!    out what `ru_maxrss` would have inherited from us over the fork. The first moves by a few hundred KiB with the
-//!    page cache, because a fault maps in whatever of the file is cached around it;
-//! 4. standard input is closed, the origin answers the FIN with its own, and the program must end with status 0 and
-//!    without a word on standard error. Its CPU time is in the usage of our children from then on.
+//! 1. the program is started: the clock runs from before the fork, so that exec, the dynamic linker
+//!    and everything that the program does before it connects are in it;
+//! 2. the origin accepts and sends its byte; with that byte on the program's standard output the
+//!    clock stops;
+//! 3. the program waits for more, and its memory is read: all that it has mapped in (`Rss`), and
+//!    what of that is its own and no file's (`Anonymous`), which is what each further process
+//!    costs. Both are exact in `smaps_rollup`, and leave out what `ru_maxrss` would have inherited
+//!    from us over the fork. The first moves by a few hundred KiB with the page cache, because a
+//!    fault maps in whatever of the file is cached around it;
+//! 4. standard input is closed, the origin answers the FIN with its own, and the program must end
+//!    with status 0 and without a word on standard error. Its CPU time is in the usage of our
+//!    children from then on.
 //!
-//! Program and load are on one CPU, where the load is put before. Nothing is lost by that: of the two one always waits
-//! for the other.
+//! Program and load are on one CPU, where the load is put before. Nothing is lost by that: of the
+//! two one always waits for the other.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -123,7 +128,8 @@ impl Run {
         Ok(Self { begun, child, stdin, stdout, stderr })
     }
 
-    /// Serves the connection and waits for the byte: the time since the start, and the origin's end.
+    /// Serves the connection and waits for the byte: the time since the start, and the origin's
+    /// end.
     fn first_byte(&mut self, listener: &TcpListener) -> io::Result<(Duration, TcpStream)> {
         self.wait_for(listener.as_fd())?;
         let (mut server, _) = listener.accept()?;

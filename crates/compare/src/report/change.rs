@@ -1,12 +1,14 @@
 //! What is different between two comparisons.
 //!
-//! Whatever both have is compared: each figure of each subject under each workload by its rounds, each behaviour by
-//! its verdict. Which rounds count is decided as everywhere, see [`digest`]; whether two sets of rounds differ is
-//! decided by the rank test of [`stats`]. Nothing is said of subjects and workloads that only one of the two has,
-//! and nothing of figures that explain others, such as how busy the load was.
+//! Whatever both have is compared: each figure of each subject under each workload by its rounds,
+//! each behaviour by its verdict. Which rounds count is decided as everywhere, see [`digest`];
+//! whether two sets of rounds differ is decided by the rank test of [`stats`]. Nothing is said of
+//! subjects and workloads that only one of the two has, and nothing of figures that explain others,
+//! such as how busy the load was.
 //!
-//! A difference has as many reasons as there are differences between the two runs. Where machine, kernel, tools or
-//! placement are not the same, that is said first, because then the test answers a question that nobody asked.
+//! A difference has as many reasons as there are differences between the two runs. Where machine,
+//! kernel, tools or placement are not the same, that is said first, because then the test answers a
+//! question that nobody asked.
 
 use super::digest::{self, Row};
 use super::stats::{self, Spread};

@@ -1,10 +1,11 @@
 //! Measurements, summed up and put in order: for each workload a case, with a row for each subject.
 //!
-//! Cases come section by section, within a section as they were measured. Rows begin with the direct connect, then the
-//! floor, then the candidates in the order of the comparison.
+//! Cases come section by section, within a section as they were measured. Rows begin with the
+//! direct connect, then the floor, then the candidates in the order of the comparison.
 //!
-//! Rounds in which other work on the machine took much CPU are left out wherever a subject has calmer ones, by the same
-//! rule for all: caches and a CPU taken away cost the relay too. A row that had none but such is not calm.
+//! Rounds in which other work on the machine took much CPU are left out wherever a subject has
+//! calmer ones, by the same rule for all: caches and a CPU taken away cost the relay too. A row
+//! that had none but such is not calm.
 
 mod headline;
 mod ratio;
@@ -157,8 +158,8 @@ impl<'a> Case<'a> {
         self.rows.iter().find(|row| row.subject == subject)
     }
 
-    /// The best of all candidates but stand-ins in `figure`, if there are two to choose from and it is
-    /// ahead of all others by more than noise ([`Spread::is_apart`]).
+    /// The best of all candidates but stand-ins in `figure`, if there are two to choose from and it
+    /// is ahead of all others by more than noise ([`Spread::is_apart`]).
     pub fn best(&self, figure: Figure) -> Option<&'a str> {
         let is_candidate = |row: &&Row<'a>| !row.kind.is_yardstick() && !is_stand_in(row.subject);
         let candidates: Vec<&Row<'a>> = self.rows.iter().filter(is_candidate).collect();

@@ -1,13 +1,13 @@
 //! A comparison as one page that needs nothing but itself.
 //!
-//! Style and plots are inside; there is no script, no font and no picture to fetch, and a content security policy
-//! says so to the browser, which would report any that crept in. So the page can be mailed, attached and opened in
-//! ten years.
+//! Style and plots are inside; there is no script, no font and no picture to fetch, and a content
+//! security policy says so to the browser, which would report any that crept in. So the page can be
+//! mailed, attached and opened in ten years.
 //!
-//! It is for everyone: bars are cells of tables, so that their numbers can be read out and copied; what colour tells
-//! is told by a word or a shape too; what opens does so by keyboard; the colours follow the reader's choice of light
-//! or dark. On paper all numbers of the plots are open; what was seen where a behaviour failed is always in the
-//! open.
+//! It is for everyone: bars are cells of tables, so that their numbers can be read out and copied;
+//! what colour tells is told by a word or a shape too; what opens does so by keyboard; the colours
+//! follow the reader's choice of light or dark. On paper all numbers of the plots are open; what
+//! was seen where a behaviour failed is always in the open.
 //!
 //! What comes from outside goes through `markup::Text` and nothing else.
 

@@ -1,8 +1,8 @@
 //! A comparison as a file, and back.
 //!
-//! The name of the schema is looked at before anything else. A file of a later schema is refused by that name, instead
-//! of by whatever field happens to be missing; a file of this schema with fields that were added later is read, and
-//! those fields are passed over.
+//! The name of the schema is looked at before anything else. A file of a later schema is refused by
+//! that name, instead of by whatever field happens to be missing; a file of this schema with fields
+//! that were added later is read, and those fields are passed over.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};

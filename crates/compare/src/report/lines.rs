@@ -1,7 +1,7 @@
 //! The JSON lines of `nsplice-load`, as a comparison: what it needs to be laid out like any other.
 //!
-//! Lines name subjects and say no more of them, so kinds follow from names: `direct` and `floor` are the yardsticks,
-//! what begins with `nsplice` is ours, all else is a peer.
+//! Lines name subjects and say no more of them, so kinds follow from names: `direct` and `floor`
+//! are the yardsticks, what begins with `nsplice` is ours, all else is a peer.
 
 use std::fs;
 use std::path::Path;

@@ -1,10 +1,11 @@
-//! A comparison as tables in Markdown, for documents: RESULTS.md is made of two, and README has a [`summary`] of one.
-//! Its warnings stand before them.
+//! A comparison as tables in Markdown, for documents: RESULTS.md is made of two, and README has a
+//! [`summary`] of one. Its warnings stand before them.
 //!
-//! Subjects are columns and workloads are rows, since a document has room for the one figure of each workload that
-//! tells most. A cell is the median of the rounds. The best candidate of a row is bold if it is ahead by more than noise, the last columns are the
-//! quotients of [`Ratio`](digest::Ratio). A stand-in has a table with its original instead of a column, and behaviours
-//! are counted group by group.
+//! Subjects are columns and workloads are rows, since a document has room for the one figure of
+//! each workload that tells most. A cell is the median of the rounds. The best candidate of a row
+//! is bold if it is ahead by more than noise, the last columns are the quotients of
+//! [`Ratio`](digest::Ratio). A stand-in has a table with its original instead of a column, and
+//! behaviours are counted group by group.
 
 use std::fmt::Write as _;
 
@@ -49,8 +50,8 @@ const SUMMARY: [(&str, Figure, &str); 6] = [
 const SUMMED_UP: [(&str, &str); 2] =
     [("setns", "nsplice"), ("external", "nsenter and socat, run for each")];
 
-/// The six figures of `comparison` that tell an operator most: nsplice beside the programs that it stands in for. The
-/// warnings are left to [`render`], and so is what was not measured.
+/// The six figures of `comparison` that tell an operator most: nsplice beside the programs that it
+/// stands in for. The warnings are left to [`render`], and so is what was not measured.
 pub fn summary(comparison: &Comparison) -> String {
     let cases = digest::cases(comparison);
     let mut text = origin(comparison);
@@ -77,8 +78,8 @@ fn costs(case: &Case<'_>) -> &'static [Figure] {
     }
 }
 
-/// What tells most of how fast it is. With many links the time of one is mostly waiting in line, and short for some at
-/// the expense of others.
+/// What tells most of how fast it is. With many links the time of one is mostly waiting in line,
+/// and short for some at the expense of others.
 fn speed(case: &Case<'_>) -> &'static [Figure] {
     match case.section {
         Section::Bulk => &[Figure::GbitPerSecond],
@@ -138,7 +139,8 @@ fn write_warnings(text: &mut String, comparison: &Comparison) {
     }
 }
 
-/// Writes a table of `rows`, with a column for each of `subjects` that was measured and for each of `quotients`.
+/// Writes a table of `rows`, with a column for each of `subjects` that was measured and for each of
+/// `quotients`.
 fn write_figures(
     text: &mut String,
     title: &str,

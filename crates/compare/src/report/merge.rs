@@ -1,12 +1,13 @@
 //! Several comparisons as one.
 //!
-//! Relays that want other settings for one workload than for another are compared apart, one workload after the other.
-//! What was found belongs side by side all the same. Machine and stage are those of the first comparison.
+//! Relays that want other settings for one workload than for another are compared apart, one
+//! workload after the other. What was found belongs side by side all the same. Machine and stage
+//! are those of the first comparison.
 
 use crate::model::Comparison;
 
-/// All of `parts` in one, in their order, if there are any. Subjects are the same if they have the same name, and each
-/// behaviour is taken to be in one part only.
+/// All of `parts` in one, in their order, if there are any. Subjects are the same if they have the
+/// same name, and each behaviour is taken to be in one part only.
 pub fn merged(parts: Vec<Comparison>) -> Option<Comparison> {
     let mut whole = parts.into_iter().reduce(joined)?;
     // It was between one of the parts and something else.

@@ -1,10 +1,11 @@
 //! What a long run is at, on stderr.
 //!
-//! On a terminal it is one line that is written over and over: how far, what, and how long still. The line is cut to
-//! 79 columns, because one that wraps cannot be written over. Anywhere else it is a line for each finished step, at
-//! most one every five seconds, so that a log shows life without being filled by it; the last step is always told. A
-//! stream that refuses a line is closed, and is left alone from then on: nobody is watching, which is no reason to
-//! stop measuring.
+//! On a terminal it is one line that is written over and over: how far, what, and how long still.
+//! The line is cut to 79 columns, because one that wraps cannot be written over. Anywhere else it
+//! is a line for each finished step, at most one every five seconds, so that a log shows life
+//! without being filled by it; the last step is always told. A stream that refuses a line is
+//! closed, and is left alone from then on: nobody is watching, which is no reason to stop
+//! measuring.
 //!
 //! Time is an argument, and so is the estimate: what remains is known to whoever has the plan.
 

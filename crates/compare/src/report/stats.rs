@@ -2,18 +2,21 @@
 //!
 //! # The test
 //!
-//! A figure has three to ten rounds, which are not normally distributed: a machine is disturbed in one direction only.
-//! So the test looks at ranks and assumes no shape: the rank sum of Wilcoxon, Mann and Whitney, two-sided, by its exact
-//! distribution. Of all ways to deal the pooled rounds out into two sets of these sizes, `p` is the share in which the
-//! rank sum lies at least as far from its middle as it does here. Equal rounds share the mean of their ranks, which
-//! the count of the ways takes in its stride.
+//! A figure has three to ten rounds, which are not normally distributed: a machine is disturbed in
+//! one direction only. So the test looks at ranks and assumes no shape: the rank sum of Wilcoxon,
+//! Mann and Whitney, two-sided, by its exact distribution. Of all ways to deal the pooled rounds
+//! out into two sets of these sizes, `p` is the share in which the rank sum lies at least as far
+//! from its middle as it does here. Equal rounds share the mean of their ranks, which the count of
+//! the ways takes in its stride.
 //!
 //! # Its limits
 //!
-//! - Few rounds cannot show anything. Three against three have 20 ways, two of which are the extremes, so `p` is never
-//!   under 0.10, however far apart they are; four against four reach 0.029. [`can_show`] tells the two apart, so that
-//!   "no change" is never said where none could have been found.
-//! - It finds that two *runs* differ. Whether the program is why, or the machine on another day, it cannot know.
+//! - Few rounds cannot show anything. Three against three have 20 ways, two of which are the
+//!   extremes, so `p` is never under 0.10, however far apart they are; four against four reach
+//!   0.029. [`can_show`] tells the two apart, so that "no change" is never said where none could
+//!   have been found.
+//! - It finds that two *runs* differ. Whether the program is why, or the machine on another day, it
+//!   cannot know.
 //! - Among many figures one in twenty is found by chance. Reports say how many that would be.
 
 /// The share of chance findings that is put up with.
@@ -113,7 +116,8 @@ fn doubled_ranks(one: &[f64], other: &[f64]) -> Vec<usize> {
         .map(|value| {
             let below = pooled.iter().filter(|v| v.total_cmp(value).is_lt()).count();
             let equal = pooled.iter().filter(|v| v.total_cmp(value).is_eq()).count();
-            // Equals take the ranks below + 1 to below + equal, the mean of which is half their sum.
+            // Equals take the ranks below + 1 to below + equal, the mean of which is half their
+            // sum.
             2 * below + equal + 1
         })
         .collect()
@@ -162,7 +166,8 @@ mod tests {
 
     #[test]
     fn exact_values_of_the_tables() {
-        // From tables of the exact distribution: U = 0 for 3 x 3, 4 x 4, 5 x 5, and U = 4 for 5 x 5.
+        // From tables of the exact distribution: U = 0 for 3 x 3, 4 x 4, 5 x 5, and U = 4 for 5 x
+        // 5.
         let p = |a: &[f64], b: &[f64]| rank_test(a, b).expect("two sets");
         assert!(close(p(&[1., 2., 3.], &[4., 5., 6.]), 2.0 / 20.0));
         assert!(close(p(&[1., 2., 3., 4.], &[5., 6., 7., 8.]), 2.0 / 70.0));

@@ -1,14 +1,14 @@
 //! A comparison as text for a terminal.
 //!
-//! From top to bottom: what was measured where, the subjects, how they behave, what they cost section by section and
-//! at a glance, what has changed if there was something to compare with, and the warnings, which stand last so that
-//! they are still on the screen. It is plain ASCII apart from what comes from outside, and fits the terminal,
-//! or 100 columns, where names let it.
+//! From top to bottom: what was measured where, the subjects, how they behave, what they cost
+//! section by section and at a glance, what has changed if there was something to compare with, and
+//! the warnings, which stand last so that they are still on the screen. It is plain ASCII apart
+//! from what comes from outside, and fits the terminal, or 100 columns, where names let it.
 //!
-//! A cell is the median of the rounds and, in brackets, the least and the most. A `!` marks a cell whose rounds lie
-//! so far apart that its median says little; a `~` marks a subject all of whose rounds others disturbed. Under the
-//! rows stand the quotients of [`digest::Ratio`]. Figures that only explain others, such as how busy the load was,
-//! are in the JSON.
+//! A cell is the median of the rounds and, in brackets, the least and the most. A `!` marks a cell
+//! whose rounds lie so far apart that its median says little; a `~` marks a subject all of whose
+//! rounds others disturbed. Under the rows stand the quotients of [`digest::Ratio`]. Figures that
+//! only explain others, such as how busy the load was, are in the JSON.
 
 mod behaviour;
 mod changed;

@@ -1,11 +1,13 @@
 //! What a new network namespace is told about TCP before anything is measured in it.
 //!
-//! A wide range of outgoing ports: a narrow one makes connect(2) search for a free port among thousands in TIME_WAIT,
-//! which would charge the fastest relays for being fast. Listeners use ports below it.
+//! A wide range of outgoing ports: a narrow one makes connect(2) search for a free port among
+//! thousands in TIME_WAIT, which would charge the fastest relays for being fast. Listeners use
+//! ports below it.
 //!
-//! A congestion control without pacing: BBR, where it is the default, paces what it sends with timers; on loopback that
-//! costs several times as much as the relay itself and hides it. Linux's own default is cubic, but a namespace may not
-//! choose that where the administrator chose another; reno it may, and without loss the two are the same.
+//! A congestion control without pacing: BBR, where it is the default, paces what it sends with
+//! timers; on loopback that costs several times as much as the relay itself and hides it. Linux's
+//! own default is cubic, but a namespace may not choose that where the administrator chose another;
+//! reno it may, and without loss the two are the same.
 //!
 //! All of it is best effort: /proc/sys may be read-only here. What was in force is in the report.
 

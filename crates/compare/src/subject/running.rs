@@ -140,8 +140,9 @@ impl Own {
             hear(move || {
                 let mut lines = BufReader::new(stdout);
                 let mut line = Vec::new();
-                // A long line is no address; it is read in pieces. With the address known the pipe is closed,
-                // and a relay without a reader does not write a line for each connection.
+                // A long line is no address; it is read in pieces. With the address known the pipe
+                // is closed, and a relay without a reader does not write a line for each
+                // connection.
                 while (&mut lines).take(LINE).read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
                     if let Some(address) = address_of(&String::from_utf8_lossy(&line)) {
                         // Who asked may have lost patience.

@@ -1,6 +1,8 @@
-//! A comparison that nobody measured, but could have: for tests of reports, and to see what they look like.
+//! A comparison that nobody measured, but could have: for tests of reports, and to see what they
+//! look like.
 //!
-//! Figures lie about those of README's machine. Rounds scatter by a few percent in a way that is the same each time.
+//! Figures lie about those of README's machine. Rounds scatter by a few percent in a way that is
+//! the same each time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

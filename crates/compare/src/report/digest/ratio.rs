@@ -1,9 +1,10 @@
 //! One candidate divided by another.
 //!
-//! One candidate is the *lead*: the first backend of nsplice that was measured. It is set against the best of its
-//! *rivals*, for each figure by itself. Rivals are the peers and commands, or where there are none the other backends.
-//! A yardstick is no rival, nor is a variant of the lead, such as `setns-copy` of `setns`. A subject `nsplice-NAME` is
-//! no rival either, being nsplice itself, but is set against the subject NAME that it stands in for.
+//! One candidate is the *lead*: the first backend of nsplice that was measured. It is set against
+//! the best of its *rivals*, for each figure by itself. Rivals are the peers and commands, or where
+//! there are none the other backends. A yardstick is no rival, nor is a variant of the lead, such
+//! as `setns-copy` of `setns`. A subject `nsplice-NAME` is no rival either, being nsplice itself,
+//! but is set against the subject NAME that it stands in for.
 
 use std::collections::BTreeMap;
 

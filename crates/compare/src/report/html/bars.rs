@@ -1,11 +1,12 @@
 //! One figure of one workload as bars: a table, each row of which has a name, a bar and a number.
 //!
-//! Bars begin at zero, so that their lengths can be compared as lengths. A line over the end of a bar goes from the
-//! least to the most of the rounds. Everything is placed in percent of the cell, so that bars shrink with the screen
-//! and letters do not.
+//! Bars begin at zero, so that their lengths can be compared as lengths. A line over the end of a
+//! bar goes from the least to the most of the rounds. Everything is placed in percent of the cell,
+//! so that bars shrink with the screen and letters do not.
 //!
-//! One subject that is many times all others, as a program started for each link is, would leave nothing of their bars.
-//! Bars are then as long as the others need, and its own is cut, with a gap in it and a word beside it.
+//! One subject that is many times all others, as a program started for each link is, would leave
+//! nothing of their bars. Bars are then as long as the others need, and its own is cut, with a gap
+//! in it and a word beside it.
 
 use std::fmt::Write as _;
 

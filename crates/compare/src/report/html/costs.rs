@@ -1,4 +1,5 @@
-//! What subjects cost: a section for each kind of workload, with curves, bars, and all figures as numbers.
+//! What subjects cost: a section for each kind of workload, with curves, bars, and all figures as
+//! numbers.
 
 use std::fmt::Write as _;
 

@@ -1,12 +1,14 @@
 //! How latencies are distributed: a curve for each subject, share of the operations against time.
 //!
-//! Time is on a logarithmic axis, as a relay that is ten times slower is as far away as one ten times faster. Shares
-//! are on a logit axis, log(s / (1 - s)), which gives the tail and the head as much room as the middle; all (the
-//! most that any operation took) has no place on it and is put at its end.
+//! Time is on a logarithmic axis, as a relay that is ten times slower is as far away as one ten
+//! times faster. Shares are on a logit axis, log(s / (1 - s)), which gives the tail and the head as
+//! much room as the middle; all (the most that any operation took) has no place on it and is put at
+//! its end.
 //!
-//! Subjects are told apart by colour, dash and the shape at the points. The points are in percent of the width, so
-//! the plot stretches while its letters do not; lines, which cannot be in percent, are in an inner picture that is
-//! stretched without their width being so. For those who cannot see it there is the same as a table.
+//! Subjects are told apart by colour, dash and the shape at the points. The points are in percent
+//! of the width, so the plot stretches while its letters do not; lines, which cannot be in percent,
+//! are in an inner picture that is stretched without their width being so. For those who cannot see
+//! it there is the same as a table.
 
 use std::fmt::Write as _;
 
@@ -48,7 +50,8 @@ const SHARES: [(f64, &str); 7] = [
 /// Decades up to which 2 and 5 times a power of ten have lines too.
 const FEW_DECADES: f64 = 1.6;
 
-/// Writes the curves of `case`. `subjects` is all of the page, so that each has the same colour everywhere.
+/// Writes the curves of `case`. `subjects` is all of the page, so that each has the same colour
+/// everywhere.
 pub(super) fn write(page: &mut String, case: &Case<'_>, subjects: &[&str]) {
     let rows: Vec<&Row<'_>> = case.rows.iter().filter(|row| !row.latencies.is_empty()).collect();
     let all = || rows.iter().flat_map(|row| &row.latencies).map(|q| q.micros.max(0.1));

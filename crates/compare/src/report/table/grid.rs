@@ -1,11 +1,12 @@
 //! Cells in columns, broken into blocks where all columns side by side are too wide.
 //!
-//! A cell is a value and a remark. Values end at the same place and remarks begin at the same place, so that medians
-//! can be compared down a column whatever stands in brackets behind them. The first column is repeated in each
-//! block, and a row that has nothing in a block is left out of it.
+//! A cell is a value and a remark. Values end at the same place and remarks begin at the same
+//! place, so that medians can be compared down a column whatever stands in brackets behind them.
+//! The first column is repeated in each block, and a row that has nothing in a block is left out of
+//! it.
 //!
-//! What comes from outside (names, phrases) is made plain first: a control character could move the cursor or recolour
-//! the terminal of whoever reads the report.
+//! What comes from outside (names, phrases) is made plain first: a control character could move the
+//! cursor or recolour the terminal of whoever reads the report.
 
 use std::fmt::{self, Write as _};
 
@@ -141,7 +142,8 @@ pub(super) fn plain(text: &str) -> String {
     plain
 }
 
-/// `words` in lines that fit into `text`, the first with `first` in front, the others indented by as much.
+/// `words` in lines that fit into `text`, the first with `first` in front, the others indented by
+/// as much.
 pub(super) fn wrap(text: &mut Sheet, first: &str, words: &str) {
     let indent = first.chars().count();
     text.push_str(first);
