@@ -230,7 +230,7 @@ const BUFFER: usize = 64 * 1024;
 const PIPE: usize = 1024 * 1024;
 
 /// Most events taken at once, as many as nsplice takes.
-const EVENTS: usize = 256;
+const EVENTS: usize = 1024;
 
 const LISTENER: u64 = u64::MAX;
 const INPUT: u64 = u64::MAX - 1;
