@@ -60,18 +60,18 @@ pub(crate) fn accept_timeout(address: &Address) -> Option<Duration> {
 impl Route for Reception {
     fn begin(self: Arc<Self>, _turn: Turn) -> Box<dyn Attempt> {
         let setup = Setup::of(Arc::clone(&self.station));
-        Box::new(Accepting { reception: self, stage: Stage::SettingUp(setup) })
+        Box::new(Accepting { reception: self, state: State::SettingUp(setup) })
     }
 }
 
 #[derive(Debug)]
 struct Accepting {
     reception: Arc<Reception>,
-    stage: Stage,
+    state: State,
 }
 
 #[derive(Debug)]
-enum Stage {
+enum State {
     SettingUp(Setup),
     Listening(Stationed, Option<Limit>),
     Over,
@@ -80,14 +80,14 @@ enum Stage {
 impl Accepting {
     fn set_up(&mut self, mut setup: Setup) -> Progress {
         let stationed = match setup.advance() {
-            setup::Stage::Over(Ok(stationed)) => stationed,
-            setup::Stage::Over(Err(error)) => return Progress::Failed(error),
-            setup::Stage::Waiting => {
-                self.stage = Stage::SettingUp(setup);
+            setup::Advance::Over(Ok(stationed)) => stationed,
+            setup::Advance::Over(Err(error)) => return Progress::Failed(error),
+            setup::Advance::Waiting => {
+                self.state = State::SettingUp(setup);
                 return Progress::Waiting;
             }
-            setup::Stage::Pending => {
-                self.stage = Stage::SettingUp(setup);
+            setup::Advance::Pending => {
+                self.state = State::SettingUp(setup);
                 return Progress::Pending;
             }
         };
@@ -100,7 +100,7 @@ impl Accepting {
             },
         };
         reception.journal.tell(Level::Notice, &stationed.notice);
-        self.stage = Stage::Listening(stationed, limit);
+        self.state = State::Listening(stationed, limit);
         Progress::Waiting
     }
 
@@ -135,7 +135,7 @@ impl Accepting {
             tell_timeout(&self.reception.journal);
             return Progress::Failed(OpenError::new(OpenClass::TimedOut, ACCEPT_TIMED_OUT));
         }
-        self.stage = Stage::Listening(stationed, limit);
+        self.state = State::Listening(stationed, limit);
         Progress::Pending
     }
 }
@@ -148,19 +148,19 @@ pub(crate) fn tell_timeout(journal: &Journal) {
 
 impl Attempt for Accepting {
     fn advance(&mut self, _wake: Wake) -> Progress {
-        match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::SettingUp(setup) => self.set_up(setup),
-            Stage::Listening(stationed, limit) => self.accept(stationed, limit),
-            Stage::Over => Progress::Pending,
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::SettingUp(setup) => self.set_up(setup),
+            State::Listening(stationed, limit) => self.accept(stationed, limit),
+            State::Over => Progress::Pending,
         }
     }
 
     fn source(&self) -> Option<BorrowedFd<'_>> {
-        match &self.stage {
-            Stage::SettingUp(setup) => setup.source(),
-            Stage::Listening(_, Some(limit)) => Some(limit.as_fd()),
-            Stage::Listening(stationed, None) => Some(stationed.socket.as_fd()),
-            Stage::Over => None,
+        match &self.state {
+            State::SettingUp(setup) => setup.source(),
+            State::Listening(_, Some(limit)) => Some(limit.as_fd()),
+            State::Listening(stationed, None) => Some(stationed.socket.as_fd()),
+            State::Over => None,
         }
     }
 }

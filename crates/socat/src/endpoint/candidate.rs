@@ -22,7 +22,7 @@ use super::{parameter, preference, unix, vsock, Context};
 /// A connecting endpoint, ready to be opened any number of times.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    ends: Ends,
+    remote: Remote,
     manner: Manner,
     pub(crate) address: Address,
     pub(crate) birth: Birth,
@@ -32,7 +32,7 @@ pub(crate) struct Connection {
 }
 
 #[derive(Debug)]
-enum Ends {
+enum Remote {
     /// Addresses.
     Inet(Names),
     /// Names: looked up once at a time, for all links that wait.
@@ -79,7 +79,7 @@ impl Connection {
     /// The connecting endpoint that `address` describes.
     pub(crate) fn of(address: &Address, context: &Context) -> Result<Self, Fault> {
         let first = parameter(address);
-        let (ends, manner) = match address.keyword {
+        let (remote, manner) = match address.keyword {
             Keyword::UnixConnect => (fixed(address, unix::at_path(first)?)?, Manner::Unnumbered),
             Keyword::AbstractConnect => {
                 (fixed(address, unix::abstract_name(first)?)?, Manner::Unnumbered)
@@ -96,7 +96,7 @@ impl Connection {
             _ => (inet(address, context)?, Manner::Numbered),
         };
         Ok(Self {
-            ends,
+            remote,
             manner,
             address: address.clone(),
             birth: Birth::of(address)?,
@@ -107,10 +107,10 @@ impl Connection {
 
     /// The candidates, or the look-up that will bring them.
     pub(crate) fn find(&self) -> Found {
-        let found = match &self.ends {
-            Ends::Fixed(candidates) => Ok(candidates.clone()),
-            Ends::Inet(names) => names.candidates(),
-            Ends::Asked(question) => match question.ask() {
+        let found = match &self.remote {
+            Remote::Fixed(candidates) => Ok(candidates.clone()),
+            Remote::Inet(names) => names.candidates(),
+            Remote::Asked(question) => match question.ask() {
                 Ok(asked) => return Found::Asked(asked),
                 Err(error) => Err(OpenError::from_io("getaddrinfo()", &error)),
             },
@@ -125,7 +125,7 @@ impl Connection {
 
     /// Returns whether all candidates have the same name and differ in type only.
     pub(crate) fn is_one_name(&self) -> bool {
-        matches!(self.ends, Ends::Fixed(_))
+        matches!(self.remote, Remote::Fixed(_))
     }
 
     /// Returns whether small pieces are to be sent at once: nothing else was asked for.
@@ -159,7 +159,7 @@ impl Candidate {
     }
 }
 
-fn fixed(address: &Address, remote: SockAddr) -> Result<Ends, Fault> {
+fn fixed(address: &Address, remote: SockAddr) -> Result<Remote, Fault> {
     let local = match (address.text(Opt::Bind), address.keyword) {
         (None, _) => Local::Unbound,
         (Some(text), Keyword::VsockConnect) => Local::Address(vsock::local(text)?),
@@ -177,10 +177,10 @@ fn fixed(address: &Address, remote: SockAddr) -> Result<Ends, Fault> {
     };
     let candidate =
         |kind: &Type| Candidate { remote: remote.clone(), local: local.clone(), kind: *kind };
-    Ok(Ends::Fixed(kinds.iter().map(candidate).collect()))
+    Ok(Remote::Fixed(kinds.iter().map(candidate).collect()))
 }
 
-fn inet(address: &Address, context: &Context) -> Result<Ends, Fault> {
+fn inet(address: &Address, context: &Context) -> Result<Remote, Fault> {
     let version = preference::connecting(address, context.flags.ip)?;
     let [host, port] = address.parameters.as_slice() else {
         let (word, given) = (&address.word, address.parameters.len());
@@ -192,9 +192,9 @@ fn inet(address: &Address, context: &Context) -> Result<Ends, Fault> {
     let local = LocalName::of(address, version, &context.journal)?;
     let names = Names { remote, local };
     if names.are_known() {
-        return Ok(Ends::Inet(names));
+        return Ok(Remote::Inet(names));
     }
-    Ok(Ends::Asked(Question::new(&context.pool.asker(), move || names.candidates())))
+    Ok(Remote::Asked(Question::new(&context.pool.asker(), move || names.candidates())))
 }
 
 impl Names {

@@ -48,7 +48,7 @@ impl Route for Connection {
             first_failure: None,
             runners: Vec::new(),
             gathered: None,
-            stage: Stage::Fresh,
+            state: State::Fresh,
         })
     }
 }
@@ -66,11 +66,11 @@ struct Connecting {
     runners: Vec<Runner>,
     /// What gathers them and the time, unless there is one only and it has all the time it takes.
     gathered: Option<Limit>,
-    stage: Stage,
+    state: State,
 }
 
 #[derive(Debug)]
-enum Stage {
+enum State {
     Fresh,
     Resolving(Offloaded<Result<Vec<Candidate>, OpenError>>),
     Connecting,
@@ -96,8 +96,8 @@ struct Bound {
     file: Option<SocketFile>,
 }
 
-/// What became of one candidate.
-enum Step {
+/// The fate of one candidate.
+enum Fate {
     Connected(Bound),
     Waiting(Bound),
     /// There was no room in the listener's queue.
@@ -116,7 +116,7 @@ impl Connecting {
             }
             Found::Failed(error) => Progress::Failed(error),
             Found::Asked(asked) => {
-                self.stage = Stage::Resolving(asked);
+                self.state = State::Resolving(asked);
                 Progress::Waiting
             }
         }
@@ -148,23 +148,23 @@ impl Connecting {
     /// Tries one candidate; `None` if it failed and the next is to be tried.
     fn attempt(&mut self, candidate: Candidate) -> Option<Progress> {
         match self.connection.step(&candidate) {
-            Step::Connected(bound) => Some(self.finish(bound)),
-            Step::Waiting(bound) => {
+            Fate::Connected(bound) => Some(self.finish(bound)),
+            Fate::Waiting(bound) => {
                 let end = self.connection.timeout.and_then(|time| Instant::now().checked_add(time));
                 Some(self.wait_for(Runner { place: self.begun, candidate, bound, end }))
             }
-            Step::Congested => match Timer::after(CONGESTED) {
+            Fate::Congested => match Timer::after(CONGESTED) {
                 Ok(timer) => {
-                    self.stage = Stage::Congested(Box::new(candidate), timer);
+                    self.state = State::Congested(Box::new(candidate), timer);
                     Some(Progress::Waiting)
                 }
                 Err(errno) => Some(Progress::Failed(no_timer(errno))),
             },
-            Step::WrongType(error) => {
+            Fate::WrongType(error) => {
                 self.failed(self.begun, error);
                 None
             }
-            Step::Failed(error) => {
+            Fate::Failed(error) => {
                 if self.connection.is_one_name() {
                     // Another type of socket would fail as well.
                     self.candidates = Vec::new().into_iter();
@@ -205,7 +205,7 @@ impl Connecting {
 
     /// Waits for one more, beside those that are waited for already.
     fn wait_for(&mut self, runner: Runner) -> Progress {
-        self.stage = Stage::Connecting;
+        self.state = State::Connecting;
         let time = self.time_left(Some(&runner));
         let progress = match (&self.gathered, time) {
             (Some(gathered), _) => {
@@ -231,7 +231,7 @@ impl Connecting {
 
     /// Goes on waiting, with no candidate left.
     fn wait_on(&mut self) -> Progress {
-        self.stage = Stage::Connecting;
+        self.state = State::Connecting;
         if let Some(gathered) = &self.gathered {
             gathered.restart(self.time_left(None));
         }
@@ -280,16 +280,16 @@ impl Connecting {
         if is_due || self.runners.len() < before {
             return self.go_on();
         }
-        self.stage = Stage::Connecting;
+        self.state = State::Connecting;
         Progress::Pending
     }
 }
 
 impl Attempt for Connecting {
     fn advance(&mut self, _wake: Wake) -> Progress {
-        match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Fresh => self.find(),
-            Stage::Resolving(asked) => match asked.take() {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Fresh => self.find(),
+            State::Resolving(asked) => match asked.take() {
                 Answer::Here(Ok(candidates)) => {
                     self.candidates = candidates.into_iter();
                     self.go_on()
@@ -297,42 +297,42 @@ impl Attempt for Connecting {
                 Answer::Here(Err(error)) => Progress::Failed(error),
                 Answer::Lost => Progress::Failed(no_answer()),
                 Answer::NotYet => {
-                    self.stage = Stage::Resolving(asked);
+                    self.state = State::Resolving(asked);
                     Progress::Pending
                 }
             },
-            Stage::Connecting => self.look(),
-            Stage::Congested(candidate, timer) if !timer.is_over() => {
-                self.stage = Stage::Congested(candidate, timer);
+            State::Connecting => self.look(),
+            State::Congested(candidate, timer) if !timer.is_over() => {
+                self.state = State::Congested(candidate, timer);
                 Progress::Pending
             }
-            Stage::Congested(candidate, _) => match self.attempt(*candidate) {
+            State::Congested(candidate, _) => match self.attempt(*candidate) {
                 Some(progress) => progress,
                 None => self.go_on(),
             },
-            Stage::Over => Progress::Pending,
+            State::Over => Progress::Pending,
         }
     }
 
     fn source(&self) -> Option<BorrowedFd<'_>> {
-        match &self.stage {
-            Stage::Resolving(asked) => Some(asked.source()),
-            Stage::Connecting => match &self.gathered {
+        match &self.state {
+            State::Resolving(asked) => Some(asked.source()),
+            State::Connecting => match &self.gathered {
                 Some(gathered) => Some(gathered.as_fd()),
                 None => self.runners.last().map(|runner| runner.bound.socket.as_fd()),
             },
-            Stage::Congested(_, timer) => Some(timer.as_fd()),
-            Stage::Fresh | Stage::Over => None,
+            State::Congested(_, timer) => Some(timer.as_fd()),
+            State::Fresh | State::Over => None,
         }
     }
 }
 
 impl Connection {
     /// Makes a socket and begins to connect it.
-    fn step(&self, candidate: &Candidate) -> Step {
+    fn step(&self, candidate: &Candidate) -> Fate {
         match self.prepare(candidate) {
             Ok(bound) => self.connect(candidate, bound),
-            Err(error) => Step::Failed(error),
+            Err(error) => Fate::Failed(error),
         }
     }
 
@@ -353,23 +353,23 @@ impl Connection {
         Ok(Bound { socket, file })
     }
 
-    fn connect(&self, candidate: &Candidate, bound: Bound) -> Step {
+    fn connect(&self, candidate: &Candidate, bound: Bound) -> Fate {
         let Err(error) = bound.socket.connect(&candidate.remote) else {
-            return Step::Connected(bound);
+            return Fate::Connected(bound);
         };
         match errno_of(&error) {
-            Errno::EAGAIN if candidate.remote.is_unix() => Step::Congested,
+            Errno::EAGAIN if candidate.remote.is_unix() => Fate::Congested,
             Errno::EPROTOTYPE => {
-                Step::WrongType(self.refused(candidate, &bound.socket, Errno::EPROTOTYPE))
+                Fate::WrongType(self.refused(candidate, &bound.socket, Errno::EPROTOTYPE))
             }
             Errno::EINPROGRESS => match outcome(&bound.socket) {
-                Outcome::Connected => Step::Connected(bound),
-                Outcome::Undecided => Step::Waiting(bound),
+                Outcome::Connected => Fate::Connected(bound),
+                Outcome::Undecided => Fate::Waiting(bound),
                 Outcome::Refused(errno) => {
-                    Step::Failed(self.refused(candidate, &bound.socket, errno))
+                    Fate::Failed(self.refused(candidate, &bound.socket, errno))
                 }
             },
-            errno => Step::Failed(self.refused(candidate, &bound.socket, errno)),
+            errno => Fate::Failed(self.refused(candidate, &bound.socket, errno)),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::language::{Address, Keyword, Opt, Spec};
 use super::accept::{accept_timeout, tell_timeout};
 use super::admission::{Admission, Recess};
 use super::route::{Patience, Route, Turn};
-use super::setup::{Setup, Stage};
+use super::setup::{Advance, Setup};
 use super::socket_file::with_file;
 use super::station::{Station, Stationed};
 use super::{routed, Context};
@@ -149,10 +149,10 @@ struct Listening {
 impl Attempt for Listening {
     fn advance(&mut self, _wake: Wake) -> Progress {
         match self.setup.advance() {
-            Stage::Waiting => Progress::Waiting,
-            Stage::Pending => Progress::Pending,
-            Stage::Over(Err(error)) => Progress::Failed(error),
-            Stage::Over(Ok(Stationed { socket, file, notice })) => {
+            Advance::Waiting => Progress::Waiting,
+            Advance::Pending => Progress::Pending,
+            Advance::Over(Err(error)) => Progress::Failed(error),
+            Advance::Over(Ok(Stationed { socket, file, notice })) => {
                 self.opening.journal.tell(Level::Notice, &notice);
                 // A post is opened once.
                 let _ = self.opening.notice.set(notice);

@@ -98,7 +98,7 @@ impl Opener for Routed {
             route: Arc::clone(&self.route),
             patience: self.patience,
             journal: self.journal.clone(),
-            stage: Stage::Trying(attempt),
+            state: State::Trying(attempt),
         })
     }
 }
@@ -109,11 +109,11 @@ struct Retrying {
     route: Arc<dyn Route>,
     patience: Patience,
     journal: Journal,
-    stage: Stage,
+    state: State,
 }
 
 #[derive(Debug)]
-enum Stage {
+enum State {
     Trying(Box<dyn Attempt>),
     Pausing(Timer),
 }
@@ -130,7 +130,7 @@ impl Retrying {
         self.journal.tell(Level::Info, &error.detail);
         match Timer::after(pause) {
             Ok(timer) => {
-                self.stage = Stage::Pausing(timer);
+                self.state = State::Pausing(timer);
                 Progress::Waiting
             }
             Err(_) => Progress::Failed(error),
@@ -140,13 +140,13 @@ impl Retrying {
 
 impl Attempt for Retrying {
     fn advance(&mut self, wake: Wake) -> Progress {
-        let progress = match &mut self.stage {
-            Stage::Trying(attempt) => attempt.advance(wake),
-            Stage::Pausing(timer) if !timer.is_over() => return Progress::Pending,
-            Stage::Pausing(_) => {
+        let progress = match &mut self.state {
+            State::Trying(attempt) => attempt.advance(wake),
+            State::Pausing(timer) if !timer.is_over() => return Progress::Pending,
+            State::Pausing(_) => {
                 let mut attempt = Arc::clone(&self.route).begin(Turn::Again);
                 let progress = attempt.advance(Wake::START);
-                self.stage = Stage::Trying(attempt);
+                self.state = State::Trying(attempt);
                 progress
             }
         };
@@ -157,9 +157,9 @@ impl Attempt for Retrying {
     }
 
     fn source(&self) -> Option<BorrowedFd<'_>> {
-        match &self.stage {
-            Stage::Trying(attempt) => attempt.source(),
-            Stage::Pausing(timer) => Some(timer.as_fd()),
+        match &self.state {
+            State::Trying(attempt) => attempt.source(),
+            State::Pausing(timer) => Some(timer.as_fd()),
         }
     }
 }

@@ -9,16 +9,16 @@ use socket2::SockAddr;
 
 use super::station::{Station, Stationed};
 
-/// What leads to a listening socket.
+/// A setup: the way to a listening socket.
 #[derive(Debug)]
 pub(crate) struct Setup {
     station: Arc<Station>,
     asked: Option<Offloaded<Result<Option<SockAddr>, OpenError>>>,
 }
 
-/// How far it has come.
+/// The point that a setup has advanced to.
 #[derive(Debug)]
-pub(crate) enum Stage {
+pub(crate) enum Advance {
     /// [`Setup::source`] is to be waited for, and it is a new one.
     Waiting,
     /// It is to be waited for still.
@@ -34,14 +34,14 @@ impl Setup {
     }
 
     /// Goes as far as is possible without waiting.
-    pub(crate) fn advance(&mut self) -> Stage {
+    pub(crate) fn advance(&mut self) -> Advance {
         if let Some(asked) = self.asked.take() {
             return match asked.take() {
                 Answer::Here(resolved) => self.listen(resolved),
-                Answer::Lost => Stage::Over(Err(no_answer())),
+                Answer::Lost => Advance::Over(Err(no_answer())),
                 Answer::NotYet => {
                     self.asked = Some(asked);
-                    Stage::Pending
+                    Advance::Pending
                 }
             };
         }
@@ -52,9 +52,9 @@ impl Setup {
         match offload(&self.station.pool, move || station.resolve()) {
             Ok(asked) => {
                 self.asked = Some(asked);
-                Stage::Waiting
+                Advance::Waiting
             }
-            Err(error) => Stage::Over(Err(OpenError::from_io("getaddrinfo()", &error))),
+            Err(error) => Advance::Over(Err(OpenError::from_io("getaddrinfo()", &error))),
         }
     }
 
@@ -63,8 +63,8 @@ impl Setup {
         self.asked.as_ref().map(Offloaded::source)
     }
 
-    fn listen(&self, resolved: Result<Option<SockAddr>, OpenError>) -> Stage {
-        Stage::Over(resolved.and_then(|address| self.station.listen(address.as_ref())))
+    fn listen(&self, resolved: Result<Option<SockAddr>, OpenError>) -> Advance {
+        Advance::Over(resolved.and_then(|address| self.station.listen(address.as_ref())))
     }
 }
 

@@ -21,18 +21,18 @@ impl Opener for Split {
     fn open(&mut self, downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt> {
         let read = self.read.open(downstream);
         let write = self.write.open(downstream);
-        Box::new(Splitting { stage: Stage::Reading(read), write: Some(write) })
+        Box::new(Splitting { state: State::Reading(read), write: Some(write) })
     }
 }
 
 #[derive(Debug)]
 struct Splitting {
-    stage: Stage,
+    state: State,
     write: Option<Box<dyn Attempt>>,
 }
 
 #[derive(Debug)]
-enum Stage {
+enum State {
     Reading(Box<dyn Attempt>),
     Writing(Half, Box<dyn Attempt>),
     Over,
@@ -79,7 +79,7 @@ impl Splitting {
             Progress::Open(upstream) => upstream,
             Progress::Failed(error) => return Progress::Failed(error),
             waiting => {
-                self.stage = Stage::Reading(attempt);
+                self.state = State::Reading(attempt);
                 return waiting;
             }
         };
@@ -98,7 +98,7 @@ impl Splitting {
             },
             Progress::Failed(error) => Progress::Failed(error),
             waiting => {
-                self.stage = Stage::Writing(half, attempt);
+                self.state = State::Writing(half, attempt);
                 waiting
             }
         }
@@ -113,17 +113,17 @@ fn joined(source: Half, sink: Half) -> Upstream {
 
 impl Attempt for Splitting {
     fn advance(&mut self, wake: Wake) -> Progress {
-        match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Reading(attempt) => self.read(attempt, wake),
-            Stage::Writing(half, attempt) => self.write(half, attempt, wake),
-            Stage::Over => Progress::Pending,
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Reading(attempt) => self.read(attempt, wake),
+            State::Writing(half, attempt) => self.write(half, attempt, wake),
+            State::Over => Progress::Pending,
         }
     }
 
     fn source(&self) -> Option<BorrowedFd<'_>> {
-        match &self.stage {
-            Stage::Reading(attempt) | Stage::Writing(_, attempt) => attempt.source(),
-            Stage::Over => None,
+        match &self.state {
+            State::Reading(attempt) | State::Writing(_, attempt) => attempt.source(),
+            State::Over => None,
         }
     }
 }

@@ -27,7 +27,7 @@ use super::{parameter, preference, unix, vsock, Context};
 /// A listening endpoint, ready to be bound.
 #[derive(Debug)]
 pub(crate) struct Station {
-    ends: Ends,
+    listening: Listening,
     pub(crate) address: Address,
     birth: Birth,
     wishes: Wishes,
@@ -36,7 +36,7 @@ pub(crate) struct Station {
 }
 
 #[derive(Debug)]
-enum Ends {
+enum Listening {
     /// `bind=` and the port, or the wildcard address and the port.
     Inet(Name),
     Fixed {
@@ -62,17 +62,18 @@ impl Station {
     pub(crate) fn of(address: &Address, context: &Context) -> Result<Self, Fault> {
         let first = parameter(address);
         let bind = address.text(Opt::Bind);
-        let ends = match address.keyword {
-            Keyword::UnixListen => {
-                Ends::Fixed { address: unix::at_path(first)?, path: Some(PathBuf::from(first)) }
-            }
+        let listening = match address.keyword {
+            Keyword::UnixListen => Listening::Fixed {
+                address: unix::at_path(first)?,
+                path: Some(PathBuf::from(first)),
+            },
             Keyword::AbstractListen => {
-                Ends::Fixed { address: unix::abstract_name(first)?, path: None }
+                Listening::Fixed { address: unix::abstract_name(first)?, path: None }
             }
             Keyword::VsockListen => {
-                Ends::Fixed { address: vsock::listening(address, bind)?, path: None }
+                Listening::Fixed { address: vsock::listening(address, bind)?, path: None }
             }
-            Keyword::AcceptFd => Ends::Inherited(descriptor(first)?),
+            Keyword::AcceptFd => Listening::Inherited(descriptor(first)?),
             _ => {
                 let version = preference::listening(address, context.flags.ip)?;
                 let host = match bind {
@@ -82,48 +83,48 @@ impl Station {
                 };
                 let told = bind.map_or(Cow::Borrowed("NULL"), OsStr::to_string_lossy);
                 let port = Port::read(first, &told, version, &context.journal)?;
-                Ends::Inet(Name { host, port, version })
+                Listening::Inet(Name { host, port, version })
             }
         };
         let (birth, wishes) = (Birth::of(address)?, Wishes::of(address)?);
         let (address, pool) = (address.clone(), context.pool.clone());
-        Ok(Self { ends, address, birth, wishes, pool })
+        Ok(Self { listening, address, birth, wishes, pool })
     }
 
     /// Returns whether [`Self::resolve`] may wait.
     pub(crate) fn needs_asking(&self) -> bool {
-        match &self.ends {
-            Ends::Inet(name) => matches!(name.known(), Ok(Addresses::Unknown)),
-            Ends::Fixed { .. } | Ends::Inherited(_) => false,
+        match &self.listening {
+            Listening::Inet(name) => matches!(name.known(), Ok(Addresses::Unknown)),
+            Listening::Fixed { .. } | Listening::Inherited(_) => false,
         }
     }
 
     /// The address to listen on; none for an inherited socket.
     pub(crate) fn resolve(&self) -> Result<Option<SockAddr>, OpenError> {
-        match &self.ends {
-            Ends::Inet(name) => {
+        match &self.listening {
+            Listening::Inet(name) => {
                 let unknown = |told| OpenError::new(OpenClass::NameUnknown, told);
                 let found = name.ask().map_err(unknown)?;
                 Ok(found.first().copied().map(SockAddr::from))
             }
-            Ends::Fixed { address, .. } => Ok(Some(address.clone())),
-            Ends::Inherited(_) => Ok(None),
+            Listening::Fixed { address, .. } => Ok(Some(address.clone())),
+            Listening::Inherited(_) => Ok(None),
         }
     }
 
     /// Makes a socket that listens on `address`, which [`Self::resolve`] gave.
     pub(crate) fn listen(&self, address: Option<&SockAddr>) -> Result<Stationed, OpenError> {
-        let (socket, file) = match (&self.ends, address) {
-            (Ends::Inherited(number), _) => {
+        let (socket, file) = match (&self.listening, address) {
+            (Listening::Inherited(number), _) => {
                 let socket = inherited(*number)?;
                 for phase in [Phase::Made, Phase::BeforeBind] {
                     apply(&socket, &self.address, phase)?;
                 }
                 (socket, None)
             }
-            (Ends::Fixed { path, .. }, Some(address)) => self.bind(address, path.as_ref())?,
-            (Ends::Inet(_), Some(address)) => self.bind(address, None)?,
-            (Ends::Fixed { .. } | Ends::Inet(_), None) => {
+            (Listening::Fixed { path, .. }, Some(address)) => self.bind(address, path.as_ref())?,
+            (Listening::Inet(_), Some(address)) => self.bind(address, None)?,
+            (Listening::Fixed { .. } | Listening::Inet(_), None) => {
                 let told = "there is no address to listen on";
                 return Err(OpenError::new(OpenClass::NameUnknown, told));
             }

@@ -112,7 +112,7 @@ pub(crate) fn has_failed() -> bool {
 
 /// Returns whether there is a child that the process should not end before.
 pub(crate) fn is_awaiting() -> bool {
-    lock().children.iter().any(|child| child.stage == Stage::Awaited)
+    lock().children.iter().any(|child| child.state == State::Awaited)
 }
 
 /// Sends `signal` to the children that asked for it (`sigint`, `sighup`, `sigquit`).
@@ -159,11 +159,11 @@ struct Register {
 struct Child {
     newborn: Newborn,
     pidfd: OwnedFd,
-    stage: Stage,
+    state: State,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum State {
     Serving,
     Awaited,
     Released,
@@ -200,7 +200,7 @@ impl Register {
         self.epoll()?
             .add(&pidfd, event)
             .map_err(|errno| refused(format_args!("epoll_ctl({pid})"), errno))?;
-        self.children.push(Child { newborn, pidfd, stage: Stage::Serving });
+        self.children.push(Child { newborn, pidfd, state: State::Serving });
         Ok(())
     }
 
@@ -233,7 +233,7 @@ impl Register {
         let mut has_failed = self.has_failed;
         self.children.retain(|child| match child.collected() {
             Some(status) => {
-                has_failed |= child.stage != Stage::Released && child.tell(status);
+                has_failed |= child.state != State::Released && child.tell(status);
                 false
             }
             None => true,
@@ -265,11 +265,11 @@ impl Register {
         let Some(child) = self.children.iter_mut().find(|child| child.newborn.pid == pid) else {
             return;
         };
-        child.stage = Stage::Released;
+        child.state = State::Released;
         match child.newborn.at_end {
             AtEnd::Terminate => child.signal(Signal::SIGTERM),
             AtEnd::Leave => {}
-            AtEnd::Await => child.stage = Stage::Awaited,
+            AtEnd::Await => child.state = State::Awaited,
         }
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn opener(
         Keyword::Create => Manner::Create,
         _ => Manner::Open,
     };
-    Ok(Box::new(Named(Arc::new(Plan {
+    Ok(Box::new(Named(Arc::new(FileSpec {
         manner,
         flags: flags(address, way),
         is_append_given: address.setting(Opt::Append).is_some(),
@@ -95,7 +95,7 @@ enum Manner {
 }
 
 #[derive(Debug)]
-struct Named(Arc<Plan>);
+struct Named(Arc<FileSpec>);
 
 impl Opener for Named {
     fn backend(&self) -> &'static str {
@@ -108,12 +108,12 @@ impl Opener for Named {
             return self.0.connect(downstream);
         }
         let flags = self.0.flags_for(found);
-        let plan = Arc::clone(&self.0);
+        let spec = Arc::clone(&self.0);
         if found.is_some_and(|kind| kind.is_fifo()) && waits(flags) {
             let pinned = self.0.entry.pinned();
             return Waiting::start(self.0.entry.unlinked(), move || {
-                plan.open(found, flags, pinned.as_ref())
-                    .and_then(|descriptor| plan.adjust(&descriptor))
+                spec.open(found, flags, pinned.as_ref())
+                    .and_then(|descriptor| spec.adjust(&descriptor))
             });
         }
         let descriptor = match self.0.open(found, flags, None) {
@@ -122,7 +122,7 @@ impl Opener for Named {
         };
         let hold = self.0.entry.unlinked();
         if self.0.adjustments.waits() {
-            return Waiting::start(hold, move || plan.adjust(&descriptor));
+            return Waiting::start(hold, move || spec.adjust(&descriptor));
         }
         answered(self.0.adjust(&descriptor).map(|upstream| held(upstream, hold)))
     }
@@ -134,7 +134,7 @@ pub(super) fn waits(flags: OFlag) -> bool {
 }
 
 #[derive(Debug)]
-struct Plan {
+struct FileSpec {
     manner: Manner,
     flags: OFlag,
     is_append_given: bool,
@@ -146,7 +146,7 @@ struct Plan {
     context: Context,
 }
 
-impl Plan {
+impl FileSpec {
     /// Connects to the socket of that name as UNIX-CLIENT does.
     fn connect(&self, downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt> {
         let address = Address { keyword: Keyword::UnixClient, ..self.address.clone() };

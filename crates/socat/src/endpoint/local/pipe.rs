@@ -39,7 +39,7 @@ pub(super) fn opener(
     };
     let entry = Entry::of(address, PathBuf::from(path))?;
     let (flags, adjustments) = (flags(address, way), Adjustments::of_named(address));
-    Ok(Box::new(Fifo(Arc::new(Plan { entry, flags, adjustments, way, journal }))))
+    Ok(Box::new(Fifo(Arc::new(FifoSpec { entry, flags, adjustments, way, journal }))))
 }
 
 /// A pipe without a name.
@@ -63,7 +63,7 @@ impl Opener for Echo {
 
 /// A pipe with a name.
 #[derive(Debug)]
-struct Fifo(Arc<Plan>);
+struct Fifo(Arc<FifoSpec>);
 
 impl Opener for Fifo {
     fn backend(&self) -> &'static str {
@@ -75,17 +75,17 @@ impl Opener for Fifo {
             Ok(made) => made,
             Err(error) => return answered(Err(error)),
         };
-        let plan = Arc::clone(&self.0);
+        let spec = Arc::clone(&self.0);
         if waits(self.0.flags) || self.0.adjustments.waits() {
             let pinned = self.0.entry.pinned();
-            return Waiting::start(made, move || plan.open(pinned.as_ref()));
+            return Waiting::start(made, move || spec.open(pinned.as_ref()));
         }
-        answered(plan.open(None).map(|upstream| held(upstream, made)))
+        answered(spec.open(None).map(|upstream| held(upstream, made)))
     }
 }
 
 #[derive(Debug)]
-struct Plan {
+struct FifoSpec {
     entry: Entry,
     flags: OFlag,
     adjustments: Adjustments,
@@ -93,7 +93,7 @@ struct Plan {
     journal: Journal,
 }
 
-impl Plan {
+impl FifoSpec {
     /// Makes the FIFO if there is nothing of that name, and answers what removes it.
     fn make(&self) -> Result<Option<Box<dyn Hold>>, OpenError> {
         let Entry { path, mode, unlink_close, .. } = &self.entry;

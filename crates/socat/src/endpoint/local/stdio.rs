@@ -54,7 +54,7 @@ pub(super) fn opener(
         |name| format!("using {name} for {}", way.purpose()),
     );
     let is_kept = address.setting(Opt::CloseOnExec).is_some() && !address.has(Opt::CloseOnExec);
-    Ok(Box::new(Inherited(Arc::new(Plan {
+    Ok(Box::new(Inherited(Arc::new(StdioSpec {
         source: inherited(read, is_kept)?,
         sink: inherited(write, is_kept)?,
         numbers: [read, write],
@@ -122,7 +122,7 @@ fn inherited(number: RawFd, is_kept: bool) -> Result<Given, Fault> {
 }
 
 #[derive(Debug)]
-struct Inherited(Arc<Plan>);
+struct Inherited(Arc<StdioSpec>);
 
 impl Opener for Inherited {
     fn backend(&self) -> &'static str {
@@ -131,15 +131,15 @@ impl Opener for Inherited {
 
     fn open(&mut self, _downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt> {
         if self.0.adjustments.waits() {
-            let plan = Arc::clone(&self.0);
-            return Waiting::start(None, move || plan.open());
+            let spec = Arc::clone(&self.0);
+            return Waiting::start(None, move || spec.open());
         }
         answered(self.0.open())
     }
 }
 
 #[derive(Debug)]
-struct Plan {
+struct StdioSpec {
     source: Given,
     sink: Given,
     /// Their numbers, for messages.
@@ -153,7 +153,7 @@ struct Plan {
     journal: Journal,
 }
 
-impl Plan {
+impl StdioSpec {
     fn open(&self) -> Result<Upstream, OpenError> {
         self.journal.tell(Level::Notice, &self.notice);
         let (source, sink) = (self.source.as_fd(), self.sink.as_fd());
