@@ -18,7 +18,7 @@ use std::thread;
 use crate::model::{Behaviour, Passed, Verdict};
 use crate::stage::{Birth, Stage, StageError};
 use crate::subject::{Launcher, Means, Route, Subject};
-use crate::teller::{Found, Step, Teller};
+use crate::teller::{Found, Milestone, Teller};
 
 mod bytes;
 mod census;
@@ -164,8 +164,8 @@ impl<'a> Board<'a> {
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
         let what = format!("{}: {}", subject.name, case.name);
         let found = Found::Behaviours(&behaviours);
-        let step = Step { done, total: self.total, what: &what, left: None, found };
-        if (self.tell)(&step).is_break() {
+        let milestone = Milestone { done, total: self.total, what: &what, left: None, found };
+        if (self.tell)(&milestone).is_break() {
             self.closed.store(true, Ordering::Relaxed);
         }
     }

@@ -17,13 +17,13 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use crate::load::failure::Failure;
-use crate::load::plan::Plan;
+use crate::load::job::Job;
 use crate::load::report::Measurement;
 use crate::load::{self, ready};
 use crate::noise::Watch;
 use crate::placement::{Pinned, Placement};
 use crate::stage::{Listening, Stage};
-use crate::teller::{Found, Step, Teller};
+use crate::teller::{Found, Milestone, Teller};
 
 pub use contender::Contender;
 pub use schedule::{Choices, Family, Timing, UnknownFamily};
@@ -128,17 +128,17 @@ impl Course<'_> {
             let what = format!("{subject}, {workload}");
             let left = Some(remaining(begun.elapsed(), passed, planned));
             let found = Found::Costs(&self.measurements);
-            if tell(&Step { done, total, what: &what, left, found }).is_break() {
+            if tell(&Milestone { done, total, what: &what, left, found }).is_break() {
                 break;
             }
             passed += turn.expected;
             if self.failures.rule_out(subject, &workload) {
                 continue;
             }
-            let mut plan = Plan::new(turn.workload);
-            subject.clone_into(&mut plan.peer);
-            (plan.round, plan.window, plan.warmup) = (turn.round, turn.window, turn.warmup);
-            plan.patience = PATIENCE;
+            let mut job = Job::new(turn.workload);
+            subject.clone_into(&mut job.peer);
+            (job.round, job.window, job.warmup) = (turn.round, turn.window, turn.warmup);
+            job.patience = PATIENCE;
             let (_origin, listener) = match twice(self.stage) {
                 Ok(both) => both,
                 Err(failure) => {
@@ -146,7 +146,7 @@ impl Course<'_> {
                     break;
                 }
             };
-            match load::measure(&plan, &turn.contender.dialer, listener, &turn.contender.meter) {
+            match load::measure(&job, &turn.contender.dialer, listener, &turn.contender.meter) {
                 Ok(measurement) => self.measurements.push(measurement),
                 Err(failure) => self.failures.add(subject, &workload, &failure),
             }

@@ -35,12 +35,12 @@ pub mod connect;
 pub mod dialer;
 pub mod failure;
 pub mod idle;
+pub mod job;
 pub mod latency;
 pub mod meter;
 pub mod net;
 pub mod origin;
 pub mod pingpong;
-pub mod plan;
 pub mod ports;
 pub mod process;
 pub mod ready;
@@ -51,8 +51,8 @@ use std::net::TcpListener;
 
 use dialer::Dialer;
 use failure::Failure;
+use job::{Job, Workload};
 use meter::Meter;
-use plan::{Plan, Workload};
 use report::Measurement;
 
 /// Runs one workload: clients connect by `relay`, the origin is on `listener`.
@@ -61,23 +61,23 @@ use report::Measurement;
 /// When the relay never answers, when a link that should live ends, or when the system refuses
 /// sockets or counters.
 pub fn measure(
-    plan: &Plan,
+    job: &Job,
     relay: &Dialer<'_>,
     listener: TcpListener,
     meter: &Meter,
 ) -> Result<Measurement, Failure> {
-    net::raise_fd_limit(plan.workload.fds_needed())?;
-    ready::wait(relay, &listener, plan.patience)?;
-    match plan.workload {
+    net::raise_fd_limit(job.workload.fds_needed())?;
+    ready::wait(relay, &listener, job.patience)?;
+    match job.workload {
         Workload::Bulk { streams, direction } => {
-            bulk::run(plan, relay, listener, meter, streams, direction)
+            bulk::run(job, relay, listener, meter, streams, direction)
         }
         Workload::PingPong { links, size } => {
-            pingpong::run(plan, relay, listener, meter, links, size)
+            pingpong::run(job, relay, listener, meter, links, size)
         }
-        Workload::Connect { parallel } => connect::run(plan, relay, listener, meter, parallel),
+        Workload::Connect { parallel } => connect::run(job, relay, listener, meter, parallel),
         Workload::Idle { links, opening } => {
-            idle::run(plan, relay, listener, meter, idle::Wish { links, opening })
+            idle::run(job, relay, listener, meter, idle::Wish { links, opening })
         }
         Workload::Start => Err(Failure::Usage("start takes a program, not a relay".to_owned())),
     }

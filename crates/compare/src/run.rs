@@ -23,7 +23,7 @@ use crate::opening::{self, Way};
 use crate::request::{Request, RequestError};
 use crate::stage::{Birth, Stage, StageError};
 use crate::subject::{Launcher, Means, Route, Running, Subject, DIRECT, FLOOR};
-use crate::teller::{Found, Step, Teller};
+use crate::teller::{Found, Milestone, Teller};
 
 /// Why there is no comparison.
 #[derive(Debug, thiserror::Error)]
@@ -229,8 +229,8 @@ fn open(
         let left = window * (slots - u32::try_from(index).unwrap_or(slots).min(slots));
         let found_so_far = Found::Openings(&found.measurements);
         let (total, left) = (slots as usize, Some(left));
-        let step = Step { done: index, total, what: &what, left, found: found_so_far };
-        if tell(&step).is_break() {
+        let milestone = Milestone { done: index, total, what: &what, left, found: found_so_far };
+        if tell(&milestone).is_break() {
             return;
         }
         if failed.contains(&way) {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::load::report::Measurement;
 use crate::model::Behaviour;
 
-/// Where a comparison stands.
+/// The point that a comparison has reached.
 #[derive(Debug, Clone, Copy)]
-pub struct Step<'a> {
+pub struct Milestone<'a> {
     /// Steps that are finished.
     pub done: usize,
     /// Steps in all.
@@ -34,4 +34,4 @@ pub enum Found<'a> {
 
 /// Hears of each step, from whichever thread has come to it. When it breaks, what is being done is
 /// brought to its end and nothing else is begun: what has been found by then is the result.
-pub type Teller<'a> = &'a (dyn Fn(&Step<'_>) -> ControlFlow<()> + Sync);
+pub type Teller<'a> = &'a (dyn Fn(&Milestone<'_>) -> ControlFlow<()> + Sync);

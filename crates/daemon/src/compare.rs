@@ -33,7 +33,7 @@ use nsplice_compare::report::progress::Progress;
 use nsplice_compare::report::{change, html, json, table};
 use nsplice_compare::run::CompareError;
 use nsplice_compare::stage::{Stage, StageError};
-use nsplice_compare::teller::{Found, Step};
+use nsplice_compare::teller::{Found, Milestone};
 use nsplice_compare::{group, placement};
 use nsplice_sys::describe;
 
@@ -97,7 +97,7 @@ pub(crate) fn run(request: &CompareRequest) -> Result<Exit, Failure> {
         costs: Vec::new(),
         answer: Answer { format: request.format, page, older },
     });
-    let tell = |step: &Step<'_>| watch.note(step);
+    let tell = |milestone: &Milestone<'_>| watch.note(milestone);
     let compared = nsplice_compare::run::run(&request.comparison, &stage, &tell);
     drop(stage);
     let (answer, ended) = watch.close();
@@ -196,15 +196,15 @@ impl Watch {
     }
 
     /// Takes down what has been found, and answers whether to go on.
-    fn note(&self, step: &Step<'_>) -> ControlFlow<()> {
-        lock(&self.progress).show(step, Instant::now());
+    fn note(&self, milestone: &Milestone<'_>) -> ControlFlow<()> {
+        lock(&self.progress).show(milestone, Instant::now());
         match &mut *lock(&self.phase) {
             Phase::Measuring(draft) => {
-                draft.note(step.found);
+                draft.note(milestone.found);
                 ControlFlow::Continue(())
             }
             Phase::Ending(draft, _) => {
-                draft.note(step.found);
+                draft.note(milestone.found);
                 ControlFlow::Break(())
             }
             Phase::Preparing | Phase::Telling => ControlFlow::Break(()),

@@ -13,8 +13,8 @@ use nsplice_compare::group;
 use nsplice_compare::load::args::{self, Command, Setting};
 use nsplice_compare::load::dialer::Dialer;
 use nsplice_compare::load::failure::Failure;
+use nsplice_compare::load::job::{Job, Workload};
 use nsplice_compare::load::meter::Meter;
-use nsplice_compare::load::plan::{Plan, Workload};
 use nsplice_compare::load::report::Measurement;
 use nsplice_compare::load::{self, net, ports, start};
 use nsplice_compare::model::Comparison;
@@ -56,27 +56,27 @@ fn run() -> Result<(), Failure> {
         Command::Markdown(path) => say(&markdown::render(&comparison(&path)?)),
         Command::Summary(path) => say(&markdown::summary(&comparison(&path)?)),
         Command::Table(path) => say(&table::render(&comparison(&path)?)),
-        Command::Measure(plan, setting) => {
-            measure(&plan, &setting)?.tell();
+        Command::Measure(job, setting) => {
+            measure(&job, &setting)?.tell();
             Ok(())
         }
     }
 }
 
-fn measure(plan: &Plan, setting: &Setting) -> Result<Measurement, Failure> {
+fn measure(job: &Job, setting: &Setting) -> Result<Measurement, Failure> {
     let listener = net::listen(setting.origin)?;
     // What the relay costs is for `nsplice compare` to tell, and programs are counted by
     // themselves.
     let meter = Meter::of_nothing();
-    if plan.workload == Workload::Start {
+    if job.workload == Workload::Start {
         // The programs inherit the CPU.
         let _pinned = Placement::choose().map(|placement| placement.apply([]));
-        return start::run(plan, &setting.program, &listener, &meter);
+        return start::run(job, &setting.program, &listener, &meter);
     }
     let origin = listener
         .local_addr()
         .map_err(|error| Failure::system("read the origin's address", error))?;
-    load::measure(plan, &Dialer::here(setting.relay.unwrap_or(origin)), listener, &meter)
+    load::measure(job, &Dialer::here(setting.relay.unwrap_or(origin)), listener, &meter)
 }
 
 /// What is in a file: lines of measurements, or a comparison.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::sys::resource::{getrlimit, Resource};
 
 use super::Contender;
-use crate::load::plan::{Direction, Workload};
+use crate::load::job::{Direction, Workload};
 use crate::model::SubjectKind;
 
 /// A group of workloads.

@@ -11,7 +11,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::failure::Failure;
-use super::plan::{Direction, Plan, Workload};
+use super::job::{Direction, Job, Workload};
 
 /// What `--help` prints.
 pub const HELP: &str = "\
@@ -60,7 +60,7 @@ const LARGEST_REQUEST: usize = 16 * 1024 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Run a workload through what is there.
-    Measure(Plan, Box<Setting>),
+    Measure(Job, Box<Setting>),
     /// Find free ports.
     Ports(usize),
     /// Find the directories of control groups.
@@ -127,8 +127,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Failur
         "summary" => Ok(Command::Summary(PathBuf::from(only(&verb, rest)?))),
         "merge" if rest.is_empty() => Err(Failure::Usage("merge takes files".to_owned())),
         "merge" => Ok(Command::Merge(rest.into_iter().map(PathBuf::from).collect())),
-        "bulk" | "pingpong" | "connect" | "start" => plan(&verb, Options::read(rest)?)
-            .map(|(plan, setting)| Command::Measure(plan, Box::new(setting))),
+        "bulk" | "pingpong" | "connect" | "start" => job(&verb, Options::read(rest)?)
+            .map(|(job, setting)| Command::Measure(job, Box::new(setting))),
         other => Err(Failure::Usage(format!(
             "{other:?} is not one of bulk, pingpong, connect, start, ports, hierarchies, merge, table, \
              markdown, summary"
@@ -136,7 +136,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Failur
     }
 }
 
-fn plan(verb: &str, mut options: Options) -> Result<(Plan, Setting), Failure> {
+fn job(verb: &str, mut options: Options) -> Result<(Job, Setting), Failure> {
     let workload = match verb {
         "bulk" => Workload::Bulk {
             streams: options.number("--streams", 1, MOST_LINKS)?.unwrap_or(1),
@@ -159,17 +159,17 @@ fn plan(verb: &str, mut options: Options) -> Result<(Plan, Setting), Failure> {
         },
         _ => Workload::Start,
     };
-    let mut plan = Plan::new(workload);
+    let mut job = Job::new(workload);
     let mut setting = Setting::default();
     if workload == Workload::Start {
         if let Some(program) = options.take("--program") {
             setting.program = PathBuf::from(program);
         }
         if let Some(peer) = options.take("--peer") {
-            plan.peer = peer;
+            job.peer = peer;
         }
         if let Some(round) = options.parsed("--round", "a number")? {
-            plan.round = round;
+            job.round = round;
         }
     } else {
         setting.relay = options.parsed("--relay", "an address and port such as 127.0.0.1:8080")?;
@@ -180,13 +180,13 @@ fn plan(verb: &str, mut options: Options) -> Result<(Plan, Setting), Failure> {
         }
     }
     if let Some(window) = options.seconds("--seconds")? {
-        plan.window = window;
+        job.window = window;
     }
     if let Some(warmup) = options.seconds("--warmup")? {
-        plan.warmup = warmup;
+        job.warmup = warmup;
     }
     options.finish(verb)?;
-    Ok((plan, setting))
+    Ok((job, setting))
 }
 
 fn only(verb: &str, rest: Vec<String>) -> Result<String, Failure> {
@@ -287,36 +287,36 @@ mod tests {
     fn a_full_line_is_read() {
         let line = "bulk --streams 16 --direction=down --relay 127.0.0.1:7 --origin 127.0.0.1:8 --seconds 0.5 \
                     --warmup 0";
-        let Ok(Command::Measure(plan, setting)) = parse_line(line) else {
+        let Ok(Command::Measure(job, setting)) = parse_line(line) else {
             panic!("{line} was refused");
         };
-        assert_eq!(plan.workload, Workload::Bulk { streams: 16, direction: Direction::Down });
+        assert_eq!(job.workload, Workload::Bulk { streams: 16, direction: Direction::Down });
         assert_eq!(setting.relay, Some(SocketAddr::from(([127, 0, 0, 1], 7))));
         assert_eq!(setting.origin.port(), 8);
-        assert_eq!(plan.window, Duration::from_millis(500));
-        assert_eq!(plan.warmup, Duration::ZERO);
+        assert_eq!(job.window, Duration::from_millis(500));
+        assert_eq!(job.warmup, Duration::ZERO);
     }
 
     #[test]
     fn defaults_are_the_documented_ones() {
-        let Ok(Command::Measure(plan, _)) = parse_line("pingpong") else {
+        let Ok(Command::Measure(job, _)) = parse_line("pingpong") else {
             panic!("refused");
         };
-        assert_eq!(plan.workload, Workload::PingPong { links: 64, size: 1024 });
-        let Ok(Command::Measure(plan, setting)) = parse_line("start") else {
+        assert_eq!(job.workload, Workload::PingPong { links: 64, size: 1024 });
+        let Ok(Command::Measure(job, setting)) = parse_line("start") else {
             panic!("refused");
         };
-        assert_eq!((plan.workload, setting.program), (Workload::Start, PathBuf::from("socat")));
+        assert_eq!((job.workload, setting.program), (Workload::Start, PathBuf::from("socat")));
     }
 
     #[test]
     fn starts_have_a_name_and_a_round() {
         let line = "start --program /bin/socat --peer socat --round 3";
-        let Ok(Command::Measure(plan, setting)) = parse_line(line) else {
+        let Ok(Command::Measure(job, setting)) = parse_line(line) else {
             panic!("{line} was refused");
         };
         assert_eq!(setting.program, PathBuf::from("/bin/socat"));
-        assert_eq!((plan.peer.as_str(), plan.round), ("socat", 3));
+        assert_eq!((job.peer.as_str(), job.round), ("socat", 3));
     }
 
     #[test]

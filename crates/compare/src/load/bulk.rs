@@ -14,9 +14,9 @@ use mio::{Interest, Registry, Token};
 
 use super::dialer::Dialer;
 use super::failure::Failure;
+use super::job::{Direction, Job};
 use super::meter::{Meter, Window};
-use super::net::{self, Bin, Step};
-use super::plan::{Direction, Plan};
+use super::net::{self, Bin, Movement};
 use super::report::{Figure, Measurement};
 
 /// Bytes one end may move before the next one has its turn: large against a system call, small
@@ -45,14 +45,14 @@ struct End {
 }
 
 #[derive(Default)]
-struct Ends {
+struct EndTable {
     table: Vec<End>,
     ready: VecDeque<usize>,
     bin: Bin,
     received: u64,
 }
 
-impl Ends {
+impl EndTable {
     fn add(
         &mut self,
         mut stream: TcpStream,
@@ -96,9 +96,9 @@ impl Ends {
                 self.received += u64::try_from(bytes).unwrap_or(0);
             }
             match step {
-                Step::Moved(_) => self.wake(index),
-                Step::Blocked => {}
-                Step::Ended => {
+                Movement::Moved(_) => self.wake(index),
+                Movement::Blocked => {}
+                Movement::Ended => {
                     return Err(Failure::Relay("a stream ended before its time".to_owned()))
                 }
             }
@@ -109,15 +109,15 @@ impl Ends {
 
 /// Repeats `step` until it blocks or ends or the budget is spent; says how much moved and why it
 /// stopped.
-fn pump(mut step: impl FnMut() -> io::Result<Step>) -> io::Result<(usize, Step)> {
+fn pump(mut step: impl FnMut() -> io::Result<Movement>) -> io::Result<(usize, Movement)> {
     let mut bytes = 0;
     loop {
         match step()? {
-            Step::Moved(n) => bytes += n,
+            Movement::Moved(n) => bytes += n,
             stopped => return Ok((bytes, stopped)),
         }
         if bytes >= BUDGET {
-            return Ok((bytes, Step::Moved(bytes)));
+            return Ok((bytes, Movement::Moved(bytes)));
         }
     }
 }
@@ -127,7 +127,7 @@ fn pump(mut step: impl FnMut() -> io::Result<Step>) -> io::Result<(usize, Step)>
 /// # Errors
 /// When a stream ends, or the relay never connects one to the origin.
 pub fn run(
-    plan: &Plan,
+    job: &Job,
     relay: &Dialer<'_>,
     listener: std::net::TcpListener,
     meter: &Meter,
@@ -144,7 +144,7 @@ pub fn run(
         .register(&mut listener, LISTENER, Interest::READABLE)
         .map_err(|error| Failure::system("watch the origin's listener", error))?;
 
-    let mut ends = Ends::default();
+    let mut ends = EndTable::default();
     for _ in 0..streams {
         ends.add(relay.connect()?.0, client, poll.registry())?;
     }
@@ -168,13 +168,13 @@ pub fn run(
         let now = Instant::now();
         let complete = ends.table.len() == streams * 2;
         match &window {
-            Some(open) if open.age(now) >= plan.window => break,
+            Some(open) if open.age(now) >= job.window => break,
             Some(_) => {}
-            None if complete && ends.received > 0 && now - start >= plan.warmup => {
+            None if complete && ends.received > 0 && now - start >= job.warmup => {
                 received_before = ends.received;
                 window = Some(meter.open_window()?);
             }
-            None if now - start >= plan.warmup + PATIENCE => {
+            None if now - start >= job.warmup + PATIENCE => {
                 return Err(Failure::Relay(format!(
                     "{} of {streams} streams reached the origin, {} bytes arrived",
                     ends.table.len() - streams,
@@ -189,7 +189,7 @@ pub fn run(
         return Err(Failure::Relay("the measured window never opened".to_owned()));
     };
     let usage = window.close()?;
-    let mut report = Measurement::new(plan, meter, &usage);
+    let mut report = Measurement::new(job, meter, &usage);
     report.bytes(ends.received - received_before, &usage)?;
     report.set(Figure::Links, streams);
     Ok(report)
@@ -204,13 +204,14 @@ mod tests {
         let mut calls = 0;
         let (bytes, step) = pump(|| {
             calls += 1;
-            Ok(Step::Moved(BUDGET / 2))
+            Ok(Movement::Moved(BUDGET / 2))
         })
         .expect("no error");
-        assert_eq!((bytes, step, calls), (BUDGET, Step::Moved(BUDGET), 2));
+        assert_eq!((bytes, step, calls), (BUDGET, Movement::Moved(BUDGET), 2));
 
-        let mut script = [Step::Moved(5), Step::Blocked].into_iter();
-        let (bytes, step) = pump(|| Ok(script.next().unwrap_or(Step::Ended))).expect("no error");
-        assert_eq!((bytes, step), (5, Step::Blocked));
+        let mut script = [Movement::Moved(5), Movement::Blocked].into_iter();
+        let (bytes, step) =
+            pump(|| Ok(script.next().unwrap_or(Movement::Ended))).expect("no error");
+        assert_eq!((bytes, step), (5, Movement::Blocked));
     }
 }

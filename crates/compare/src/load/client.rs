@@ -13,7 +13,7 @@ use mio::{Interest, Registry};
 
 use super::dialer::Dialer;
 use super::failure::Failure;
-use super::net::{self, Bin, Step};
+use super::net::{self, Bin, Movement};
 use super::origin::client_token;
 
 /// Where a client stands after a turn.
@@ -65,8 +65,8 @@ impl Client {
     pub fn turn(&mut self, bin: &mut Bin) -> io::Result<Progress> {
         while self.to_send > 0 {
             match net::send(&self.stream, self.to_send)? {
-                Step::Moved(n) => self.to_send -= n,
-                Step::Blocked | Step::Ended => return Ok(Progress::Waiting),
+                Movement::Moved(n) => self.to_send -= n,
+                Movement::Blocked | Movement::Ended => return Ok(Progress::Waiting),
             }
             if self.to_send == 0 {
                 return Ok(Progress::Waiting);
@@ -74,12 +74,12 @@ impl Client {
         }
         while self.to_receive > 0 {
             match bin.discard(&self.stream)? {
-                Step::Moved(n) if n <= self.to_receive => self.to_receive -= n,
-                Step::Moved(_) => {
+                Movement::Moved(n) if n <= self.to_receive => self.to_receive -= n,
+                Movement::Moved(_) => {
                     return Err(io::Error::other("the reply is longer than the request"))
                 }
-                Step::Blocked => return Ok(Progress::Waiting),
-                Step::Ended => {
+                Movement::Blocked => return Ok(Progress::Waiting),
+                Movement::Ended => {
                     return Err(io::Error::new(
                         io::ErrorKind::UnexpectedEof,
                         "the reply ended before its last byte",
@@ -97,7 +97,7 @@ impl Client {
     pub fn ask_again(&mut self) -> io::Result<()> {
         self.to_send = self.size;
         self.to_receive = self.size;
-        if let Step::Moved(n) = net::send(&self.stream, self.to_send)? {
+        if let Movement::Moved(n) = net::send(&self.stream, self.to_send)? {
             self.to_send -= n;
         }
         Ok(())
@@ -117,9 +117,9 @@ impl Client {
     /// When it was a reset instead.
     pub fn has_ended(&self, bin: &mut Bin) -> io::Result<bool> {
         match bin.discard(&self.stream)? {
-            Step::Ended => Ok(true),
-            Step::Blocked => Ok(false),
-            Step::Moved(_) => Err(io::Error::other("bytes came after the reply")),
+            Movement::Ended => Ok(true),
+            Movement::Blocked => Ok(false),
+            Movement::Moved(_) => Err(io::Error::other("bytes came after the reply")),
         }
     }
 }

@@ -19,11 +19,11 @@ use std::time::{Duration, Instant};
 use super::client::{Client, Progress};
 use super::dialer::Dialer;
 use super::failure::Failure;
+use super::job::{Job, SMALL_REQUEST};
 use super::latency::Latencies;
 use super::meter::{Meter, Window};
 use super::net::{self, Bin};
 use super::origin::{Origin, Side};
-use super::plan::{Plan, SMALL_REQUEST};
 use super::report::{Figure, Measurement};
 
 /// How long a turn may sleep: the window's end is noticed this late at worst.
@@ -40,8 +40,8 @@ struct Slot {
     closing: bool,
 }
 
-/// Where a slot stands after a turn.
-enum Stage {
+/// The state of a slot after a turn.
+enum State {
     Open,
     Replied,
     Over,
@@ -52,16 +52,16 @@ impl Slot {
         Ok(Self { client: Client::connect(relay, index, SMALL_REQUEST, registry)?, closing: false })
     }
 
-    fn turn(&mut self, bin: &mut Bin) -> io::Result<Stage> {
+    fn turn(&mut self, bin: &mut Bin) -> io::Result<State> {
         if self.closing {
-            return Ok(if self.client.has_ended(bin)? { Stage::Over } else { Stage::Open });
+            return Ok(if self.client.has_ended(bin)? { State::Over } else { State::Open });
         }
         if self.client.turn(bin)? == Progress::Waiting {
-            return Ok(Stage::Open);
+            return Ok(State::Open);
         }
         self.closing = true;
         self.client.close_write()?;
-        Ok(Stage::Replied)
+        Ok(State::Replied)
     }
 }
 
@@ -70,7 +70,7 @@ impl Slot {
 /// # Errors
 /// When connections fail by the hundred, or none succeeds for long.
 pub fn run(
-    plan: &Plan,
+    job: &Job,
     relay: &Dialer<'_>,
     listener: TcpListener,
     meter: &Meter,
@@ -99,12 +99,12 @@ pub fn run(
                 Side::Listener => origin.accept(poll.registry())?,
                 Side::Origin(index) => origin.turn(index, &mut bin),
                 Side::Client(index) => match slots[index].turn(&mut bin) {
-                    Ok(Stage::Open) => {}
-                    Ok(Stage::Replied) => {
+                    Ok(State::Open) => {}
+                    Ok(State::Replied) => {
                         latencies.add(slots[index].client.begun().elapsed());
                         progress = now;
                     }
-                    Ok(Stage::Over) => slots[index] = Slot::new(relay, index, poll.registry())?,
+                    Ok(State::Over) => slots[index] = Slot::new(relay, index, poll.registry())?,
                     Err(error) => {
                         failed += 1;
                         last_failure = error.to_string();
@@ -126,8 +126,8 @@ pub fn run(
         }
         match &window {
             // Where a connection takes longer than the window, one of them is still a measurement.
-            Some(open) if open.age(now) >= plan.window && latencies.count() > 0 => break,
-            None if latencies.count() > 0 && now - start >= plan.warmup => {
+            Some(open) if open.age(now) >= job.window && latencies.count() > 0 => break,
+            None if latencies.count() > 0 && now - start >= job.warmup => {
                 latencies.clear();
                 failed = 0;
                 window = Some(meter.open_window()?);
@@ -140,7 +140,7 @@ pub fn run(
         return Err(Failure::Relay("the measured window never opened".to_owned()));
     };
     let usage = window.close()?;
-    let mut report = Measurement::new(plan, meter, &usage);
+    let mut report = Measurement::new(job, meter, &usage);
     report.operations(latencies.count(), &usage)?;
     report.set(Figure::Failed, failed);
     report.latencies(latencies);

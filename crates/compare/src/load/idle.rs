@@ -20,10 +20,10 @@ use mio::{Events, Poll};
 use super::client::{Client, Progress};
 use super::dialer::Dialer;
 use super::failure::Failure;
+use super::job::{Job, SMALL_REQUEST};
 use super::meter::Meter;
 use super::net::{self, Bin};
 use super::origin::{Origin, Side};
-use super::plan::{Plan, SMALL_REQUEST};
 use super::report::{Figure, Measurement};
 
 /// Links that are being established at the same time: enough to be quick, few against any relay's
@@ -64,7 +64,7 @@ struct Bench {
 /// # Errors
 /// When links are refused, or end while idle.
 pub fn run(
-    plan: &Plan,
+    job: &Job,
     relay: &Dialer<'_>,
     listener: TcpListener,
     meter: &Meter,
@@ -81,13 +81,13 @@ pub fn run(
         established: 0,
     };
 
-    let before = bench.settled(meter, plan.window)?;
+    let before = bench.settled(meter, job.window)?;
     let held_before = meter.holdings()?;
     let links = bench.open(relay, wish)?;
-    let after = bench.settled(meter, plan.window)?;
+    let after = bench.settled(meter, job.window)?;
     let held_after = meter.holdings()?;
     let window = meter.open_window()?;
-    bench.turn_for(plan.window)?;
+    bench.turn_for(job.window)?;
     let usage = window.close()?;
     if bench.origin.open() < links {
         return Err(Failure::Relay(format!(
@@ -96,7 +96,7 @@ pub fn run(
         )));
     }
 
-    let mut report = Measurement::new(plan, meter, &usage);
+    let mut report = Measurement::new(job, meter, &usage);
     report.set(Figure::Links, links);
     report.idling(&usage, links);
     if let (Some(before), Some(after)) = (held_before, held_after) {

@@ -33,9 +33,9 @@ const DISCARD: usize = 1024 * 1024;
 /// Connections waiting to be accepted; one process also opens them, so bursts are all there is.
 const BACKLOG: i32 = 4096;
 
-/// What one attempt to move bytes came to.
+/// The result of one attempt to move bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum Movement {
     /// This many bytes moved.
     Moved(usize),
     /// Nothing can move now; an event will tell.
@@ -62,12 +62,12 @@ impl Bin {
     ///
     /// # Errors
     /// What `recv` answers, except that it would block.
-    pub fn discard(&mut self, stream: &TcpStream) -> io::Result<Step> {
+    pub fn discard(&mut self, stream: &TcpStream) -> io::Result<Movement> {
         loop {
             match recv(stream.as_raw_fd(), &mut self.space, MsgFlags::MSG_TRUNC) {
-                Ok(0) => return Ok(Step::Ended),
-                Ok(n) => return Ok(Step::Moved(n)),
-                Err(nix::errno::Errno::EAGAIN) => return Ok(Step::Blocked),
+                Ok(0) => return Ok(Movement::Ended),
+                Ok(n) => return Ok(Movement::Moved(n)),
+                Err(nix::errno::Errno::EAGAIN) => return Ok(Movement::Blocked),
                 Err(nix::errno::Errno::EINTR) => {}
                 Err(errno) => return Err(errno.into()),
             }
@@ -79,11 +79,11 @@ impl Bin {
 ///
 /// # Errors
 /// What `send` answers, except that it would block.
-pub fn send(mut stream: &TcpStream, left: usize) -> io::Result<Step> {
+pub fn send(mut stream: &TcpStream, left: usize) -> io::Result<Movement> {
     let block = &PAYLOAD[..left.min(PAYLOAD.len())];
     loop {
         match stream.write(block) {
-            Ok(n) => return Ok(Step::Moved(n)),
+            Ok(n) => return Ok(Movement::Moved(n)),
             // A connect that is still under way says ENOTCONN on some paths and EAGAIN on others.
             Err(error)
                 if matches!(
@@ -91,7 +91,7 @@ pub fn send(mut stream: &TcpStream, left: usize) -> io::Result<Step> {
                     io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected
                 ) =>
             {
-                return Ok(Step::Blocked)
+                return Ok(Movement::Blocked)
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),

@@ -10,7 +10,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 
 use super::failure::Failure;
-use super::net::{self, Bin, Step};
+use super::net::{self, Bin, Movement};
 
 /// The listener's token; connections use the odd tokens after it, which leaves the even ones to
 /// clients.
@@ -112,8 +112,8 @@ impl Origin {
             return;
         };
         match link.turn(self.size, bin) {
-            Ok(Step::Moved(_) | Step::Blocked) => {}
-            Ok(Step::Ended) | Err(_) => {
+            Ok(Movement::Moved(_) | Movement::Blocked) => {}
+            Ok(Movement::Ended) | Err(_) => {
                 self.links[index] = None;
                 self.free.push(index);
             }
@@ -122,28 +122,28 @@ impl Origin {
 }
 
 impl Link {
-    fn turn(&mut self, size: usize, bin: &mut Bin) -> io::Result<Step> {
+    fn turn(&mut self, size: usize, bin: &mut Bin) -> io::Result<Movement> {
         loop {
             // Replies first: a client that is owed one sends nothing, so its socket has nothing to
             // read.
             while self.owed > 0 {
                 match net::send(&self.stream, self.owed)? {
-                    Step::Moved(n) => self.owed -= n,
+                    Movement::Moved(n) => self.owed -= n,
                     other => return Ok(other),
                 }
             }
             match bin.discard(&self.stream)? {
-                Step::Moved(n) => self.received += n,
+                Movement::Moved(n) => self.received += n,
                 other => return Ok(other),
             }
             if self.received >= size {
                 self.received -= size;
                 self.owed += size;
-                if let Step::Moved(n) = net::send(&self.stream, self.owed)? {
+                if let Movement::Moved(n) = net::send(&self.stream, self.owed)? {
                     self.owed -= n;
                 }
                 if self.owed == 0 {
-                    return Ok(Step::Blocked);
+                    return Ok(Movement::Blocked);
                 }
             }
         }

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use super::client::{Client, Progress};
 use super::dialer::Dialer;
 use super::failure::Failure;
+use super::job::Job;
 use super::latency::Latencies;
 use super::meter::{Meter, Window};
 use super::net::{self, Bin};
 use super::origin::{Origin, Side};
-use super::plan::Plan;
 use super::report::{Figure, Measurement};
 
 /// How long all links together may take to get their first reply, beyond the warm-up.
@@ -35,7 +35,7 @@ struct Link {
 /// # Errors
 /// When a link ends or never answers.
 pub fn run(
-    plan: &Plan,
+    job: &Job,
     relay: &Dialer<'_>,
     listener: TcpListener,
     meter: &Meter,
@@ -84,16 +84,16 @@ pub fn run(
         }
         let now = Instant::now();
         match &window {
-            Some(open) if open.age(now) >= plan.window => break,
+            Some(open) if open.age(now) >= job.window => break,
             Some(_) => {}
-            None if established == links && now - start >= plan.warmup => {
+            None if established == links && now - start >= job.warmup => {
                 latencies.clear();
                 window = Some(meter.open_window()?);
             }
-            None if now - start >= plan.warmup + PATIENCE => {
+            None if now - start >= job.warmup + PATIENCE => {
                 return Err(Failure::Relay(format!(
                     "only {established} of {links} links gave a reply within {:.1} s",
-                    (plan.warmup + PATIENCE).as_secs_f64()
+                    (job.warmup + PATIENCE).as_secs_f64()
                 )));
             }
             None => {}
@@ -104,7 +104,7 @@ pub fn run(
         return Err(Failure::Relay("the measured window never opened".to_owned()));
     };
     let usage = window.close()?;
-    let mut report = Measurement::new(plan, meter, &usage);
+    let mut report = Measurement::new(job, meter, &usage);
     report.operations(latencies.count(), &usage)?;
     report.set(Figure::Links, links);
     report.latencies(latencies);

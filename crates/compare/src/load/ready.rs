@@ -14,7 +14,7 @@ use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 
 use super::dialer::Dialer;
 use super::failure::Failure;
-use super::plan::SMALL_REQUEST;
+use super::job::SMALL_REQUEST;
 
 /// How long one attempt may wait on each of its steps.
 const STEP: Duration = Duration::from_secs(2);

@@ -8,9 +8,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
+use super::job::Job;
 use super::latency::{Latencies, Quantile};
 use super::meter::{Meter, Usage};
-use super::plan::Plan;
 use super::process::Holdings;
 
 /// Every number that a measurement can hold. The order is the order of columns.
@@ -94,11 +94,11 @@ pub struct Measurement {
 
 impl Measurement {
     /// A report without figures yet, over a span of `wall`.
-    pub fn bare(plan: &Plan, meter: &Meter, wall: Duration) -> Self {
+    pub fn bare(job: &Job, meter: &Meter, wall: Duration) -> Self {
         Self {
-            subject: plan.peer.clone(),
-            workload: plan.workload.case(),
-            round: plan.round,
+            subject: job.peer.clone(),
+            workload: job.workload.case(),
+            round: job.round,
             meter: meter.name().to_owned(),
             seconds: wall.as_secs_f64(),
             figures: BTreeMap::new(),
@@ -107,8 +107,8 @@ impl Measurement {
     }
 
     /// A report that says how busy both sides were, which every workload with a window has.
-    pub fn new(plan: &Plan, meter: &Meter, usage: &Usage) -> Self {
-        let mut report = Self::bare(plan, meter, usage.wall);
+    pub fn new(job: &Job, meter: &Meter, usage: &Usage) -> Self {
+        let mut report = Self::bare(job, meter, usage.wall);
         report.figures.insert(Figure::LoadBusy, usage.own.as_secs_f64() / report.seconds);
         if let Some(relay) = usage.relay {
             report.figures.insert(Figure::RelayBusy, relay.as_secs_f64() / report.seconds);
@@ -324,10 +324,10 @@ impl Figure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::plan::{Direction, Workload};
+    use crate::load::job::{Direction, Workload};
 
     fn measurement() -> (Measurement, Usage) {
-        let plan = Plan::new(Workload::Bulk { streams: 1, direction: Direction::Up });
+        let job = Job::new(Workload::Bulk { streams: 1, direction: Direction::Up });
         let usage = Usage {
             wall: Duration::from_secs(2),
             relay: Some(Duration::from_secs(1)),
@@ -335,7 +335,7 @@ mod tests {
             others: None,
         };
         let meter = Meter::of_nothing();
-        (Measurement::new(&plan, &meter, &usage), usage)
+        (Measurement::new(&job, &meter, &usage), usage)
     }
 
     #[test]

@@ -31,9 +31,9 @@ use std::time::{Duration, Instant};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 
 use super::failure::Failure;
+use super::job::Job;
 use super::latency::Latencies;
 use super::meter::{self, Meter, Usage, Window};
-use super::plan::Plan;
 use super::process::{self, Footprint};
 use super::report::{Figure, Measurement};
 
@@ -45,7 +45,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// When the program cannot be started, does not pass the byte on, complains, or ends badly.
 pub fn run(
-    plan: &Plan,
+    job: &Job,
     program: &Path,
     listener: &TcpListener,
     meter: &Meter,
@@ -60,8 +60,8 @@ pub fn run(
         memory += footprint;
         let now = Instant::now();
         match &window {
-            Some((open, _)) if open.age(now) >= plan.window => break,
-            None if now - start >= plan.warmup => {
+            Some((open, _)) if open.age(now) >= job.window => break,
+            None if now - start >= job.warmup => {
                 latencies.clear();
                 memory = Footprint::default();
                 window = Some((meter.open_window()?, meter::children_cpu()?));
@@ -74,7 +74,7 @@ pub fn run(
         return Err(Failure::Relay("the measured window never opened".to_owned()));
     };
     let usage = with_children(window.close()?, meter::children_cpu()?.saturating_sub(before));
-    let mut report = Measurement::new(plan, meter, &usage);
+    let mut report = Measurement::new(job, meter, &usage);
     "rusage, smaps".clone_into(&mut report.meter);
     report.operations(latencies.count(), &usage)?;
     let count = latencies.count() as f64;
@@ -194,8 +194,8 @@ impl Drop for Run {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::job::Workload;
     use crate::load::net;
-    use crate::load::plan::Workload;
     use nsplice_testkit::skip::require_tool;
     use std::net::{Ipv4Addr, SocketAddr};
 
@@ -227,10 +227,10 @@ mod tests {
     #[test]
     fn a_real_socat_is_measured() {
         let Some(program) = require_tool("a_real_socat_is_measured", "socat") else { return };
-        let mut plan = Plan::new(Workload::Start);
-        (plan.window, plan.warmup) = (Duration::ZERO, Duration::ZERO);
+        let mut job = Job::new(Workload::Start);
+        (job.window, job.warmup) = (Duration::ZERO, Duration::ZERO);
         let meter = Meter::of_nothing();
-        let report = run(&plan, &program, &origin(), &meter).expect("a measurement");
+        let report = run(&job, &program, &origin(), &meter).expect("a measurement");
         assert!(report.figures[&Figure::Operations] >= 1.0);
         assert!(report.figures[&Figure::ResidentBytes] >= report.figures[&Figure::OwnBytes]);
     }

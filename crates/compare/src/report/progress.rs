@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use crate::teller::Step;
+use crate::teller::Milestone;
 
 /// Every terminal has at least as many columns.
 const COLUMNS: usize = 79;
@@ -59,21 +59,21 @@ impl<W: Write> Progress<W> {
         Self { stream, manner, told: None }
     }
 
-    /// Shows `step`, if it is time to.
-    pub fn show(&mut self, step: &Step<'_>, now: Instant) {
+    /// Shows `milestone`, if it is time to.
+    pub fn show(&mut self, milestone: &Milestone<'_>, now: Instant) {
         match self.manner {
             Manner::Rewritten => {
-                let line: String = line(step).chars().take(COLUMNS).collect();
+                let line: String = line(milestone).chars().take(COLUMNS).collect();
                 self.write(&format!("{OVERWRITE}{line}"));
             }
             Manner::Logged => {
                 let due = self.told.is_none_or(|(at, done)| {
-                    done != step.done
-                        && (now.duration_since(at) >= PAUSE || step.done >= step.total)
+                    done != milestone.done
+                        && (now.duration_since(at) >= PAUSE || milestone.done >= milestone.total)
                 });
                 if due {
-                    self.told = Some((now, step.done));
-                    self.write(&format!("{}\n", line(step)));
+                    self.told = Some((now, milestone.done));
+                    self.write(&format!("{}\n", line(milestone)));
                 }
             }
             Manner::Silent => {}
@@ -94,9 +94,9 @@ impl<W: Write> Progress<W> {
     }
 }
 
-fn line(step: &Step<'_>) -> String {
-    let mut line = format!("[{}/{}]", step.done, step.total);
-    if let Some(left) = step.left {
+fn line(milestone: &Milestone<'_>) -> String {
+    let mut line = format!("[{}/{}]", milestone.done, milestone.total);
+    if let Some(left) = milestone.left {
         // Rounded up: "0 s left" while something is still being done is no estimate.
         let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
         let _ = match seconds {
@@ -106,7 +106,7 @@ fn line(step: &Step<'_>) -> String {
     }
     line.push_str("  ");
     // A name from a command line must not steer the terminal.
-    line.extend(step.what.chars().map(|c| if c.is_control() { '?' } else { c }));
+    line.extend(milestone.what.chars().map(|c| if c.is_control() { '?' } else { c }));
     line
 }
 
@@ -115,8 +115,8 @@ mod tests {
     use super::*;
     use crate::teller::Found;
 
-    fn step(done: usize, what: &str) -> Step<'_> {
-        Step {
+    fn milestone(done: usize, what: &str) -> Milestone<'_> {
+        Milestone {
             done,
             total: 4,
             what,
@@ -129,8 +129,8 @@ mod tests {
     fn a_terminal_has_one_line_that_is_written_over() {
         let mut progress = Progress::new(Vec::new(), Manner::Rewritten);
         let now = Instant::now();
-        progress.show(&step(1, "setns, bulk"), now);
-        progress.show(&step(2, &"long ".repeat(40)), now);
+        progress.show(&milestone(1, "setns, bulk"), now);
+        progress.show(&milestone(2, &"long ".repeat(40)), now);
         progress.finish();
         let text = String::from_utf8(progress.stream).expect("text");
         assert!(!text.contains('\n'), "{text:?}");
@@ -144,11 +144,11 @@ mod tests {
     fn a_log_has_a_line_now_and_then_and_always_the_last() {
         let mut progress = Progress::new(Vec::new(), Manner::Logged);
         let start = Instant::now();
-        progress.show(&step(0, "a"), start);
-        progress.show(&step(1, "b"), start + PAUSE / 2);
-        progress.show(&step(2, "c"), start + PAUSE);
-        progress.show(&step(2, "c still"), start + PAUSE * 3);
-        progress.show(&step(4, "done"), start + PAUSE * 3);
+        progress.show(&milestone(0, "a"), start);
+        progress.show(&milestone(1, "b"), start + PAUSE / 2);
+        progress.show(&milestone(2, "c"), start + PAUSE);
+        progress.show(&milestone(2, "c still"), start + PAUSE * 3);
+        progress.show(&milestone(4, "done"), start + PAUSE * 3);
         progress.finish();
         let text = String::from_utf8(progress.stream).expect("text");
         let whats: Vec<&str> = text.lines().filter_map(|l| l.split("  ").nth(1)).collect();
@@ -159,9 +159,9 @@ mod tests {
     #[test]
     fn without_an_estimate_there_is_none_and_names_do_not_steer() {
         let bare =
-            Step { done: 0, total: 4, what: "a\x1b[2J", left: None, found: Found::Costs(&[]) };
+            Milestone { done: 0, total: 4, what: "a\x1b[2J", left: None, found: Found::Costs(&[]) };
         assert_eq!(line(&bare), "[0/4]  a?[2J");
-        let short = Step { left: Some(Duration::from_millis(200)), ..bare };
+        let short = Milestone { left: Some(Duration::from_millis(200)), ..bare };
         assert_eq!(line(&short), "[0/4] 1 s left  a?[2J");
     }
 
@@ -187,7 +187,7 @@ mod tests {
     fn a_closed_stream_is_left_alone() {
         let mut progress = Progress::new(Closing { left: 1, tries: 0 }, Manner::Rewritten);
         for done in 0..4 {
-            progress.show(&step(done, "x"), Instant::now());
+            progress.show(&milestone(done, "x"), Instant::now());
         }
         progress.finish();
         assert_eq!(progress.stream.tries, 2);

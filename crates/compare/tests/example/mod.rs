@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use nsplice_compare::load::job::{Direction, Job, Workload};
 use nsplice_compare::load::latency::{Quantile, PER_MILLE};
 use nsplice_compare::load::meter::Meter;
-use nsplice_compare::load::plan::{Direction, Plan, Workload};
 use nsplice_compare::load::report::{Figure, Measurement};
 use nsplice_compare::model::{
     Behaviour, Comparison, Machine, Passed, StageFacts, SubjectFacts, SubjectKind, Verdict, SCHEMA,
@@ -198,8 +198,8 @@ fn measurements(round: u32, factor: f64) -> Vec<Measurement> {
     let mut all = Vec::new();
     for (w, workload) in WORKLOADS.into_iter().enumerate() {
         for (s, &(name, kind, _, cpu, latency, memory)) in SUBJECTS.iter().enumerate() {
-            let plan = Plan { peer: name.to_owned(), round, ..Plan::new(workload) };
-            let mut one = Measurement::bare(&plan, &meter, Duration::from_secs(3));
+            let job = Job { peer: name.to_owned(), round, ..Job::new(workload) };
+            let mut one = Measurement::bare(&job, &meter, Duration::from_secs(3));
             "cgroup v2".clone_into(&mut one.meter);
             // Some numbers without a pattern, between -3% and 3%.
             let noise = |salt: usize| {

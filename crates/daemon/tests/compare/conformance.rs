@@ -11,7 +11,7 @@ use nsplice_compare::holder;
 use nsplice_compare::model::{Behaviour, Passed, Verdict};
 use nsplice_compare::stage::Stage;
 use nsplice_compare::subject::{Launcher, Means, Subject};
-use nsplice_compare::teller::Step;
+use nsplice_compare::teller::Milestone;
 use nsplice_testkit::skip::{require_root_or_userns, require_tool};
 use nsplice_testkit::Namespace;
 
@@ -39,9 +39,9 @@ fn with_result<'a>(
 
 fn try_quickly(stage: &Stage, subjects: &[Subject]) -> Vec<Behaviour> {
     let told = Mutex::new((0, 0));
-    let note = |step: &Step<'_>| {
+    let note = |milestone: &Milestone<'_>| {
         let mut told = told.lock().unwrap();
-        *told = (told.0 + 1, step.total);
+        *told = (told.0 + 1, milestone.total);
         ControlFlow::Continue(())
     };
     let (found, _) = conformance::run(stage, &launcher(), subjects, Extent::Quick, &note).unwrap();

@@ -1,4 +1,4 @@
-//! What is to be measured: a workload, and through what.
+//! A job: a workload that is to be measured, and how.
 
 use std::time::Duration;
 
@@ -89,7 +89,7 @@ impl Workload {
 
 /// A workload, how long it runs, and for whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct Job {
     /// What load.
     pub workload: Workload,
     /// Length of the measured window.
@@ -104,8 +104,8 @@ pub struct Plan {
     pub round: u32,
 }
 
-impl Plan {
-    /// A plan for `workload` with everything else at its default.
+impl Job {
+    /// A job for `workload` with everything else at its default.
     pub fn new(workload: Workload) -> Self {
         Self {
             workload,
