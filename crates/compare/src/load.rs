@@ -28,7 +28,6 @@
 //!
 //! Contents are not checked here; the tests of the relay do that. Lengths are.
 
-pub mod args;
 pub mod bulk;
 pub mod client;
 pub mod connect;
