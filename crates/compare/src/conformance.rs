@@ -1,4 +1,4 @@
-//! How subjects behave: each behaviour of a table, tried with each of them.
+//! The behaviours of subjects: each one of a table, tried with each of them.
 //!
 //! A behaviour is a function of a scene, which has the relay under test and makes both ends of
 //! its links. What it returns is a phrase that tells what was seen, as expected or not.
@@ -36,10 +36,10 @@ use scene::{Entrance, Miss, Scene};
 use table::{Act, Case};
 use threads::beside;
 
-/// How much is tried.
+/// The extent to which behaviours are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Extent {
-    /// What takes a few seconds.
+    /// Those that take a few seconds.
     Quick,
     /// Everything.
     Full,

@@ -1,4 +1,4 @@
-//! What each subject costs: every workload, round by round, the subjects in turn within each.
+//! The costs of each subject: every workload, round by round, the subjects in turn within each.
 //!
 //! Idle links come first, once, while the relays have not yet grown: a relay that has carried
 //! thousands of links keeps memory for the next ones, and would then show none. After that each
@@ -30,16 +30,16 @@ pub use schedule::{Choices, Family, Timing, UnknownFamily};
 
 use schedule::Schedule;
 
-/// What was measured, and how.
+/// Measurements, and how they were made.
 #[derive(Debug)]
 pub struct Costs {
     /// One for each subject, workload and round.
     pub measurements: Vec<Measurement>,
-    /// What makes them doubtful or is missing, as sentences.
+    /// Sentences about what makes them doubtful or is missing.
     pub warnings: Vec<String>,
-    /// How CPU and memory were counted: all ways that occur.
+    /// The ways in which CPU and memory were counted: all that occur.
     pub meter: String,
-    /// Who ran on which CPU.
+    /// The placement of load and relays on CPUs.
     pub placement: String,
 }
 

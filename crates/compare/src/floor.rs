@@ -31,14 +31,14 @@ use crate::subject::{Running, SubjectError};
 /// The first word of the command line that starts a floor.
 pub const ARGUMENT: &str = "compare-floor";
 
-/// What a floor is told.
+/// The command line of a floor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Floor {
-    /// Where it listens, at home.
+    /// The address it listens on, at home.
     pub listen: SocketAddr,
     /// The namespace it connects from, as `/proc/4947/ns/net`; `None` is home.
     pub namespace: Option<PathBuf>,
-    /// What it connects to.
+    /// The address it connects to.
     pub origin: SocketAddr,
 }
 

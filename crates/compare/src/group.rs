@@ -33,7 +33,7 @@ pub struct Group {
     directories: Vec<PathBuf>,
 }
 
-/// Why there is no control group to be had.
+/// The reason why no control group can be made.
 #[derive(Debug, thiserror::Error)]
 pub enum NoGroup {
     /// No hierarchy counts CPU.
@@ -48,7 +48,7 @@ pub enum NoGroup {
          share (root on the machine would help)"
     )]
     Refused {
-        /// What was to be made.
+        /// The directory that was to be made.
         path: PathBuf,
         /// The system's answer.
         source: io::Error,

@@ -14,7 +14,7 @@ use crate::stage::{loopback, tuning};
 /// The first argument by which a program knows that it is to be the holder. Nobody types it.
 pub const ARGUMENT: &str = "compare-holder";
 
-/// What the holder says when its namespace can be used.
+/// The word of the holder when its namespace can be used.
 pub const READY: &str = "ready";
 
 /// Is the holder, to its end. For the only thread of a process.

@@ -1,4 +1,4 @@
-//! What a comparison has found: the one shape that the table, the JSON and the page are made from.
+//! The findings of a comparison: the one shape that the table, the JSON and the page are made from.
 //!
 //! Everything here is plain data that survives being written and read back. Nothing is summed up: a
 //! measurement is kept for each round, so that whoever reads the JSON can compute other figures
@@ -21,29 +21,29 @@ pub struct Comparison {
     pub schema: String,
     /// The version of nsplice that measured.
     pub version: String,
-    /// When it began, as RFC 3339 in UTC.
+    /// Its beginning, as RFC 3339 in UTC.
     pub started: String,
-    /// How long it took, in seconds.
+    /// The time it took, in seconds.
     pub seconds: f64,
-    /// What it ran on.
+    /// The machine it ran on.
     pub machine: Machine,
     /// Between which namespaces.
     pub stage: StageFacts,
-    /// What was compared, in the order of rows and columns.
+    /// The subjects, in the order of rows and columns.
     pub subjects: Vec<SubjectFacts>,
-    /// How each subject behaves; empty if it was not asked for.
+    /// The behaviour of each subject; empty if it was not asked for.
     pub behaviours: Vec<Behaviour>,
-    /// What each subject costs, one entry for each subject, workload and round.
+    /// The costs of each subject, one entry for each subject, workload and round.
     pub measurements: Vec<Measurement>,
-    /// What makes the figures doubtful, as sentences.
+    /// Sentences about what makes the figures doubtful.
     pub warnings: Vec<String>,
-    /// What is different from an older comparison, if it was set against one.
+    /// The change since an older comparison, if it was set against one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<Change>,
 }
 
 impl Comparison {
-    /// How many behaviours `subject` has as expected, and how many were tried with it.
+    /// Counts the behaviours that `subject` has as expected, and those that were tried with it.
     pub fn score(&self, subject: &str) -> (usize, usize) {
         let results =
             || self.behaviours.iter().filter_map(|b| b.verdict(subject)).map(|v| v.result);
@@ -61,12 +61,12 @@ impl Comparison {
 }
 
 impl Behaviour {
-    /// How `subject` has it, if it was tried or could have been.
+    /// Returns the verdict on `subject`, if it was tried or could have been.
     pub fn verdict(&self, subject: &str) -> Option<&Verdict> {
         self.verdicts.iter().find(|v| v.subject == subject)
     }
 
-    /// Who does not have it as expected.
+    /// Returns the verdicts on those who do not have it as expected.
     pub fn failures(&self) -> impl Iterator<Item = &Verdict> {
         self.verdicts.iter().filter(|v| v.result == Passed::No)
     }
@@ -89,18 +89,18 @@ pub struct Machine {
     pub limits: BTreeMap<String, Option<u64>>,
     /// Versions of the programs that take part, by name; `None` for one that does not tell.
     pub tools: BTreeMap<String, Option<String>>,
-    /// How CPU and memory were counted, e.g. `cgroup v2` or `process tree`.
+    /// The way in which CPU and memory were counted, e.g. `cgroup v2` or `process tree`.
     pub meter: String,
-    /// How load and relays were placed, e.g. `load on CPU 0, relays on CPU 1`.
+    /// The placement of load and relays, e.g. `load on CPU 0, relays on CPU 1`.
     pub placement: String,
 }
 
-/// Where clients and servers were.
+/// The stage that clients and servers were on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageFacts {
     /// The target as nsplice was told of it, e.g. `docker/web`; `None` for namespaces of our own.
     pub target: Option<String>,
-    /// Where our servers listened, inside the target.
+    /// The address that our servers listened on, inside the target.
     pub origin: String,
     /// The namespace of the target, e.g. `net:[4026532000]`.
     pub namespace: Option<String>,
@@ -111,15 +111,15 @@ pub struct StageFacts {
 pub struct SubjectFacts {
     /// Its name, and its key everywhere else.
     pub name: String,
-    /// What kind it is.
+    /// Its kind.
     pub kind: SubjectKind,
     /// The command line that was run, or the address of a relay that ran already.
     pub command: String,
-    /// Why it was not measured.
+    /// The reason why it was not measured.
     pub missing: Option<String>,
 }
 
-/// What a subject is.
+/// A kind of subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SubjectKind {
@@ -147,7 +147,7 @@ impl SubjectKind {
 pub struct Behaviour {
     /// Its key, e.g. `half-close-down-0.7s`.
     pub name: String,
-    /// What is expected, as a sentence for people.
+    /// The expectation, as a sentence for people.
     pub expected: String,
     /// Its group, e.g. `half-close`.
     pub group: String,
@@ -155,18 +155,18 @@ pub struct Behaviour {
     pub verdicts: Vec<Verdict>,
 }
 
-/// How one subject behaved.
+/// The verdict on one subject.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The name of the subject.
     pub subject: String,
-    /// Whether it did what is expected.
+    /// The result: whether it did what is expected.
     pub result: Passed,
-    /// What was seen, or why it was not tried.
+    /// The observation, or the reason why it was not tried.
     pub seen: String,
 }
 
-/// Whether a behaviour was as expected.
+/// The result of a behaviour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Passed {
@@ -178,14 +178,14 @@ pub enum Passed {
     NotTried,
 }
 
-/// What is different from an older comparison.
+/// The change since an older comparison.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Change {
-    /// When the older one began.
+    /// The beginning of the older one.
     pub since: String,
     /// The version of nsplice that made the older one.
     pub version: String,
-    /// What else is different and may be why, as sentences.
+    /// Sentences about what else is different and may be why.
     pub doubts: Vec<String>,
     /// Behaviours that were as expected in one of the two only.
     pub behaviours: Vec<BehaviourChange>,
@@ -204,7 +204,7 @@ pub struct BehaviourChange {
     pub old: Passed,
     /// As it is.
     pub new: Passed,
-    /// What is seen now.
+    /// The observation now.
     pub seen: String,
 }
 
@@ -227,13 +227,13 @@ pub struct FigureChange {
     pub old_rounds: usize,
     /// Rounds that the newer median is of.
     pub new_rounds: usize,
-    /// How likely ranks as different as these are by chance alone.
+    /// The probability of ranks as different as these by chance alone.
     pub p: f64,
-    /// What that comes to.
+    /// The finding from that.
     pub finding: Finding,
 }
 
-/// What a test of two sets of rounds comes to.
+/// The finding of a test of two sets of rounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Finding {

@@ -1,4 +1,4 @@
-//! What makes figures doubtful: others at work on the machine, and rounds that disagree. Each is
+//! Doubts about figures: others at work on the machine, and rounds that disagree. Each is
 //! told in a sentence.
 //!
 //! Nothing is corrected and nothing is left out on account of it; the reader has to know.
@@ -31,7 +31,7 @@ impl Watch {
         Self { load: load_average(), stolen: ticks() }
     }
 
-    /// What there is to be told of the time since, and of what was measured in it.
+    /// Returns the warnings about the time since, and about what was measured in it.
     pub fn end(&self, measurements: &[Measurement]) -> Vec<String> {
         let load = self.load.and_then(|load| busy_before(load, placement::allowed().len()));
         let steal = self.stolen.zip(ticks()).and_then(|(before, now)| stolen(before, now));

@@ -1,4 +1,4 @@
-//! What it costs to open an upstream, by itself: from asking a backend for one to the first byte of
+//! The cost of opening an upstream, by itself: from asking a backend for one to the first byte of
 //! a server that speaks first.
 //!
 //! There is no relay in between. The backend's opener is driven here as a loop drives it, one

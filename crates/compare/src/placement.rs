@@ -1,4 +1,4 @@
-//! Who runs on which CPU.
+//! The placement of load and relays on CPUs.
 //!
 //! Left to itself the scheduler sometimes puts load and relay on one CPU, where waking each other
 //! is free, and sometimes not; the same relay then costs half or double, which no number of rounds
@@ -30,7 +30,7 @@ impl Placement {
         })
     }
 
-    /// What a report says of it.
+    /// Returns what a report says of it.
     pub fn words(placement: Option<Self>) -> String {
         match placement {
             Some(Self { load, relays }) => format!("load on CPU {load}, relays on CPU {relays}"),

@@ -21,7 +21,7 @@ pub(crate) mod ramp;
 pub use fault::{Ending, Fault};
 pub use ramp::Mismatch;
 
-/// How long a player waits for anything.
+/// The time that a player waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A stream on which nothing was taken for this long is stuck: many round trips of one machine.
@@ -254,7 +254,7 @@ impl Player {
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
-    /// What comes next, which should be an end.
+    /// Returns what comes next, which should be an end.
     pub fn ending(&self) -> Ending {
         let mut block = [0; 4096];
         loop {

@@ -1,4 +1,4 @@
-//! What a comparison found, for people and for programs.
+//! Reports of a comparison, for people and for programs.
 //!
 //! Everything here is made from a [`Comparison`] and nothing else, so a report can be
 //! made again, years later, from the JSON of a run.

@@ -1,4 +1,4 @@
-//! What is to be compared, and how thoroughly.
+//! Requests: what is to be compared, and how thoroughly.
 
 use std::collections::BTreeSet;
 
@@ -12,27 +12,27 @@ use crate::subject::{Subject, RESERVED};
 pub struct Request {
     /// Between which namespaces.
     pub scenery: Scenery,
-    /// Who is compared. Names differ, and are none of [`RESERVED`].
+    /// The subjects. Names differ, and are none of [`RESERVED`].
     pub subjects: Vec<Subject>,
-    /// How much of how they behave; `None` for nothing.
+    /// The extent of behaviours to try; `None` for nothing.
     pub extent: Option<Extent>,
-    /// What of what they cost; `None` for nothing.
+    /// The costs to measure; `None` for nothing.
     pub choices: Option<Choices>,
 }
 
-/// Why a request makes no sense.
+/// An error in a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// Nobody is to be compared.
-    #[error("nobody is left to be compared; --backends, --command and --peer name subjects")]
+    #[error("no subjects to compare: name some with --backends, --command or --peer")]
     NoSubject,
     /// Nothing is to be found out.
     #[error(
-        "nothing is left to be compared; --workloads names conformance, open, requests, bulk, idle"
+        "nothing to compare: name workloads with --workloads (conformance, open, requests, bulk, idle)"
     )]
     Nothing,
     /// Two subjects with one name.
-    #[error("there are two subjects called `{0}`; give one of them another name")]
+    #[error("two subjects are called `{0}`: rename one of them")]
     Twice(String),
     /// A name of a yardstick.
     #[error("`{0}` is the name of a yardstick; give the subject another one")]
@@ -40,7 +40,7 @@ pub enum RequestError {
 }
 
 impl Request {
-    /// Whether it makes sense.
+    /// Checks that there is something to compare, and that names differ.
     ///
     /// # Errors
     /// Says what does not.

@@ -25,7 +25,7 @@ use crate::stage::{Birth, Stage, StageError};
 use crate::subject::{Launcher, Means, Route, Running, Subject, DIRECT, FLOOR};
 use crate::teller::{Found, Milestone, Teller};
 
-/// Why there is no comparison.
+/// An error that keeps a comparison from being made.
 #[derive(Debug, thiserror::Error)]
 pub enum CompareError {
     /// It was asked for something that makes no sense.

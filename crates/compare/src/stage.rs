@@ -33,29 +33,29 @@ mod departure;
 pub(crate) mod loopback;
 pub(crate) mod tuning;
 
-/// What a stage is to be.
+/// The stage that is wanted.
 #[derive(Debug, Clone)]
 pub struct Scenery {
     /// The target; `None` for namespaces of our own.
     pub target: Option<Target>,
-    /// Where servers listen inside; `None` for a free port.
+    /// The port that servers listen on inside; `None` for a free one.
     pub port: Option<u16>,
     /// The program that is the holder when its first argument is [`holder::ARGUMENT`].
     pub program: PathBuf,
-    /// How the target is found.
+    /// Options for finding the target.
     pub options: Options,
 }
 
 /// On which side a socket is born.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Birth {
-    /// Where the relays run.
+    /// The namespace that the relays run in.
     Node,
-    /// Where the servers are.
+    /// The namespace that the servers are in.
     Target,
 }
 
-/// Why there is no stage.
+/// An error that keeps a stage from being made.
 #[derive(Debug, thiserror::Error)]
 pub enum StageError {
     /// The target cannot be had.
@@ -75,7 +75,7 @@ pub enum StageError {
     /// Nobody can listen where the servers should.
     #[error("cannot listen on {address} inside {target}: {source}; name another port, or none to have a free one found")]
     Port {
-        /// Where.
+        /// The address.
         address: SocketAddr,
         /// In what.
         target: Target,
@@ -87,13 +87,13 @@ pub enum StageError {
     NoPort {
         /// In what.
         target: Target,
-        /// Why not.
+        /// The reason.
         source: Failure,
     },
     /// The system refused something.
     #[error("cannot {tried}: {source}")]
     System {
-        /// What was tried.
+        /// The attempt that failed.
         tried: String,
         /// The system's answer.
         source: io::Error,
@@ -243,7 +243,7 @@ impl Stage {
         found.map_err(|source| StageError::NoPort { target: self.target.clone(), source })
     }
 
-    /// What a report says of it.
+    /// Returns what a report says of it.
     pub fn facts(&self) -> StageFacts {
         StageFacts {
             target: self.scenery.target.as_ref().map(ToString::to_string),

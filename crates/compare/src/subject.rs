@@ -33,18 +33,18 @@ pub const RESERVED: [&str; 2] = [DIRECT, FLOOR];
 pub struct Subject {
     /// Its name, for people and as a key.
     pub name: String,
-    /// What it is.
+    /// Its kind.
     pub means: Means,
 }
 
-/// How a subject reaches the target.
+/// The means by which a subject reaches the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Means {
     /// nsplice, with one of its backends.
     Backend {
         /// Which one.
         backend: Choice,
-        /// Whether it may splice.
+        /// True if it may splice.
         splice: bool,
     },
     /// nsplice, with a command for each link.
@@ -56,7 +56,7 @@ pub enum Means {
 /// A relay that runs already and forwards to the stage's port inside the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
-    /// Where it listens, on the node.
+    /// The address it listens on, on the node.
     pub address: SocketAddr,
     /// Its process, if that is known.
     pub pid: Option<u32>,
@@ -76,7 +76,7 @@ impl Subject {
         Self { name: "setns-copy".to_owned(), means }
     }
 
-    /// Where it runs and its clients' sockets are born.
+    /// Returns where it runs and its clients' sockets are born.
     pub fn birth(&self) -> Birth {
         match self.means {
             Means::Backend { backend: Choice::Dial, .. } => Birth::Target,
@@ -116,7 +116,7 @@ impl Subject {
         Running::start(command, stage, self.birth(), &launcher.groups)
     }
 
-    /// What a report says of it; `missing` is why it could not be started.
+    /// Returns what a report says of it; `missing` is why it could not be started.
     pub fn facts(
         &self,
         stage: &Stage,

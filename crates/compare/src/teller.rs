@@ -1,4 +1,4 @@
-//! Who is told how far a comparison has come and what it has found, and may break it off.
+//! Tellers: they hear how far a comparison has come and what it has found, and may break it off.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -13,22 +13,22 @@ pub struct Milestone<'a> {
     pub done: usize,
     /// Steps in all.
     pub total: usize,
-    /// What is being done, e.g. `setns, bulk 1 stream up`.
+    /// The work under way, e.g. `setns, bulk 1 stream up`.
     pub what: &'a str,
-    /// How long the rest will take, if that can be told.
+    /// The time that the rest will take, if that can be told.
     pub left: Option<Duration>,
-    /// What has been found by now.
+    /// The findings by now.
     pub found: Found<'a>,
 }
 
-/// What a part of a comparison has found so far, all of it.
+/// The findings of a part of a comparison so far, all of them.
 #[derive(Debug, Clone, Copy)]
 pub enum Found<'a> {
-    /// How subjects behave.
+    /// The behaviours of subjects.
     Behaviours(&'a [Behaviour]),
-    /// What openings cost by themselves.
+    /// The costs of openings by themselves.
     Openings(&'a [Measurement]),
-    /// What everything else costs.
+    /// The costs of everything else.
     Costs(&'a [Measurement]),
 }
 

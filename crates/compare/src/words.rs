@@ -21,25 +21,25 @@ pub struct NamedCommand(pub Subject);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedPeer(pub Subject);
 
-/// What is to be found out, separated by commas: `conformance,open,requests,bulk,idle`.
+/// The workloads, separated by commas: `conformance,open,requests,bulk,idle`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workloads {
-    /// Whether behaviours are tried.
+    /// True if behaviours are tried.
     pub conformance: bool,
-    /// What is measured.
+    /// The families of workloads that are measured.
     pub families: Vec<Family>,
 }
 
-/// Why some words choose nothing.
+/// An error in the words for a choice.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WordsError {
     /// A backend that does not exist.
     #[error(
-        "there is no backend `{0}`; write setns, setns-copy, external or dial, separated by commas"
+        "unknown backend `{0}`: write setns, setns-copy, external or dial, separated by commas"
     )]
     Backend(String),
     /// A workload that does not exist.
-    #[error("there is no workload `{0}`; write conformance, open, requests, bulk or idle, separated by commas")]
+    #[error("unknown workload `{0}`: write conformance, open, requests, bulk or idle, separated by commas")]
     Workload(String),
     /// No name, or a bad one.
     #[error("`{0}` does not begin with a name and `=`: letters, digits and `-_.` make a name")]

@@ -1,4 +1,4 @@
-//! What a relay holds: the processes of its tree, and their descriptors, as /proc tells.
+//! The holdings of a relay: the processes of its tree, and their descriptors, as /proc tells.
 
 use std::fmt;
 use std::fs;

@@ -1,4 +1,4 @@
-//! What becomes of links when the target or the process of a link is lost.
+//! The fate of links when the target or the process of a link is lost.
 
 use std::io::ErrorKind;
 

@@ -1,4 +1,4 @@
-//! What becomes of a client whose server cannot be reached, or does not answer.
+//! The fate of a client whose server cannot be reached, or does not answer.
 
 use std::fs;
 use std::io::ErrorKind;

@@ -1,4 +1,4 @@
-//! What is left behind when links have ended.
+//! The remains of links that have ended.
 //!
 //! The same links are made twice. What a relay keeps for the next ones, a pool of pipes say, it has
 //! after the first time; what it has more of after the second is a leak.

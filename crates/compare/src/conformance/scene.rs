@@ -1,4 +1,4 @@
-//! What a behaviour is played on: the relay under test, and the ends of its links.
+//! The scene that a behaviour is played on: the relay under test, and the ends of its links.
 //!
 //! Who opens links holds the entrance: the right to listen on the port that the relay leads to. So
 //! the connection that is accepted is the one that was asked for, also where several relays lead to

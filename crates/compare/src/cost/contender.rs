@@ -15,11 +15,11 @@ use crate::subject::{Running, DIRECT};
 pub struct Contender<'a> {
     /// The name of the subject.
     pub name: String,
-    /// What it is.
+    /// Its kind.
     pub kind: SubjectKind,
-    /// How clients get to it.
+    /// The dialer of its clients.
     pub dialer: Dialer<'a>,
-    /// How its CPU and memory are counted.
+    /// The meter of its CPU and memory.
     pub meter: Meter,
 }
 

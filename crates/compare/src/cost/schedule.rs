@@ -1,4 +1,4 @@
-//! Who does what, when, and for how long.
+//! The schedule: who does what, when, and for how long.
 //!
 //! Either the length of a window is given, or the time for all of it. Then the windows are what is
 //! left of that time once what cannot be shortened is taken off: the opening of links, which takes
@@ -27,7 +27,7 @@ pub enum Family {
     Idle,
 }
 
-/// How long things take.
+/// The length of measurements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timing {
     /// Each measured window takes this long.
@@ -36,14 +36,14 @@ pub enum Timing {
     Whole(Duration),
 }
 
-/// What is to be measured.
+/// A choice of what is to be measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choices {
     /// Which workloads.
     pub families: Vec<Family>,
-    /// How often each.
+    /// The number of times each is measured.
     pub rounds: u32,
-    /// How long.
+    /// The length of each.
     pub timing: Timing,
 }
 

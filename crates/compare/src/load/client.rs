@@ -16,7 +16,7 @@ use super::failure::Failure;
 use super::net::{self, Bin, Movement};
 use super::origin::client_token;
 
-/// Where a client stands after a turn.
+/// The progress of a client after a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     /// Something is outstanding.
@@ -53,7 +53,7 @@ impl Client {
         Ok(Self { stream, begun, size, to_send: size, to_receive: size })
     }
 
-    /// When it called connect(2).
+    /// Returns the moment at which it called connect(2).
     pub fn begun(&self) -> Instant {
         self.begun
     }

@@ -1,4 +1,4 @@
-//! Where clients connect to, and where their sockets come from.
+//! Dialers: the addresses that clients connect to, and the origin of their sockets.
 //!
 //! A socket stays in the network namespace it was born in. Whoever measures a relay in another
 //! namespace gives the way sockets are born there; the connect itself happens from here. How long
@@ -38,7 +38,7 @@ impl<'a> Dialer<'a> {
         Self { address, birth: Box::new(birth) }
     }
 
-    /// Where it connects to.
+    /// Returns the address it connects to.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

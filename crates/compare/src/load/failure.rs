@@ -1,4 +1,4 @@
-//! Why a measurement could not be made.
+//! Failures: reasons why a measurement could not be made.
 //!
 //! Three kinds, because three people can help: the one who typed the command, the one who owns the
 //! machine, and the one who wrote the relay.
@@ -12,7 +12,7 @@ pub enum Failure {
     Usage(String),
     /// The system refused something that has nothing to do with the relay.
     System {
-        /// What was tried, as "open /proc/1/stat".
+        /// The attempt that failed, as "open /proc/1/stat".
         tried: String,
         /// The system's answer.
         source: io::Error,

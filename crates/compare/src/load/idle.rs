@@ -1,4 +1,4 @@
-//! What a link costs that does nothing: memory, kernel memory included, between before and after
+//! The cost of a link that does nothing: memory, kernel memory included, between before and after
 //! opening N of them; processes and descriptors, likewise; and the CPU that goes into doing
 //! nothing.
 //!
@@ -41,7 +41,7 @@ const SETTLE_STEP: Duration = Duration::from_millis(200);
 /// of any relay that grows by processes.
 const SAME: u64 = 64 * 1024;
 
-/// How many links, and how fast.
+/// The links that are wanted, and the time for opening them.
 #[derive(Debug, Clone, Copy)]
 pub struct Wish {
     /// So many,

@@ -41,9 +41,9 @@ pub enum Workload {
     },
     /// Links that are established end to end and then do nothing.
     Idle {
-        /// How many, if so many can be opened in `opening`; else as many as were.
+        /// Their number, if so many can be opened in `opening`; else as many as were.
         links: usize,
-        /// How long they may take to be opened.
+        /// The time that opening them may take.
         opening: Duration,
     },
     /// A program started for each connection, its first byte, its end; again and again.
@@ -90,13 +90,13 @@ impl Workload {
 /// A workload, how long it runs, and for whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
-    /// What load.
+    /// The load.
     pub workload: Workload,
     /// Length of the measured window.
     pub window: Duration,
     /// Unmeasured time before it.
     pub warmup: Duration,
-    /// How long the relay may take to its first link.
+    /// The time that the relay may take to its first link.
     pub patience: Duration,
     /// The name of the row.
     pub peer: String,

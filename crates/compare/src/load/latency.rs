@@ -1,4 +1,4 @@
-//! How long operations took: every one is kept, so percentiles are exact and merging never blurs
+//! Latencies of operations: every one is kept, so percentiles are exact and merging never blurs
 //! them.
 //!
 //! Four bytes each: a run of minutes at a hundred thousand a second is still a few dozen megabytes,
@@ -39,7 +39,7 @@ impl Latencies {
         self.nanoseconds.clear();
     }
 
-    /// How many there are.
+    /// Returns their number.
     pub fn count(&self) -> usize {
         self.nanoseconds.len()
     }

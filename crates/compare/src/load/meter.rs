@@ -25,7 +25,7 @@ use nix::sys::time::TimeValLike;
 use super::failure::Failure;
 use super::process::{self, Holdings};
 
-/// Where the numbers come from.
+/// A meter: the origin of the numbers.
 #[derive(Debug)]
 pub struct Meter {
     source: Source,
@@ -45,7 +45,7 @@ enum CpuFile {
 }
 
 impl Meter {
-    /// Where there is no relay, or none that can be counted.
+    /// Returns a meter for where there is no relay, or none that can be counted.
     pub fn of_nothing() -> Self {
         Self { source: Source::Nothing }
     }
@@ -157,7 +157,8 @@ impl Meter {
         }
     }
 
-    /// What those processes hold, where there is a relay and its processes are ours to look at.
+    /// Returns what those processes hold, where there is a relay and its processes are ours to look
+    /// at.
     ///
     /// # Errors
     /// As for [`Meter::cpu`].
@@ -193,10 +194,10 @@ pub struct Window<'m> {
     start: Instant,
 }
 
-/// What was used in a window.
+/// The CPU and memory used in a window.
 #[derive(Debug, Clone, Copy)]
 pub struct Usage {
-    /// How long it was.
+    /// Its length.
     pub wall: Duration,
     /// CPU time of the relay.
     pub relay: Option<Duration>,
@@ -207,7 +208,7 @@ pub struct Usage {
 }
 
 impl Window<'_> {
-    /// How long it has been open.
+    /// Returns the time for which it has been open.
     pub fn age(&self, now: Instant) -> Duration {
         now - self.start
     }

@@ -54,9 +54,9 @@ pub fn memory(pid: u32) -> Result<u64, Failure> {
 /// Processes, and the descriptors that are open in them.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Holdings {
-    /// How many processes.
+    /// The number of processes.
     pub processes: usize,
-    /// How many descriptors in all of them.
+    /// The number of descriptors in all of them.
     pub descriptors: usize,
 }
 

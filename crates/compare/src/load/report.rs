@@ -25,7 +25,7 @@ pub enum Figure {
     PerSecond,
     /// CPU microseconds of the relay for each operation.
     CpuMicrosPerOperation,
-    /// What the median latency has more than that of a direct connect; computed for reports, not
+    /// The excess of the median latency over that of a direct connect; computed for reports, not
     /// measured.
     AddedMicros,
     /// Median latency in microseconds.
@@ -46,7 +46,7 @@ pub enum Figure {
     DescriptorsPerLink,
     /// Memory that a process has mapped in.
     ResidentBytes,
-    /// What of that is its own, and no file's.
+    /// The part of that which is its own, and no file's.
     OwnBytes,
     /// Share of one CPU that the relay used; several threads can make it more than 1.
     RelayBusy,
@@ -81,13 +81,13 @@ pub struct Measurement {
     pub workload: String,
     /// Which repetition.
     pub round: u32,
-    /// How CPU and memory were measured.
+    /// The way in which CPU and memory were measured.
     pub meter: String,
-    /// How long the window really was.
+    /// The true length of the window, in seconds.
     pub seconds: f64,
-    /// What was found.
+    /// The figures that were found.
     pub figures: BTreeMap<Figure, f64>,
-    /// How the latencies are distributed, where there are any.
+    /// The distribution of latencies, where there are any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub latencies: Vec<Quantile>,
 }
@@ -244,7 +244,7 @@ impl Measurement {
     }
 }
 
-/// How a figure is shown in a table.
+/// The look of a figure in a table.
 #[derive(Debug, Clone, Copy)]
 pub struct Column {
     /// Its title, which is also its unit.
@@ -285,7 +285,7 @@ impl Column {
 }
 
 impl Figure {
-    /// How it is shown, for the figures that people compare; the others are for the JSON only.
+    /// Returns its column, for the figures that people compare; the others are for the JSON only.
     pub fn column(self) -> Option<Column> {
         let column =
             |heading, better, decimals, scale| Some(Column { heading, better, decimals, scale });

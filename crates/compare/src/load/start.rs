@@ -1,4 +1,4 @@
-//! What a process for one connection costs: `PROGRAM - TCP4:localhost:PORT`, wired as the kubelet
+//! The cost of a process for one connection: `PROGRAM - TCP4:localhost:PORT`, wired as the kubelet
 //! wires it.
 //!
 //! Standard input and output are pipes that stay open, standard error is collected; the origin

@@ -1,4 +1,4 @@
-//! What a relay did instead of what is expected of it.
+//! Faults: what a relay did instead of what is expected of it.
 //!
 //! The messages are the short phrases of a report: what was really seen.
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::ramp::Mismatch;
 use super::Side;
 
-/// How a stream ended, or did not.
+/// The end of a stream, or the lack of one.
 #[derive(Debug)]
 pub enum Ending {
     /// By FIN.
@@ -53,49 +53,49 @@ impl fmt::Display for Ending {
     }
 }
 
-/// What went wrong.
+/// A fault: what went wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// Some bytes did not arrive.
     #[error("{what} cut after {after} of {of} bytes by {by}")]
     Cut {
-        /// What was cut.
+        /// The name of what was cut.
         what: &'static str,
         /// Bytes that came.
         after: u64,
         /// Bytes that were sent.
         of: u64,
-        /// What came instead of the next one.
+        /// The ending that came instead of the next one.
         by: Ending,
     },
     /// Other bytes arrived.
     #[error("{what} wrong at byte {}: {} instead of {}", .at.offset, .at.found, .at.expected)]
     Wrong {
-        /// What was wrong.
+        /// The name of what was wrong.
         what: &'static str,
-        /// Where and how.
+        /// The mismatch.
         at: Mismatch,
     },
     /// A stream ended in another way.
     #[error("{who} saw {seen} instead of {expected}")]
     Otherwise {
-        /// Who saw it.
+        /// The side that saw it.
         who: Side,
-        /// What should have come.
+        /// The ending that should have come.
         expected: &'static str,
-        /// What came.
+        /// The one that came.
         seen: Ending,
     },
     /// Nobody took the bytes.
     #[error("{who} got rid of {after} of {of} bytes, then {by}")]
     Unsent {
-        /// Who sent.
+        /// The side that sent.
         who: Side,
         /// Bytes that were taken.
         after: u64,
         /// Bytes that were to be sent.
         of: u64,
-        /// What came.
+        /// The one that came.
         by: Ending,
     },
     /// The relay lets nobody in.

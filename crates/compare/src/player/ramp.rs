@@ -17,11 +17,11 @@ static TABLE: [u8; BLOCK + PERIOD_BYTES] = table();
 /// A byte that is not the ramp's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mismatch {
-    /// Where in the stream.
+    /// The place in the stream.
     pub offset: u64,
-    /// What the ramp has there.
+    /// The byte that the ramp has there.
     pub expected: u8,
-    /// What came.
+    /// The one that came.
     pub found: u8,
 }
 

@@ -1,4 +1,4 @@
-//! What is different between two comparisons.
+//! Changes between two comparisons.
 //!
 //! Whatever both have is compared: each figure of each subject under each workload by its rounds,
 //! each behaviour by its verdict. Which rounds count is decided as everywhere, see [`digest`];
@@ -17,7 +17,7 @@ use crate::model::{
     Behaviour, BehaviourChange, Change, Comparison, FigureChange, Finding, Machine, Passed,
 };
 
-/// What `new` has otherwise than `old`.
+/// Returns what `new` has otherwise than `old`.
 pub fn between(old: &Comparison, new: &Comparison) -> Change {
     let before = digest::cases(old);
     let mut figures = Vec::new();

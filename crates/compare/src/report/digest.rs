@@ -35,11 +35,11 @@ pub struct Case<'a> {
     pub workload: &'a str,
     /// Its subject.
     pub section: Section,
-    /// How CPU and memory of relays were counted.
+    /// The ways in which CPU and memory of relays were counted.
     pub meters: Vec<&'a str>,
-    /// What was found that reports show, in the order of columns.
+    /// The figures that reports show, in the order of columns.
     pub figures: Vec<Figure>,
-    /// Who was measured.
+    /// The subjects that were measured.
     pub rows: Vec<Row<'a>>,
 }
 
@@ -48,13 +48,13 @@ pub struct Case<'a> {
 pub struct Row<'a> {
     /// Its name.
     pub subject: &'a str,
-    /// What it is.
+    /// Its kind.
     pub kind: SubjectKind,
-    /// Whether there was a round that others did not disturb.
+    /// True if there was a round that others did not disturb.
     pub calm: bool,
     /// The rounds that count, figure by figure.
     pub values: BTreeMap<Figure, Vec<f64>>,
-    /// How latencies are distributed: at each share the median of the rounds.
+    /// The distribution of latencies: at each share the median of the rounds.
     pub latencies: Vec<Quantile>,
 }
 
@@ -80,7 +80,7 @@ pub struct Told {
     pub median: String,
     /// The least and the most, where they differ.
     pub range: Option<String>,
-    /// Whether they differ so much that the median says little.
+    /// True if they differ so much that the median says little.
     pub wide: bool,
 }
 

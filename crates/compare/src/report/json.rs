@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::model::{Comparison, SCHEMA};
 
-/// Why a comparison could not be written or read.
+/// An error that keeps a comparison from being written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum JsonError {
     /// The file cannot be read at all.
@@ -29,7 +29,7 @@ pub enum JsonError {
     Shape {
         /// Which file.
         path: PathBuf,
-        /// Where it stops making sense.
+        /// The place at which it is not one.
         source: serde_json::Error,
     },
     /// It is a comparison of another shape.
@@ -40,7 +40,7 @@ pub enum JsonError {
     Schema {
         /// Which file.
         path: PathBuf,
-        /// What it calls its schema.
+        /// The name of its schema.
         found: String,
     },
     /// A number in it has no JSON.

@@ -1,4 +1,4 @@
-//! What a long run is at, on stderr.
+//! The progress of a long run, on stderr.
 //!
 //! On a terminal it is one line that is written over and over: how far, what, and how long still.
 //! The line is cut to 79 columns, because one that wraps cannot be written over. Anywhere else it
@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// Back to the first column, and away with what stands there (ECMA-48 "erase in line").
 const OVERWRITE: &str = "\r\x1b[K";
 
-/// How progress is shown.
+/// The manner in which progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
     /// One line, written over.

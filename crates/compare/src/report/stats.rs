@@ -28,7 +28,7 @@ const NOISE: f64 = 0.1;
 /// A spread from least to most beyond this share of the median makes the median doubtful.
 pub const WIDE: f64 = 0.5;
 
-/// What some rounds have in common.
+/// The spread of some rounds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
     /// The least of them.
@@ -37,7 +37,7 @@ pub struct Spread {
     pub median: f64,
     /// The most of them.
     pub most: f64,
-    /// How many they are.
+    /// Their number.
     pub rounds: usize,
 }
 
@@ -103,7 +103,7 @@ pub fn can_show(one: usize, other: usize) -> bool {
     least_p(one, other) <= LEVEL
 }
 
-/// How many rounds a side it takes to show a change.
+/// Returns the number of rounds a side that it takes to show a change.
 pub fn rounds_needed() -> usize {
     (1..).find(|&n| can_show(n, n)).unwrap_or(usize::MAX)
 }

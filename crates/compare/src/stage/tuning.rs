@@ -1,4 +1,4 @@
-//! What a new network namespace is told about TCP before anything is measured in it.
+//! Settings of TCP in a new network namespace, made before anything is measured in it.
 //!
 //! A wide range of outgoing ports: a narrow one makes connect(2) search for a free port among
 //! thousands in TIME_WAIT, which would charge the fastest relays for being fast. Listeners use

@@ -8,7 +8,7 @@ use nsplice_backend::{Choice, Options, Target};
 use super::{Means, Subject};
 use crate::stage::Stage;
 
-/// How subjects are started.
+/// A launcher of subjects.
 #[derive(Debug, Clone)]
 pub struct Launcher {
     /// The nsplice program.
@@ -19,7 +19,7 @@ pub struct Launcher {
     pub groups: Vec<PathBuf>,
 }
 
-/// Where a subject is to lead.
+/// The route that a subject is to have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Route {
     /// The host inside the target; `None` for what it says by itself, localhost.

@@ -22,7 +22,7 @@ use super::Peer;
 use crate::group;
 use crate::stage::{Birth, Stage};
 
-/// Why a subject does not run.
+/// An error that keeps a subject from running.
 #[derive(Debug, thiserror::Error)]
 pub enum SubjectError {
     /// Its program cannot be started.
@@ -89,7 +89,7 @@ impl Running {
         Ok(Self { address, pid: Some(own.child.id()), cgroup: None, own: Some(own) })
     }
 
-    /// Where it listens.
+    /// Returns the address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

@@ -6,7 +6,7 @@ use crate::load::report::Figure;
 /// A figure that stands for its section where there is room for one line only.
 #[derive(Debug, Clone, Copy)]
 pub struct Headline<'a> {
-    /// What it is called there.
+    /// The name it has there.
     pub label: &'static str,
     /// Under which workload it was measured.
     pub case: &'a Case<'a>,

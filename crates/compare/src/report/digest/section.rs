@@ -1,6 +1,6 @@
-//! What a workload is about, by its name: what reports group it under and call its parts.
+//! The subject of a workload, by its name: what reports group it under and call its parts.
 
-/// What a workload is about.
+/// The subject of a workload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Section {
     /// Opening links.
@@ -18,7 +18,7 @@ pub enum Section {
 }
 
 impl Section {
-    /// What the workload called `workload` is about.
+    /// Returns what the workload called `workload` is about.
     pub fn of(workload: &str) -> Self {
         match workload.split([' ', '-']).next() {
             Some("connect" | "open") => Self::Opening,
@@ -30,7 +30,7 @@ impl Section {
         }
     }
 
-    /// What an operation of it is.
+    /// Returns the name of an operation of it.
     pub fn operation(self) -> &'static str {
         match self {
             Self::Opening => "connection",

@@ -1,4 +1,4 @@
-//! What is different from an older comparison, on the page: what was found first, everything that
+//! Changes since an older comparison, on the page: what was found first, everything that
 //! was tested on demand.
 
 use std::fmt::Write as _;

@@ -1,5 +1,5 @@
-//! What subjects cost: a section for each kind of workload, with curves, bars, and all figures as
-//! numbers.
+//! The costs of subjects: a section for each kind of workload, with curves, bars, and all figures
+//! as numbers.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! How latencies are distributed: a curve for each subject, share of the operations against time.
+//! The distribution of latencies: a curve for each subject, share of the operations against time.
 //!
 //! Time is on a logarithmic axis, as a relay that is ten times slower is as far away as one ten
 //! times faster. Shares are on a logit axis, log(s / (1 - s)), which gives the tail and the head as

@@ -1,5 +1,5 @@
-//! How subjects behave: a matrix whose cells open to tell what was seen, and below it every failure
-//! in full.
+//! The behaviours of subjects: a matrix whose cells open to tell what was seen, and below it every
+//! failure in full.
 
 use std::fmt::Write as _;
 

@@ -1,5 +1,5 @@
-//! How subjects behave: a row for each behaviour, a column for each subject, and below it what was
-//! seen where one failed.
+//! The behaviours of subjects: a row for each behaviour, a column for each subject, and below it
+//! what was seen where one failed.
 
 use super::super::digest::in_order;
 use super::grid::{plain, wrap, Cell, Grid, Sheet};

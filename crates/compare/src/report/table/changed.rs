@@ -1,4 +1,4 @@
-//! What is different from an older comparison, as text.
+//! Changes since an older comparison, as text.
 
 use std::fmt::Write as _;
 
