@@ -57,6 +57,8 @@ pub(crate) enum Next {
     Wait,
     /// Another turn without waiting.
     Again,
+    /// Another attempt to open the upstream, with the descriptors of the loop's reserve.
+    OpenFromReserve,
     /// The link is over.
     End(Outcome),
 }
@@ -64,10 +66,25 @@ pub(crate) enum Next {
 /// The life of a link.
 #[derive(Debug)]
 enum Stage {
-    Opening { attempt: Box<dyn Attempt>, wake: Wake, registered: bool },
+    Opening { attempt: Box<dyn Attempt>, wake: Wake, registered: bool, chance: Chance },
     Relaying,
     Delivering { outcome: Outcome, owed: usize, next: Instant, tick: Duration },
     Closing { outcome: Outcome, push: Option<(Instant, Push)> },
+}
+
+impl Stage {
+    fn opening(attempt: Box<dyn Attempt>, chance: Chance) -> Self {
+        Self::Opening { attempt, wake: Wake::START, registered: false, chance }
+    }
+}
+
+/// How often an upstream may be tried to open for want of descriptors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Chance {
+    /// Once more, from the reserve.
+    First,
+    /// Not again.
+    Last,
 }
 
 /// What is done next to a child that has not ended although its link is over.
@@ -199,7 +216,7 @@ impl Link {
             terms,
             active_at: now,
             recheck: None,
-            stage: Stage::Opening { attempt, wake: Wake::START, registered: false },
+            stage: Stage::opening(attempt, Chance::First),
             halves: [downstream, Half::default()],
             watch: None,
             holds: Vec::new(),

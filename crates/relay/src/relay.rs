@@ -261,7 +261,7 @@ impl Relay {
         let next = call(link, &mut turn);
         let is_over = match next {
             Next::End(outcome) => link.is_closing() || link.close(outcome, &mut turn),
-            Next::Again | Next::Wait => false,
+            Next::Again | Next::Wait | Next::OpenFromReserve => false,
         };
         let [up, down] = link.carried();
         for counters in [&*self.counters, &*link.terms.counters] {
@@ -284,8 +284,10 @@ impl Relay {
                 self.ready.push_back(key);
             }
         }
-        if let (true, Next::End(outcome)) = (is_over, next) {
-            self.bury(key, outcome);
+        match next {
+            Next::End(outcome) if is_over => self.bury(key, outcome),
+            Next::OpenFromReserve => self.open_from_reserve(key),
+            Next::End(_) | Next::Again | Next::Wait => {}
         }
     }
 

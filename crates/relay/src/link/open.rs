@@ -17,7 +17,7 @@ use crate::outcome::{Outcome, Side};
 use crate::table::Port;
 use crate::turn::Turn;
 
-use super::{Half, Link, Next, Stage};
+use super::{Chance, Half, Link, Next, Stage};
 
 impl Link {
     /// The first turn: begins to wait for the downstream and to open the upstream.
@@ -32,10 +32,9 @@ impl Link {
         }
     }
 
-    /// Begins anew with another attempt.
+    /// Begins anew with another attempt, the last one.
     pub(crate) fn start_again(&mut self, attempt: Box<dyn Attempt>, turn: &mut Turn<'_>) -> Next {
-        self.detail = None;
-        self.stage = Stage::Opening { attempt, wake: Wake::START, registered: false };
+        self.stage = Stage::opening(attempt, Chance::Last);
         self.open_further(turn)
     }
 
@@ -72,7 +71,7 @@ impl Link {
         if self.halves[Side::Downstream as usize].ready.error() {
             return Next::End(Outcome::Cancelled);
         }
-        let Stage::Opening { attempt, wake, registered } = &mut self.stage else {
+        let Stage::Opening { attempt, wake, registered, .. } = &mut self.stage else {
             return Next::Wait;
         };
         // A turn that the downstream's events caused is no news for the attempt.
@@ -102,8 +101,14 @@ impl Link {
         }
     }
 
+    /// Ends the link whose upstream cannot be opened. If that is for want of descriptors, at whatever
+    /// point of the opening, the reserve is there to try it once more.
     fn refuse(&mut self, error: OpenError) -> Next {
         let class = error.class;
+        let has_chance = matches!(self.stage, Stage::Opening { chance: Chance::First, .. });
+        if class == OpenClass::Exhausted && has_chance {
+            return Next::OpenFromReserve;
+        }
         self.explain(error);
         Next::End(Outcome::OpenFailed(class))
     }

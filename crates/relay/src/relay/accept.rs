@@ -10,10 +10,9 @@ use crate::labels::{LinkId, LinkRef};
 use crate::lane::end::End;
 use crate::link::conn::Conn;
 use crate::link::policy::WhenFull;
-use crate::link::{Arrival, Link, Next};
+use crate::link::{Arrival, Link};
 use crate::observer::{Accepted, Trouble};
-use crate::open::{OpenClass, Opener};
-use crate::outcome::Outcome;
+use crate::open::Opener;
 use crate::relay::acceptor::{Accept, Acceptor, Gate, ACCEPTS_PER_TURN, PAUSE_TICK};
 use crate::table::Key;
 
@@ -160,24 +159,12 @@ impl Relay {
         if let Some(stream) = stream {
             self.sessions.attach(stream, key);
         }
-        let mut exhausted = false;
-        self.with_link(key, |link, turn| {
-            let next = link.start(turn);
-            exhausted = next == Next::End(Outcome::OpenFailed(OpenClass::Exhausted));
-            if exhausted {
-                Next::Wait
-            } else {
-                next
-            }
-        });
-        if exhausted {
-            self.open_from_reserve(key);
-        }
+        self.with_link(key, Link::start);
     }
 
     /// Opens the upstream once more with the descriptors of the reserve, so that a client that was
     /// accepted is served. No other client is accepted until the reserve is back.
-    fn open_from_reserve(&mut self, key: Key) {
+    pub(super) fn open_from_reserve(&mut self, key: Key) {
         self.reserve.release();
         self.pool.shed();
         let Some(link) = self.links.get_mut(key) else { return };
@@ -185,10 +172,11 @@ impl Relay {
         let mut own = link.opener.take();
         let Some(opener) = own.as_deref_mut().or_else(|| service.serves.opener()) else { return };
         let mut attempt = opener.open(link.downstream());
-        attempt.allow(link.terms.limits.connect_timeout);
+        let spent = self.now.saturating_duration_since(link.accepted_at);
+        attempt.allow(link.terms.limits.connect_timeout.saturating_sub(spent));
         link.opener = own;
         self.with_link(key, |link, turn| link.start_again(attempt, turn));
-        if let Err(error) = self.reserve.refill() {
+        if let (Err(error), Gate::Open) = (self.reserve.refill(), self.gate) {
             self.pause(&error);
         }
     }

@@ -2,15 +2,20 @@
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{channel, Sender};
 use std::time::Duration;
 
 use nix::sys::resource::{getrlimit, setrlimit, Resource};
-use nsplice_relay::{Forward, Outcome, Settings};
-use nsplice_testkit::talk::{echo, expect_eof, expect_ramp, half_close, read_exactly, send_ramp};
+use nsplice_relay::{Attempt, Forward, OpenClass, Opener, Outcome, Settings};
+use nsplice_testkit::talk::{
+    echo, expect_eof, expect_ramp, expect_reset, half_close, read_exactly, send_ramp,
+};
 use nsplice_testkit::{connect, listen, skip, wait_until, Census, Server};
 
 use crate::bench::{accept, listening, ANY_PORT};
-use crate::openers::{connecting, forward};
+use crate::openers::{connecting, failing, forward, leashed, Then};
 use crate::process::RelayProcess;
 use crate::running::Running;
 use crate::scene::{at_once, scene};
@@ -192,6 +197,63 @@ fn a_storm_of_clients_loses_none() {
 fn raise_files(wanted: u64) -> bool {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return false };
     soft >= wanted || (hard >= wanted && setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_ok())
+}
+
+/// Opens first in one way, then in another, and counts the descriptors of the reserve each time.
+#[derive(Debug)]
+struct TwoWays {
+    ways: Vec<Box<dyn Opener>>,
+    reserves: Sender<usize>,
+}
+
+impl Opener for TwoWays {
+    fn backend(&self) -> &'static str {
+        "test"
+    }
+
+    fn open(&mut self, downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt> {
+        let own = std::fs::read_dir("/proc/self/fd").expect("our descriptors").flatten();
+        let is_null = |path: PathBuf| path == Path::new("/dev/null");
+        let held = own.filter(|entry| std::fs::read_link(entry.path()).is_ok_and(is_null)).count();
+        self.reserves.send(held).expect("the test waits for this");
+        self.ways.pop().expect("no third try").open(downstream)
+    }
+}
+
+#[test]
+fn an_opening_that_has_waited_is_tried_again_from_the_reserve() {
+    scene(|| {
+        let upstream = listen("127.0.0.1:0");
+        upstream.set_nonblocking(true).expect("a listener can be non-blocking");
+        let target = upstream.local_addr().expect("an address");
+        // A look-up, say, or a first address that has not answered; then there is no descriptor left.
+        let (first, leash) = leashed(Then::Fails(OpenClass::Exhausted));
+        let (reserves, counted) = channel();
+        let exhausted = || failing(OpenClass::Exhausted);
+        let ways = vec![exhausted(), exhausted(), connecting(target), first];
+        let mut address = ANY_PORT;
+        let relay = Running::start(Settings::default(), |relay| {
+            address = listening(relay, forward(Box::new(TwoWays { ways, reserves })));
+        });
+        let client = connect(address);
+        let full = counted.recv().expect("the first attempt");
+        leash.release();
+        let server = accept(&upstream);
+        assert_eq!(
+            counted.recv().expect("the second attempt") + 10,
+            full,
+            "the reserve was not let go"
+        );
+        at_once(|| send_ramp(&client, 0, 1000), || expect_ramp(&server, 0, 1000));
+        drop((client, server));
+        assert_eq!(relay.only_end().outcome, Outcome::Clean);
+        // The reserve is back, and nobody is given a third try.
+        let client = connect(address);
+        assert_eq!((counted.recv(), counted.recv()), (Ok(full), Ok(full - 10)));
+        expect_reset(&client);
+        assert_eq!(relay.ended(2)[1].outcome, Outcome::OpenFailed(OpenClass::Exhausted));
+        relay.close();
+    });
 }
 
 #[test]
