@@ -15,7 +15,7 @@
 //! with a [`Next`].
 
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -94,10 +94,21 @@ enum Push {
     Kill,
 }
 
+/// Where the descriptors of a side come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// They were accepted or opened here, and nobody else has them.
+    #[default]
+    Ours,
+    /// They were handed over: others may hold them, too.
+    HandedOver,
+}
+
 /// One side of a link, and the lane that begins there.
 #[derive(Debug, Default)]
 struct Half {
     conn: Conn,
+    origin: Origin,
     ready: Readiness,
     watched: Watched,
     lane: Option<Lane>,
@@ -135,14 +146,24 @@ pub(crate) struct Arrival {
     pub(crate) local: Option<SocketAddr>,
     /// Who connected.
     pub(crate) client: Option<SocketAddr>,
+    pub(crate) origin: Origin,
     /// Opens its upstream; the service's own opener does if there is none.
     pub(crate) opener: Option<Box<dyn Opener>>,
 }
 
 impl Arrival {
+    /// One that was accepted at `local`.
+    pub(crate) fn accepted(
+        socket: OwnedFd,
+        local: Option<SocketAddr>,
+        client: Option<SocketAddr>,
+    ) -> Self {
+        Self { conn: Conn::stream(socket), local, client, origin: Origin::Ours, opener: None }
+    }
+
     /// One that was handed over instead of accepted.
     pub(crate) fn handed_over(conn: Conn) -> Self {
-        Self { conn, local: None, client: None, opener: None }
+        Self { conn, local: None, client: None, origin: Origin::HandedOver, opener: None }
     }
 }
 
@@ -196,8 +217,8 @@ impl Link {
         now: Instant,
     ) -> Self {
         let ready = Readiness::of_accepted();
-        let Arrival { conn, client, opener, .. } = arrival;
-        let downstream = Half { conn, ready, ..Half::default() };
+        let Arrival { conn, client, origin, opener, .. } = arrival;
+        let downstream = Half { conn, origin, ready, ..Half::default() };
         Self {
             key,
             id,
@@ -329,11 +350,6 @@ impl Link {
         Some(Joined { sources: [down.0, up.0], sinks: [down.1, up.1] })
     }
 
-    /// Returns whether the downstream was handed over: others may hold its descriptors, too.
-    fn is_handed_over(&self) -> bool {
-        self.client.is_none()
-    }
-
     fn is_gentle(&self) -> bool {
         matches!(self.policy.endings, Endings::Gentle(_))
     }
@@ -382,11 +398,33 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::forward::Forward;
     use crate::lane::low_water::LongBurst;
     use crate::lane::mode::Mode;
     use crate::net::fd::fault::{Call, Plan};
+    use crate::open::testing::never;
+    use crate::table::Table;
     use nix::errno::Errno;
     use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_client_without_an_address_is_not_handed_over() {
+        let pair = || UnixStream::pair().unwrap().0.into();
+        let (_, terms) = Forward::new(Labels::default(), never()).into_parts();
+        for (arrival, origin) in [
+            (Arrival::accepted(pair(), None, None), Origin::Ours),
+            (Arrival::handed_over(Conn::stream(pair())), Origin::HandedOver),
+        ] {
+            let mut table = Table::new();
+            let key = table.insert(|_| ());
+            let attempt = never().open(None);
+            let (id, terms) = (LinkId::next(), Arc::clone(&terms));
+            let mut link = Link::new(key, id, key, terms, arrival, attempt, Instant::now());
+            link.start_lane(Side::Downstream, true);
+            assert_eq!(link.halves[Side::Downstream as usize].origin, origin);
+        }
+    }
 
     #[test]
     fn a_mark_that_cannot_be_moved_is_no_reason_to_wait_for_ever() {

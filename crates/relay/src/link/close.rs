@@ -18,7 +18,7 @@ use crate::turn::Turn;
 
 use super::decide::{Farewell, Parting};
 use super::transfer::END_TICK;
-use super::{Link, Next, Push, Stage};
+use super::{Link, Next, Origin, Push, Stage};
 
 impl Link {
     /// What the link does when its deadline has come.
@@ -264,7 +264,7 @@ impl Link {
             gentle: self.is_gentle(),
             shared: self.policy.owners[side as usize] == Owner::Forward,
             has_child: self.watch.is_some(),
-            handed_over: self.is_handed_over(),
+            handed_over: self.halves[side as usize].origin == Origin::HandedOver,
             was_told: self.phase(side.other()) == Phase::Done,
             has_ended: self.phase(side) != Phase::Flowing,
             starves: matches!(self.stage, Stage::Delivering { owed: 1.., .. }),

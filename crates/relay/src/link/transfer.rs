@@ -27,7 +27,7 @@ use crate::turn::Turn;
 
 use super::decide::{Alarm, ChildIs, Due, Ended, Response};
 use super::unheard::Thrown;
-use super::{Link, Next};
+use super::{Link, Next, Origin};
 
 impl Link {
     /// Runs both lanes and judges what they found.
@@ -331,10 +331,9 @@ impl Link {
         // A splice straight into a shared pipe may stop anywhere in a block.
         let is_shared = self.policy.owners[from.other() as usize] == Owner::Forward;
         let mode = if filter.is_some() || is_shared { Mode::CopyOnly } else { mode };
-        let handed_over = from == Side::Downstream && self.is_handed_over();
         let half = &mut self.halves[from as usize];
         let mut lane = Lane::new(mode);
-        if handed_over || half.conn.is_pair() {
+        if half.origin == Origin::HandedOver || half.conn.is_pair() {
             lane.leave_mark_alone();
         }
         half.lane = Some(lane);

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use crate::forward::Terms;
 use crate::labels::{LinkId, LinkRef};
 use crate::lane::end::End;
-use crate::link::conn::Conn;
 use crate::link::policy::WhenFull;
 use crate::link::{Arrival, Link};
 use crate::observer::{Accepted, Trouble};
@@ -90,8 +89,7 @@ impl Relay {
                         self.bursts.push(Burst { service: key, end });
                     }
                     if opener.admits(stream.as_fd()) {
-                        let conn = Conn::stream(stream);
-                        self.admit_to(key, Arrival { conn, local, client, opener: None });
+                        self.admit_to(key, Arrival::accepted(stream, local, client));
                     }
                 }
                 Accept::Empty => {}

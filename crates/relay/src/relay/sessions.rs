@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::forward::Terms;
 use crate::lane::mode::COPY_BUFFER;
 use crate::link::conn::Conn;
-use crate::link::Arrival;
+use crate::link::{Arrival, Origin};
 use crate::net::farewell::abort;
 use crate::net::readiness::Ready;
 use crate::observer::SessionRecord;
@@ -140,7 +140,7 @@ impl Relay {
             policy: Arc::clone(&service.terms.policy),
         };
         let conn = Conn::Stream(at);
-        let arrival = Arrival { conn, local: None, client, opener: Some(opener) };
+        let arrival = Arrival { conn, local: None, client, origin: Origin::Ours, opener: Some(opener) };
         self.admit(key, Arc::new(terms), arrival);
     }
 
