@@ -221,13 +221,15 @@ pub enum OpenClass {
     ChildFailed,
     /// This machine has run out of something: descriptors, ports, processes, memory.
     Exhausted,
+    /// An upstream that waits to be connected to has waited in vain.
+    NoClient,
     /// Anything else; the message has the system's words.
     Other,
 }
 
 impl OpenClass {
     /// Every class, in the order of the counters.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Refused,
         Self::TimedOut,
         Self::Unreachable,
@@ -237,6 +239,7 @@ impl OpenClass {
         Self::ToolMissing,
         Self::ChildFailed,
         Self::Exhausted,
+        Self::NoClient,
         Self::Other,
     ];
 
@@ -252,6 +255,7 @@ impl OpenClass {
             Self::ToolMissing => "tool-missing",
             Self::ChildFailed => "child-failed",
             Self::Exhausted => "exhausted",
+            Self::NoClient => "no-client",
             Self::Other => "other",
         }
     }

@@ -37,6 +37,7 @@ mod station;
 mod unix;
 mod vsock;
 
+#[cfg(test)]
 pub(crate) use accept::ACCEPT_TIMED_OUT;
 pub(crate) use admission::Admission;
 pub(crate) use listen::{failure_status, post, Post};

@@ -26,14 +26,14 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use nsplice_relay::{
-    Downstream, Forward, Hold, Labels, Limits, LinkPolicy, OpenError, Opener, Places, Relay,
-    Settings, Side, Upstream,
+    Downstream, Forward, Hold, Labels, Limits, LinkPolicy, OpenClass, OpenError, Opener, Places,
+    Relay, Settings, Side, Upstream,
 };
 
 use crate::endpoint::identity::{assuming, Identity};
 use crate::endpoint::{
     children, failure_status, opener, post, program, serves_many, terminal, without_process,
-    Context, Links, ACCEPT_TIMED_OUT,
+    Context, Links,
 };
 use crate::fallback::{answer_of_real, replace_by_real};
 use crate::fault::Fault;
@@ -187,7 +187,7 @@ impl Job {
         drop(first);
         let (downstream, holds) = match opened {
             Opened::Open(upstream) => split(upstream),
-            Opened::Failed(error) if error.detail == ACCEPT_TIMED_OUT => return Ok(0),
+            Opened::Failed(error) if error.class == OpenClass::NoClient => return Ok(0),
             Opened::Failed(error) => return Err(self.unopened(&self.line.first, error)),
             Opened::Interrupted(signal) => return Ok(signals::status(signal)),
         };

@@ -27,8 +27,8 @@ use super::socket_file::with_file;
 use super::station::{Station, Stationed};
 use super::Context;
 
-/// What is told when `accept-timeout=` is over. It has been told as a warning then, and is no
-/// failure: socat exits with 0.
+/// What is told when `accept-timeout=` is over: as a warning, when it is. The opening then ends as
+/// [`OpenClass::NoClient`], which is no failure: socat exits with 0.
 pub(crate) const ACCEPT_TIMED_OUT: &str = "accept: Connection timed out";
 
 /// A listening endpoint that takes a single client.
@@ -133,7 +133,7 @@ impl Accepting {
         }
         if limit.as_ref().is_some_and(Limit::is_over) {
             tell_timeout(&self.reception.journal);
-            return Progress::Failed(OpenError::new(OpenClass::TimedOut, ACCEPT_TIMED_OUT));
+            return Progress::Failed(OpenError::new(OpenClass::NoClient, ACCEPT_TIMED_OUT));
         }
         self.state = State::Listening(stationed, limit);
         Progress::Pending

@@ -8,12 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nsplice_backend::Timer;
-use nsplice_relay::{Attempt, OpenError, Opener, Progress, Wake};
+use nsplice_relay::{Attempt, OpenClass, OpenError, Opener, Progress, Wake};
 
 use crate::journal::{Journal, Level};
 use crate::language::{Address, Opt};
-
-use super::accept::ACCEPT_TIMED_OUT;
 
 /// Something that can be opened any number of times.
 pub(crate) trait Route: std::fmt::Debug + Send + Sync {
@@ -120,7 +118,7 @@ enum State {
 
 impl Retrying {
     fn after(&mut self, error: OpenError) -> Progress {
-        if error.detail == ACCEPT_TIMED_OUT {
+        if error.class == OpenClass::NoClient {
             // There is nothing wrong with the listener.
             return Progress::Failed(error);
         }

@@ -13,10 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use nsplice_relay::{Attendant, Downstream, Hold, Opener, Order, Places};
+use nsplice_relay::{Attendant, Downstream, Hold, OpenClass, Opener, Order, Places};
 use nsplice_sys::{Branch, Pool};
 
-use crate::endpoint::{children, terminal, Post, Shared, ACCEPT_TIMED_OUT};
+use crate::endpoint::{children, terminal, Post, Shared};
 use crate::fault::Fault;
 use crate::journal::{Journal, Level};
 use crate::language::Opt;
@@ -140,7 +140,7 @@ impl Job {
         if self.shares_second() {
             let opened = match driver::open(second.as_mut(), signals) {
                 Opened::Open(upstream) => split(upstream),
-                Opened::Failed(error) if error.detail == ACCEPT_TIMED_OUT => return Ok(0),
+                Opened::Failed(error) if error.class == OpenClass::NoClient => return Ok(0),
                 Opened::Failed(error) => return Err(self.unopened(&self.line.second, error)),
                 Opened::Interrupted(signal) => return Ok(signals::status(signal)),
             };

@@ -8,11 +8,10 @@ use std::sync::Arc;
 
 use nix::unistd::dup2_stdout;
 use nsplice_relay::{
-    Finish, Joined, Limit, LinkRef, Observer, Outcome, Record, Side, Traffic, Work,
+    Finish, Joined, Limit, LinkRef, Observer, OpenClass, Outcome, Record, Side, Traffic, Work,
 };
 use nsplice_sys::describe;
 
-use crate::endpoint::ACCEPT_TIMED_OUT;
 use crate::journal::{Journal, Level};
 
 use crate::language::Opt;
@@ -135,7 +134,7 @@ impl Observer for Teller {
         let detail = record.detail.unwrap_or_default();
         let status = match record.outcome {
             // That has been told where it happened.
-            Outcome::OpenFailed(_) if detail == ACCEPT_TIMED_OUT => 0,
+            Outcome::OpenFailed(OpenClass::NoClient) => 0,
             Outcome::OpenFailed(_) => {
                 self.journal.tell(Level::Error, detail);
                 self.unopened
