@@ -166,6 +166,10 @@ fn drive(attempt: &mut dyn Attempt) -> Result<Upstream, Failure> {
         match attempt.advance(wake) {
             Progress::Open(upstream) => return Ok(upstream),
             Progress::Failed(error) => return Err(Failure::Relay(error.detail)),
+            Progress::Found(_) => {
+                wake = Wake::START;
+                continue;
+            }
             Progress::Pending | Progress::Waiting => {}
         }
         let source = attempt

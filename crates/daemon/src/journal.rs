@@ -8,7 +8,9 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use nsplice_relay::{Accepted, Labels, Limit, LinkId, Observer, Outcome, Record, Side, Trouble};
+use nsplice_relay::{
+    Accepted, Labels, Limit, LinkId, Observer, Outcome, Reason, Record, Side, Trouble,
+};
 use nsplice_sys::describe;
 use slog::{debug, info, warn, Drain, Key, Level, Logger, Record as Line, Serializer, KV};
 
@@ -92,10 +94,15 @@ impl Observer for Journal {
                 let error = describe(error);
                 warn!(log, "accept failed"; "forward" => &*labels.service, "error" => error);
             }
-            Trouble::LimitReached { labels, client } => {
+            Trouble::Refused { labels, client, reason: Reason::Full } => {
                 let client = client.map(|address| address.to_string());
                 warn!(log, "max_links reached: client refused";
                     "forward" => &*labels.service, "client" => client);
+            }
+            Trouble::Refused { labels, client, reason } => {
+                let client = client.map(|address| address.to_string());
+                warn!(log, "client refused"; "forward" => &*labels.service, "client" => client,
+                    "reason" => reason.as_str());
             }
             Trouble::SpliceUnavailable { error } => {
                 warn!(log, "splice(2) unavailable, copying instead"; "error" => describe(error));
@@ -153,7 +160,8 @@ fn kind_of(trouble: &Trouble<'_>) -> &'static str {
         Trouble::AcceptPaused { .. } => "accept-paused",
         Trouble::AcceptResumed { .. } => "accept-resumed",
         Trouble::AcceptFailed { .. } => "accept-failed",
-        Trouble::LimitReached { .. } => "limit-reached",
+        Trouble::Refused { reason: Reason::Full, .. } => "limit-reached",
+        Trouble::Refused { reason, .. } => reason.as_str(),
         Trouble::SpliceUnavailable { .. } => "splice-unavailable",
     }
 }
@@ -209,4 +217,62 @@ pub(crate) fn micros(time: Duration) -> u64 {
 
 pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slog::{o, Never};
+    use std::sync::{Arc, Mutex};
+
+    /// Keeps messages, and how many were held back.
+    #[derive(Debug, Clone, Default)]
+    struct Kept(Arc<Mutex<(Vec<String>, u64)>>);
+
+    impl Drain for Kept {
+        type Ok = ();
+        type Err = Never;
+
+        fn log(&self, line: &Line<'_>, _: &slog::OwnedKVList) -> Result<(), Never> {
+            struct Count(u64);
+            impl Serializer for Count {
+                fn emit_u64(&mut self, _: Key, count: u64) -> slog::Result {
+                    self.0 += count;
+                    Ok(())
+                }
+                fn emit_arguments(&mut self, _: Key, _: &fmt::Arguments<'_>) -> slog::Result {
+                    Ok(())
+                }
+            }
+            let mut count = Count(0);
+            let _ = line.kv().serialize(line, &mut count);
+            let mut kept = self.0.lock().unwrap();
+            kept.0.push(line.msg().to_string());
+            kept.1 += count.0;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn refusals_are_told_up_to_a_limit_and_counted_beyond() {
+        const REFUSALS: usize = 1000;
+        let kept = Kept::default();
+        let labels = Labels::new("echo", "tcp/127.0.0.1");
+        let mut journal = Journal::new(Logger::root(kept.clone().fuse(), o!()));
+        for _ in 0..REFUSALS {
+            for reason in [Reason::Full, Reason::Client] {
+                let client = Some(([127, 0, 0, 1], 7).into());
+                journal.trouble(&Trouble::Refused { labels: &labels, client, reason });
+            }
+        }
+        drop(journal);
+        let (lines, held) = kept.0.lock().unwrap().clone();
+        for told in ["max_links reached: client refused", "client refused"] {
+            let count = lines.iter().filter(|line| *line == told).count();
+            // Even if this has taken some seconds.
+            assert!((1..REFUSALS / 2).contains(&count), "{count} lines of {told}");
+        }
+        let told = lines.iter().filter(|line| line.ends_with("client refused")).count();
+        assert_eq!(told as u64 + held, 2 * REFUSALS as u64);
+    }
 }

@@ -46,6 +46,7 @@ pub(crate) fn divide(
             let forward = Forward {
                 labels: Arc::clone(&service.labels),
                 opener: service.plan.opener()?,
+                admission: None,
                 limits: service.limits.clone(),
                 places: Arc::clone(&service.places),
                 counters: Arc::clone(&service.counters),

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::admission::Admission;
 use crate::labels::Labels;
 use crate::link::policy::LinkPolicy;
 use crate::open::Opener;
@@ -39,6 +40,8 @@ pub struct Forward {
     pub labels: Arc<Labels>,
     /// Opens the upstream of each link.
     pub opener: Box<dyn Opener>,
+    /// Decides who may have a link; without one everybody may.
+    pub admission: Option<Box<dyn Admission>>,
     /// Time limits of each link.
     pub limits: Limits,
     /// The number of links that may be alive at once; shared between the loops that serve the
@@ -56,6 +59,7 @@ impl Forward {
         Self {
             labels: labels.into(),
             opener,
+            admission: None,
             limits: Limits::default(),
             places: Arc::new(Places::unlimited()),
             counters: Arc::default(),
@@ -63,12 +67,21 @@ impl Forward {
         }
     }
 
-    /// What opens its upstreams, and what its links have of it.
-    pub(crate) fn into_parts(self) -> (Box<dyn Opener>, Arc<Terms>) {
-        let Self { labels, opener, limits, places, counters, policy } = self;
+    /// What opens its upstreams, who decides on its clients, and what its links have of it.
+    pub(crate) fn into_parts(self) -> Parts {
+        let Self { labels, opener, admission, limits, places, counters, policy } = self;
         let backend = opener.backend();
-        (opener, Arc::new(Terms { labels, backend, limits, places, counters, policy }))
+        let terms = Arc::new(Terms { labels, backend, limits, places, counters, policy });
+        Parts { opener, admission, terms }
     }
+}
+
+/// A forward, taken apart.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) opener: Box<dyn Opener>,
+    pub(crate) admission: Option<Box<dyn Admission>>,
+    pub(crate) terms: Arc<Terms>,
 }
 
 /// The terms that a link was accepted on. They are its own until it ends, whatever becomes of the

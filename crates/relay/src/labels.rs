@@ -38,19 +38,25 @@ impl FromStr for LinkId {
     }
 }
 
-/// Labels of a link. The service's are there from the start; those of the target that have to be
-/// looked up are `None` until they are, and where there is no such thing.
+/// Labels of a link. The service's are there from the start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Labels {
     /// The name of the service that accepted it.
     pub service: Arc<str>,
     /// The target, in the operator's words.
     pub target: Arc<str>,
-    /// The name of the pod that it leads to.
+    /// What a look-up has found out of the target, if there was one and it has ended.
+    pub found: Option<Arc<Found>>,
+}
+
+/// What a look-up has found out of a target. Where there is no such thing it is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The name of the pod.
     pub pod: Option<Arc<str>>,
     /// The Kubernetes namespace of that pod.
     pub namespace: Option<Arc<str>>,
-    /// The name or id of the container that it leads to.
+    /// The name or id of the container.
     pub container: Option<Arc<str>>,
     /// The container's runtime.
     pub runtime: Option<Arc<str>>,
@@ -59,7 +65,12 @@ pub struct Labels {
 impl Labels {
     /// Labels of the links of a service, as far as they are known before any of them is opened.
     pub fn new(service: impl Into<Arc<str>>, target: impl Into<Arc<str>>) -> Self {
-        Self { service: service.into(), target: target.into(), ..Self::default() }
+        Self { service: service.into(), target: target.into(), found: None }
+    }
+
+    /// The same, and what has been found out of the target.
+    pub(crate) fn with(&self, found: Arc<Found>) -> Self {
+        Self { found: Some(found), ..self.clone() }
     }
 }
 

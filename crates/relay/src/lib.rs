@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod admission;
 mod forward;
 mod glimpse;
 mod labels;
@@ -21,9 +22,10 @@ mod session;
 mod table;
 mod turn;
 
+pub use admission::{Admission, Entrant, Entry, Reason};
 pub use forward::{Forward, Limits, Places, DEFAULT_CONNECT_TIMEOUT};
 pub use glimpse::{Glimpse, GlimpseMeans, GlimpseStage};
-pub use labels::{Labels, LinkId, LinkRef};
+pub use labels::{Found, Labels, LinkId, LinkRef};
 pub use lane::filter::{Filter, Pass};
 pub use lane::low_water::LongBurst;
 pub use lane::step::Ends;

@@ -411,7 +411,7 @@ mod tests {
     #[test]
     fn a_client_without_an_address_is_not_handed_over() {
         let pair = || UnixStream::pair().unwrap().0.into();
-        let (_, terms) = Forward::new(Labels::default(), never()).into_parts();
+        let terms = Forward::new(Labels::default(), never()).into_parts().terms;
         for (arrival, origin) in [
             (Arrival::accepted(pair(), None, None), Origin::Ours),
             (Arrival::handed_over(Conn::stream(pair())), Origin::HandedOver),

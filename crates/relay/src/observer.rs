@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
+use crate::admission::Reason;
 use crate::labels::{Labels, LinkRef};
 use crate::outcome::{Outcome, Side};
 use crate::relay::service::ServiceReport;
@@ -183,12 +184,14 @@ pub enum Trouble<'a> {
         /// The error of accept(2).
         error: &'a io::Error,
     },
-    /// A client was refused by RST because the forward has no place left.
-    LimitReached {
+    /// A client was refused when it came.
+    Refused {
         /// Whose client it was.
         labels: &'a Labels,
         /// Address of the client that was refused.
         client: Option<SocketAddr>,
+        /// Why.
+        reason: Reason,
     },
     /// splice(2) or its pipes are not to be had here; this loop copies from now on.
     SpliceUnavailable {

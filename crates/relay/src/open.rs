@@ -15,11 +15,14 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::PollFlags;
 use nsplice_sys::describe;
+
+use crate::labels::Found;
 
 /// Opens the upstreams of one forward. It lives on the thread of one loop.
 pub trait Opener: fmt::Debug + Send {
@@ -42,13 +45,6 @@ pub trait Opener: fmt::Debug + Send {
     /// The burst is over, a few milliseconds after its last client or for want of descriptors:
     /// whatever was made ready and not used is not needed.
     fn end_burst(&mut self) {}
-
-    /// Returns whether a client that has just been accepted may have a link. One that may not is
-    /// closed at once and counts nowhere.
-    fn admits(&mut self, client: BorrowedFd<'_>) -> bool {
-        let _ = client;
-        true
-    }
 }
 
 /// One upstream on its way to being open.
@@ -109,6 +105,9 @@ pub enum Progress {
     /// [`Attempt::source`] names a descriptor that is not registered yet: wait for that one.
     /// Whatever was registered before is closed.
     Waiting,
+    /// A look-up has found out what the target is, and nothing has been opened in it yet. Told at most
+    /// once. Who drives the attempt goes on with [`Wake::START`], or drops it.
+    Found(Arc<Found>),
     /// The upstream is open.
     Open(Upstream),
     /// It cannot be opened.
@@ -221,6 +220,8 @@ pub enum OpenClass {
     ChildFailed,
     /// This machine has run out of something: descriptors, ports, processes, memory.
     Exhausted,
+    /// The service's admission does not let its clients reach this target.
+    Forbidden,
     /// An upstream that waits to be connected to has waited in vain.
     NoClient,
     /// Anything else; the message has the system's words.
@@ -229,7 +230,7 @@ pub enum OpenClass {
 
 impl OpenClass {
     /// Every class, in the order of the counters.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Refused,
         Self::TimedOut,
         Self::Unreachable,
@@ -239,6 +240,7 @@ impl OpenClass {
         Self::ToolMissing,
         Self::ChildFailed,
         Self::Exhausted,
+        Self::Forbidden,
         Self::NoClient,
         Self::Other,
     ];
@@ -255,6 +257,7 @@ impl OpenClass {
             Self::ToolMissing => "tool-missing",
             Self::ChildFailed => "child-failed",
             Self::Exhausted => "exhausted",
+            Self::Forbidden => "forbidden",
             Self::NoClient => "no-client",
             Self::Other => "other",
         }

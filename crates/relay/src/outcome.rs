@@ -63,7 +63,7 @@ pub enum Limit {
 
 impl Outcome {
     /// Every outcome, in the order of the counters.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Clean,
         Self::Reset(Side::Downstream),
         Self::Reset(Side::Upstream),
@@ -76,6 +76,7 @@ impl Outcome {
         Self::OpenFailed(OpenClass::ToolMissing),
         Self::OpenFailed(OpenClass::ChildFailed),
         Self::OpenFailed(OpenClass::Exhausted),
+        Self::OpenFailed(OpenClass::Forbidden),
         Self::OpenFailed(OpenClass::NoClient),
         Self::OpenFailed(OpenClass::Other),
         Self::Cancelled,

@@ -254,6 +254,10 @@ impl Relay {
             long_burst: &self.long_burst,
             observer: &mut *self.observer,
             writers: &mut service.writers,
+            admission: match &mut service.admission {
+                Some(admission) => Some(&mut **admission),
+                None => None,
+            },
             counters: &self.counters,
             refusal: &mut self.refusal,
         };

@@ -5,6 +5,7 @@ use std::time::Instant;
 use mio::Registry;
 use nix::errno::Errno;
 
+use crate::admission::Admission;
 use crate::lane::low_water::LongBurst;
 use crate::lane::pipe::PipePool;
 use crate::link::writers::Writers;
@@ -33,6 +34,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) observer: &'a mut dyn Observer,
     /// Of the descriptors that the links of the forward share, if they do.
     pub(crate) writers: &'a mut Writers,
+    /// Who decides on the clients of the service.
+    pub(crate) admission: Option<&'a mut dyn Admission>,
     pub(crate) counters: &'a Counters,
     /// Set when splice(2) was refused.
     pub(crate) refusal: &'a mut Option<Errno>,

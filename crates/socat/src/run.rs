@@ -284,6 +284,7 @@ impl Job {
         Forward {
             labels: Arc::new(Labels::new("socat", "")),
             opener,
+            admission: None,
             limits: self.limits.clone(),
             places: Arc::new(places),
             counters: Arc::default(),

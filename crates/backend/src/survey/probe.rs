@@ -51,6 +51,10 @@ pub(crate) fn connect(opener: &mut dyn Opener, port: u16) -> Result<Connected, O
                 };
             }
             Progress::Failed(error) => return Err(error),
+            Progress::Found(_) => {
+                wake = Wake::START;
+                continue;
+            }
             Progress::Waiting | Progress::Pending => {}
         }
         let left = DEFAULT_CONNECT_TIMEOUT.saturating_sub(begun.elapsed());

@@ -79,6 +79,10 @@ pub(crate) fn finish(attempt: &mut dyn Attempt) -> Result<Upstream, OpenError> {
         match attempt.advance(wake) {
             Progress::Open(upstream) => return Ok(upstream),
             Progress::Failed(error) => return Err(error),
+            Progress::Found(_) => {
+                wake = Wake::START;
+                continue;
+            }
             Progress::Waiting | Progress::Pending => {}
         }
         let source = attempt.source().expect("who waits says for what");

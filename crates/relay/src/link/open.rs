@@ -2,11 +2,14 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use mio::Registry;
 use nix::errno::Errno;
 use nsplice_sys::describe;
 
+use crate::admission::Entry;
+use crate::labels::LinkRef;
 use crate::lane::end::End;
 use crate::link::child::Watch;
 use crate::link::conn::Conn;
@@ -79,10 +82,23 @@ impl Link {
         if *registered && wake == Wake::START {
             return Next::Wait;
         }
-        let progress = attempt.advance(wake);
+        let mut progress = attempt.advance(wake);
+        if let Progress::Found(found) = progress {
+            self.labels = Arc::new(self.labels.with(found));
+            let link = LinkRef { id: self.id, labels: &self.labels };
+            if let Some(Entry::Refuse(reason)) = turn.admission.as_mut().map(|it| it.reaches(link))
+            {
+                turn.counters.refused(reason);
+                self.terms.counters.refused(reason);
+                let detail = format!("not admitted to what was found: {reason}");
+                return self.refuse(OpenError::new(OpenClass::Forbidden, detail));
+            }
+            progress = attempt.advance(Wake::START);
+        }
         let key = self.key;
         let result = match progress {
-            Progress::Pending => return Next::Wait,
+            // It has been told, and no second target is found.
+            Progress::Pending | Progress::Found(_) => return Next::Wait,
             Progress::Waiting => match attempt.source() {
                 Some(source) => {
                     *registered = true;

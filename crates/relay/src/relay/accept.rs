@@ -5,13 +5,15 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::admission::{Entrant, Entry, Reason};
 use crate::forward::Terms;
 use crate::labels::{LinkId, LinkRef};
 use crate::lane::end::End;
-use crate::link::policy::WhenFull;
+use crate::link::policy::{Endings, WhenFull};
 use crate::link::{Arrival, Link};
 use crate::observer::{Accepted, Trouble};
-use crate::open::Opener;
+use crate::open::{OpenClass, Opener};
+use crate::outcome::Outcome;
 use crate::relay::acceptor::{Accept, Acceptor, Gate, ACCEPTS_PER_TURN, PAUSE_TICK};
 use crate::table::Key;
 
@@ -88,9 +90,7 @@ impl Relay {
                         opener.begin_burst(acceptor.as_fd(), left.min(room));
                         self.bursts.push(Burst { service: key, end });
                     }
-                    if opener.admits(stream.as_fd()) {
-                        self.admit_to(key, Arrival::accepted(stream, local, client));
-                    }
+                    self.admit_to(key, Arrival::accepted(stream, local, client));
                 }
                 Accept::Empty => {}
                 Accept::Skip(error) => {
@@ -114,31 +114,50 @@ impl Relay {
     pub(super) fn admit_to(&mut self, key: Key, arrival: Arrival) {
         match self.services.get(key).map(|service| Arc::clone(&service.terms)) {
             Some(terms) => self.admit(key, terms, arrival),
-            None => self.turn_away(arrival),
+            None => self.turn_away(arrival, Reason::Draining, None),
         }
     }
 
-    fn turn_away(&mut self, arrival: Arrival) {
-        let outcome = Outcome::OpenFailed(OpenClass::Exhausted);
-        arrival.conn.abort(outcome, Some("no place left"), &mut self.sessions);
-        self.counters.link_rejected();
+    /// Refuses a client. One of a service that has stopped has nobody left whose name could be told.
+    fn turn_away(&mut self, arrival: Arrival, reason: Reason, terms: Option<&Terms>) {
+        let Arrival { conn, client, .. } = arrival;
+        self.counters.link_rejected(reason);
+        if let Some(Terms { labels, counters, policy, .. }) = terms {
+            counters.link_rejected(reason);
+            self.observer.trouble(&Trouble::Refused { labels, client, reason });
+            if matches!(policy.endings, Endings::Gentle(_)) {
+                return conn.close(&mut self.sessions);
+            }
+        }
+        let class = match reason {
+            Reason::Full | Reason::Draining | Reason::Unfit => OpenClass::Exhausted,
+            Reason::Client | Reason::Target => OpenClass::Forbidden,
+        };
+        let outcome = Outcome::OpenFailed(class);
+        conn.abort(outcome, Some(reason.in_words()), &mut self.sessions);
     }
 
-    /// Makes a link of a downstream, or refuses it if the service drains or has no place left.
+    /// Makes a link of a downstream, or refuses it if the service drains, has no place left, or does
+    /// not admit it.
     pub(super) fn admit(&mut self, key: Key, terms: Arc<Terms>, mut arrival: Arrival) {
         let Some(service) = self.services.get_mut(key).filter(|service| service.admits()) else {
-            self.turn_away(arrival);
-            return;
+            return self.turn_away(arrival, Reason::Draining, Some(&terms));
         };
         // Nobody would open the upstream of a downstream that is handed to an endpoint.
-        let is_opened = arrival.opener.is_some() || service.serves.opener().is_some();
-        if !is_opened || !terms.places.take() {
-            let client = arrival.client;
-            self.turn_away(arrival);
-            terms.counters.link_rejected();
-            let labels = &terms.labels;
-            self.observer.trouble(&Trouble::LimitReached { labels, client });
-            return;
+        if arrival.opener.is_none() && service.serves.opener().is_none() {
+            return self.turn_away(arrival, Reason::Unfit, Some(&terms));
+        }
+        if !terms.places.take() {
+            return self.turn_away(arrival, Reason::Full, Some(&terms));
+        }
+        let entry = service.admission.as_mut().map_or(Entry::Admit, |admission| {
+            let source = arrival.conn.source().and_then(End::descriptor).map(|end| end.fd);
+            let Arrival { local, client, .. } = arrival;
+            admission.enters(&Entrant { source, local, client, labels: &terms.labels })
+        });
+        if let Entry::Refuse(reason) = entry {
+            terms.places.give_back();
+            return self.turn_away(arrival, reason, Some(&terms));
         }
         service.link_began();
         self.counters.link_opened();

@@ -7,6 +7,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::admission::Reason;
 use crate::observer::Traffic;
 use crate::outcome::Outcome;
 
@@ -15,6 +16,7 @@ use crate::outcome::Outcome;
 pub struct Counters {
     opened: AtomicU64,
     rejected: AtomicU64,
+    refused: [AtomicU64; Reason::ALL.len()],
     ended: [AtomicU64; Outcome::ALL.len()],
     up: Bytes,
     down: Bytes,
@@ -35,8 +37,11 @@ struct Bytes {
 pub struct Totals {
     /// Links that were accepted or handed over.
     pub opened: u64,
-    /// Clients refused because the forward had no place left; they never became links.
+    /// Clients that were refused when they came; they never became links.
     pub rejected: u64,
+    /// Refusals by reason, those that occurred only: the same, and links whose target turned out to be
+    /// forbidden.
+    pub refused: Vec<(Reason, u64)>,
     /// Ended links by outcome, those that occurred only.
     pub ended: Vec<(Outcome, u64)>,
     /// Bytes from downstream to upstream, of links that are alive as well.
@@ -61,6 +66,11 @@ impl Totals {
         self.ended.iter().map(|(_, count)| count).sum()
     }
 
+    /// Counts the refusals for `reason`.
+    pub fn refused_for(&self, reason: Reason) -> u64 {
+        self.refused.iter().find(|(each, _)| *each == reason).map_or(0, |(_, count)| *count)
+    }
+
     /// Counts the links that ended in `outcome`.
     pub fn ended_as(&self, outcome: Outcome) -> u64 {
         self.ended.iter().find(|(each, _)| *each == outcome).map_or(0, |(_, count)| *count)
@@ -76,7 +86,14 @@ impl Counters {
             .map(|(outcome, count)| (*outcome, count.load(Ordering::Relaxed)))
             .filter(|(_, count)| *count > 0)
             .collect();
+        let refused = Reason::ALL
+            .iter()
+            .zip(&self.refused)
+            .map(|(reason, count)| (*reason, count.load(Ordering::Relaxed)))
+            .filter(|(_, count)| *count > 0)
+            .collect();
         Totals {
+            refused,
             opened: self.opened.load(Ordering::Relaxed),
             rejected: self.rejected.load(Ordering::Relaxed),
             ended,
@@ -93,8 +110,17 @@ impl Counters {
         add(&self.opened, 1);
     }
 
-    pub(crate) fn link_rejected(&self) {
+    /// A client has been refused when it came.
+    pub(crate) fn link_rejected(&self, reason: Reason) {
         add(&self.rejected, 1);
+        self.refused(reason);
+    }
+
+    /// Somebody has been refused.
+    pub(crate) fn refused(&self, reason: Reason) {
+        if let Some(index) = Reason::ALL.iter().position(|each| *each == reason) {
+            add(&self.refused[index], 1);
+        }
     }
 
     pub(crate) fn session_opened(&self) {

@@ -14,7 +14,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::forward::{Forward, Limits, Terms};
+use crate::admission::Admission;
+use crate::forward::{Forward, Limits, Parts, Terms};
 use crate::labels::Labels;
 use crate::link::writers::Writers;
 use crate::open::Opener;
@@ -75,6 +76,7 @@ pub struct ServiceReport {
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) serves: Serves,
+    pub(crate) admission: Option<Box<dyn Admission>>,
     /// The terms of its next link.
     pub(crate) terms: Arc<Terms>,
     /// The turn at what its links share.
@@ -108,8 +110,8 @@ impl Serves {
 impl Service {
     /// A service that serves as `forward` says.
     pub(crate) fn new(forward: Forward) -> Self {
-        let (opener, terms) = forward.into_parts();
-        Self::begin(Serves::Forward(opener), terms)
+        let Parts { opener, admission, terms } = forward.into_parts();
+        Self::begin(Serves::Forward(opener), admission, terms)
     }
 
     /// A service whose clients become sessions.
@@ -117,12 +119,12 @@ impl Service {
         let EndpointService { labels, endpoint, session, places, counters } = service;
         let (limits, policy) = (Limits::default(), Arc::default());
         let terms = Terms { labels, backend: "session", limits, places, counters, policy };
-        Self::begin(Serves::Endpoint(endpoint, session), Arc::new(terms))
+        Self::begin(Serves::Endpoint(endpoint, session), None, Arc::new(terms))
     }
 
-    fn begin(serves: Serves, terms: Arc<Terms>) -> Self {
+    fn begin(serves: Serves, admission: Option<Box<dyn Admission>>, terms: Arc<Terms>) -> Self {
         let (writers, state) = (Writers::default(), ServiceState::Serving);
-        Self { serves, terms, writers, state, links: 0, sessions: 0 }
+        Self { serves, admission, terms, writers, state, links: 0, sessions: 0 }
     }
 
     /// Links that are alive.
@@ -146,8 +148,8 @@ impl Service {
 
     /// Serves the next clients as `forward` says.
     pub(crate) fn replace(&mut self, forward: Forward) {
-        let (opener, terms) = forward.into_parts();
-        (self.serves, self.terms) = (Serves::Forward(opener), terms);
+        let Parts { opener, admission, terms } = forward.into_parts();
+        (self.serves, self.admission, self.terms) = (Serves::Forward(opener), admission, terms);
     }
 
     /// Returns whether a client may become a link.

@@ -140,7 +140,8 @@ impl Relay {
             policy: Arc::clone(&service.terms.policy),
         };
         let conn = Conn::Stream(at);
-        let arrival = Arrival { conn, local: None, client, origin: Origin::Ours, opener: Some(opener) };
+        let arrival =
+            Arrival { conn, local: None, client, origin: Origin::Ours, opener: Some(opener) };
         self.admit(key, Arc::new(terms), arrival);
     }
 

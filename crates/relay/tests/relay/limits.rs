@@ -131,7 +131,7 @@ fn there_are_exactly_as_many_places_as_the_forward_has() {
             send_ramp(client, 0, 100);
             expect_ramp(server, 0, 100);
         }
-        assert_eq!(bench.relay.troubles("LimitReached"), CLIENTS - PLACES);
+        assert_eq!(bench.relay.troubles("reason: Full"), CLIENTS - PLACES);
         // A place that has become free is given away again, and only that one.
         drop((clients, servers));
         bench.relay.ended(PLACES);

@@ -7,6 +7,7 @@
 //! return to where they were; ending a [`running::Running`] loop checks its books. What should not
 //! depend on how bytes are moved is played twice at once, with and without splice(2).
 
+mod admission;
 mod bench;
 mod openers;
 mod process;

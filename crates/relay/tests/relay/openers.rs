@@ -46,7 +46,12 @@ pub(crate) fn by<A: Attempt + 'static>(
 
 /// Connects to `target`.
 pub(crate) fn connecting(target: SocketAddr) -> Box<dyn Opener> {
-    by(move || Connecting { target, socket: None })
+    by(move || connecting_attempt(target))
+}
+
+/// An attempt to connect to `target`.
+pub(crate) fn connecting_attempt(target: SocketAddr) -> impl Attempt {
+    Connecting { target, socket: None }
 }
 
 /// Fails at once, with `class`.

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use nsplice_relay::{
-    Attendant, Counters, Downstream, Forward, Order, Outcome, ServiceId, Settings, Totals,
+    Attendant, Counters, Downstream, Forward, Order, Outcome, Reason, ServiceId, Settings, Totals,
 };
 use nsplice_testkit::talk::{expect_eof, expect_ramp, half_close, send_ramp};
 use nsplice_testkit::{connect, wait_until};
@@ -178,6 +178,6 @@ fn after_a_drain_nothing_is_admitted_by_any_door() {
         relay.wait_returned();
         assert_eq!((relay.accepted(), relay.only_end().outcome), (1, Outcome::Clean));
         let totals = relay.close();
-        assert_eq!(totals.rejected, 1);
+        assert_eq!((totals.rejected, totals.refused_for(Reason::Draining)), (1, 1));
     });
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use nsplice_backend::Timer;
+use nsplice_relay::{Entry, Reason};
 
 use crate::fault::Fault;
 use crate::journal::{Journal, Level};
@@ -97,36 +98,41 @@ impl Admission {
         Self { notice: Some(notice), recess, ..self }
     }
 
-    /// Returns whether `client`, which has just been accepted, may stay; tells about it either way,
-    /// and sets its options.
+    /// Returns whether `client`, which has just been accepted, may stay.
     pub(crate) fn admits(&self, client: BorrowedFd<'_>) -> bool {
+        self.entry(client) == Entry::Admit
+    }
+
+    /// Decides on `client`, which has just been accepted; tells about it either way, and sets its
+    /// options.
+    pub(crate) fn entry(&self, client: BorrowedFd<'_>) -> Entry {
         if self.journal.wants(Level::Notice) {
             self.journal.tell(Level::Notice, accepting(client));
         }
-        let admitted = self.examine(client);
+        let entry = self.examine(client);
         if let Some(notice) = self.notice.as_ref().and_then(|notice| notice.get()) {
             self.journal.tell(Level::Notice, notice);
         }
         if let Some(recess) = &self.recess {
             recess.start();
         }
-        admitted
+        entry
     }
 
-    fn examine(&self, client: BorrowedFd<'_>) -> bool {
+    fn examine(&self, client: BorrowedFd<'_>) -> Entry {
         if let Some(reason) = self.objection(client) {
             let from = socket2::SockRef::from(&client)
                 .peer_addr()
                 .map_or_else(|_| "NULL".to_owned(), |address| spelled(&address));
             let told = format_args!("refusing connection from {from} due to {reason}");
             self.journal.tell(Level::Warning, told);
-            return false;
+            return Entry::Refuse(Reason::Client);
         }
         if let Err(error) = apply(client, &self.address, Phase::Connected) {
             self.journal.tell(Level::Error, error);
-            return false;
+            return Entry::Refuse(Reason::Unfit);
         }
-        true
+        Entry::Admit
     }
 
     fn objection(&self, client: BorrowedFd<'_>) -> Option<&'static str> {

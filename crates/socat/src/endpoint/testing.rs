@@ -112,6 +112,7 @@ impl Opening {
             match self.progress.take().unwrap() {
                 Progress::Open(upstream) => return Ok(Open::of(upstream)),
                 Progress::Failed(OpenError { detail, .. }) => return Err(detail),
+                Progress::Found(_) => self.progress = Some(self.attempt.advance(Wake::START)),
                 Progress::Waiting | Progress::Pending => {
                     let wake = wait(self.attempt.source().unwrap());
                     self.progress = Some(self.attempt.advance(wake));

@@ -1,47 +1,24 @@
-//! Who is let in, and by whom a client is served.
+//! Who is let in by a listener for many.
 //!
-//! socat has a process for each client. Here the loop has a link for each, with one exception: a
-//! program with `nofork` is to have the client's own socket, so it is started at the door and there
-//! is nothing left to relay.
+//! socat tells by itself whom it refuses, and why; to the relay it is one of two reasons.
 
-use std::os::fd::BorrowedFd;
+use nsplice_relay::{Admission, Entrant, Entry};
 
-use nsplice_relay::{Attempt, Opener};
+use crate::endpoint;
 
-use crate::endpoint::Admission;
-
-/// Lets clients in, and opens the second address for them.
+/// Lets clients in.
 #[derive(Debug)]
-pub(super) struct Doorkeeper {
-    admission: Admission,
-    second: Box<dyn Opener>,
-}
+pub(super) struct Doorkeeper(endpoint::Admission);
 
 impl Doorkeeper {
-    /// Lets in whom `admission` admits, and serves them with `second`.
-    pub(super) fn new(admission: Admission, second: Box<dyn Opener>) -> Self {
-        Self { admission, second }
+    /// Lets in whom `admission` admits.
+    pub(super) fn new(admission: endpoint::Admission) -> Self {
+        Self(admission)
     }
 }
 
-impl Opener for Doorkeeper {
-    fn backend(&self) -> &'static str {
-        self.second.backend()
-    }
-
-    fn open(&mut self, downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt> {
-        self.second.open(downstream)
-    }
-
-    fn begin_burst(&mut self, listener: BorrowedFd<'_>, most: usize) {
-        self.second.begin_burst(listener, most);
-    }
-
-    fn end_burst(&mut self) {
-        self.second.end_burst();
-    }
-
-    fn admits(&mut self, client: BorrowedFd<'_>) -> bool {
-        self.admission.admits(client)
+impl Admission for Doorkeeper {
+    fn enters(&mut self, client: &Entrant<'_>) -> Entry {
+        client.source.map_or(Entry::Admit, |socket| self.0.entry(socket))
     }
 }

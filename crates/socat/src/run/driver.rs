@@ -32,6 +32,10 @@ pub(super) fn open(opener: &mut dyn Opener, signals: Option<(&Signals, &Journal)
         match attempt.advance(wake) {
             Progress::Open(upstream) => return Opened::Open(upstream),
             Progress::Failed(error) => return Opened::Failed(error),
+            Progress::Found(_) => {
+                wake = Wake::START;
+                continue;
+            }
             Progress::Waiting | Progress::Pending => {}
         }
         wake = loop {

@@ -13,7 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use nsplice_relay::{Attendant, Downstream, Hold, OpenClass, Opener, Order, Places};
+use nsplice_relay::{
+    Admission, Attendant, Downstream, Forward, Hold, OpenClass, Opener, Order, Places,
+};
 use nsplice_sys::{Branch, Pool};
 
 use crate::endpoint::{children, terminal, Post, Shared};
@@ -157,8 +159,8 @@ impl Job {
         };
         self.assume_identity()?;
         let places = max_children.map_or_else(Places::unlimited, Places::new);
-        let doorkeeper = Box::new(Doorkeeper::new(admission, second));
-        let forward = self.forward(doorkeeper, places);
+        let admission = Some(Box::new(Doorkeeper::new(admission)) as Box<dyn Admission>);
+        let forward = Forward { admission, ..self.forward(second, places) };
         let (mut relay, _handle) = self.relay(true)?;
         relay.add_forward(forward, [socket]).map_err(Fault::new)?;
         if let Some(mut limit) = limit {

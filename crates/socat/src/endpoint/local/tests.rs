@@ -81,6 +81,7 @@ fn finish(opener: &mut dyn Opener, downstream: Option<BorrowedFd<'_>>) -> Result
         match attempt.advance(wake) {
             Progress::Open(upstream) => return Ok(Link::of(upstream)),
             Progress::Failed(error) => return Err(error),
+            Progress::Found(_) => wake = Wake::START,
             Progress::Pending | Progress::Waiting => {
                 let source = attempt.source().unwrap();
                 poll(&mut [PollFd::new(source, PollFlags::POLLIN)], PollTimeout::NONE).unwrap();
