@@ -4,7 +4,7 @@
 //! step has a file of its own:
 //!
 //! - `getopt.rs` takes words apart as GNU getopt_long(3) does, with a `+` in front;
-//! - `line.rs` makes an [`Order`] of the options. Files are opened right where they are named, so
+//! - `line.rs` makes an `Order` of the options. Files are opened right where they are named, so
 //!   that of several mistakes the leftmost is told;
 //! - `journey.rs` goes there: namespaces, root, working directory;
 //! - `credentials.rs` takes another user and group;
