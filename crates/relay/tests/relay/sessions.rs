@@ -4,6 +4,7 @@
 mod endpoint;
 
 mod bytes;
+mod cost;
 mod crowds;
 mod drain;
 mod ends;
