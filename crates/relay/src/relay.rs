@@ -323,7 +323,9 @@ impl Relay {
     }
 
     fn expire(&mut self) {
-        while let Some(key) = self.timers.pop(self.now) {
+        // Each once: what is due again at once has to wait for the next turn, like everybody else.
+        let due: Vec<_> = std::iter::from_fn(|| self.timers.pop(self.now)).collect();
+        for key in due {
             if let Some(link) = self.links.get_mut(key) {
                 link.deadline = None;
                 self.with_link(key, Link::expire);

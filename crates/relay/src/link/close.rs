@@ -150,10 +150,10 @@ impl Link {
 
     /// If the grace of a child is over: makes its output end, if it is the child that has ended.
     fn grace_is_over(&mut self, now: Instant) -> bool {
-        let Some(watch) = self.watch.as_mut() else { return false };
-        if watch.grace.is_none_or(|grace| now < grace) {
+        if self.grace().is_none_or(|grace| now < grace) {
             return false;
         }
+        let Some(watch) = self.watch.as_mut() else { return false };
         if watch.verdict().is_some() {
             let half = &mut self.halves[Side::Upstream as usize];
             if half.ready.readable() {
@@ -167,6 +167,13 @@ impl Link {
             }
         }
         true
+    }
+
+    /// When the grace of a child is over, if something depends on that: once the end of its output
+    /// has been passed on nothing does.
+    fn grace(&self) -> Option<Instant> {
+        let grace = self.watch.as_ref()?.grace;
+        grace.filter(|_| self.phase(Side::Upstream) != Phase::Done)
     }
 
     /// The time after which silence ends the link, in the state that it is in.
@@ -186,11 +193,9 @@ impl Link {
             }
             Stage::Relaying => {
                 let silence = self.quiet_limit(limits);
-                let grace = self.watch.as_ref().and_then(|watch| watch.grace);
-                let grace = grace.filter(|_| self.phase(Side::Upstream) != Phase::Done);
                 let silence = silence.map(|limit| self.active_at + limit);
                 let patience = self.halves.iter().filter_map(|half| half.lane.as_ref()?.patience());
-                [silence, grace, self.recheck].into_iter().flatten().chain(patience).min()
+                [silence, self.grace(), self.recheck].into_iter().flatten().chain(patience).min()
             }
         }
     }

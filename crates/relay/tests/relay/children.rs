@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use nsplice_relay::{Answer, Handle, Limits, OpenClass, Outcome, Settings, Side};
+use nsplice_relay::{Answer, Forward, Handle, Limit, Limits, OpenClass, Outcome, Settings, Side};
 use nsplice_testkit::talk::{
     expect_eof, expect_ramp, expect_reset, expect_reset_after_eof, half_close, read_exactly,
     read_to_eof, read_to_reset, reset, send_ramp, send_until_stuck,
@@ -144,6 +144,26 @@ fn a_child_that_closes_its_output_and_lives_on_is_half_closed() {
                 assert!(detail.ends_with(", after the connection had ended well"), "{detail}");
             }
         }
+    });
+}
+
+/// Its grace is long over by then, and nothing depends on it any more.
+#[test]
+fn a_child_that_lives_on_after_its_output_is_left_when_the_link_has_lingered() {
+    in_both_modes_at_leisure(|settings| {
+        let linger = Duration::from_secs(60);
+        let limits = Limits { linger: Some(linger), ..Limits::default() };
+        let (opener, deeds) = script("exec >&-; sleep 1000");
+        let mut address = ANY_PORT;
+        let relay = Running::start(settings, |relay| {
+            address = listening(relay, Forward { limits, ..forward(opener) });
+        });
+        let client = connect(address);
+        expect_eof(&client);
+        relay.advance(linger);
+        assert_eq!(relay.only_end().outcome, Outcome::Expired(Limit::Linger));
+        assert_eq!(deeds.all(), ["terminate", "drop"]);
+        relay.close();
     });
 }
 
@@ -380,12 +400,12 @@ fn an_idle_child_is_ended_with_its_link() {
         let limits = Limits { idle_timeout, ..Limits::default() };
         let mut address = ANY_PORT;
         let relay = Running::start(settings, |relay| {
-            let forward = nsplice_relay::Forward { limits, ..forward(opener) };
+            let forward = Forward { limits, ..forward(opener) };
             address = listening(relay, forward);
         });
         let client = connect(address);
         expect_reset(&client);
         let ended = Stage { relay, address, deeds }.only_end();
-        assert_eq!(ended.outcome, Outcome::Expired(nsplice_relay::Limit::Idle));
+        assert_eq!(ended.outcome, Outcome::Expired(Limit::Idle));
     });
 }

@@ -11,6 +11,7 @@ mod admission;
 mod bench;
 mod openers;
 mod process;
+mod puppet;
 mod running;
 mod scene;
 mod shell;

@@ -26,6 +26,8 @@ use crate::bench::Bench;
 use crate::running::{Ended, Running};
 use crate::scene::in_both_modes_at_leisure;
 
+mod child;
+
 const IDLE: Duration = Duration::from_secs(1000);
 const LINGER: Duration = Duration::from_secs(400);
 const DRAIN: Duration = Duration::from_secs(100);
