@@ -1,22 +1,21 @@
 //! The threads that relay, and the main thread that looks after them.
 //!
-//! Each loop runs on a thread of its own. The main thread does no relaying: it waits for signals
-//! and for loops to end, in one poll(2). That a loop has ended is told by a pipe whose writing end
-//! the loop's thread holds and nobody writes to: it hangs up when the thread is over, however it
-//! ends.
+//! Each loop runs on a thread of its own. The main thread does no relaying: it has a small loop
+//! (`main_loop.rs`), in which it waits for signals and for loops to end. That a loop has ended is
+//! told by a pipe whose writing end the loop's thread holds and nobody writes to: it hangs up when
+//! the thread is over, however it ends.
 //!
 //! Children that were not started here are reaped as they end, if their SIGCHLD is collected.
 
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::mpsc::{channel, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::resource::{getrlimit, setrlimit, Resource};
 use nix::sys::signal::Signal;
 use nix::unistd::pipe2;
@@ -24,6 +23,7 @@ use nsplice_backend::{reap_others, Reaped};
 use nsplice_relay::{Downstream, Forward, Handle, Observer, Relay, RelayError, Settings};
 
 use crate::failure::Failure;
+use crate::main_loop::{MainLoop, Source};
 use crate::signals::Signals;
 
 /// The work of one loop.
@@ -66,16 +66,18 @@ const STILL_DRAINING: Duration = Duration::from_secs(5);
 
 /// The interval after which to look again for children that have ended, while one of a link's hides
 /// them.
-const NEXT_LOOK_MILLIS: u8 = 20;
+const NEXT_LOOK: Duration = Duration::from_millis(20);
 
 /// Running loops.
 #[derive(Debug)]
 pub(crate) struct Loops {
+    main: MainLoop,
     running: Vec<Running>,
 }
 
 #[derive(Debug)]
 struct Running {
+    number: usize,
     thread: JoinHandle<Result<(), RelayError>>,
     handle: Handle,
     /// Hangs up when the thread is over.
@@ -90,13 +92,19 @@ impl Loops {
         works: Vec<Work>,
         announce: impl FnOnce(),
     ) -> Result<Self, Failure> {
+        let main = MainLoop::new().map_err(Failure::system("create an epoll instance"))?;
         let prepared = prepare(settings, works).map_err(too_low)?;
-        let mut loops = Self { running: Vec::with_capacity(prepared.len()) };
+        let mut loops = Self { main, running: Vec::with_capacity(prepared.len()) };
         // A loop whose sender is gone ends without having begun.
         let mut begins = Vec::with_capacity(prepared.len());
         for (index, (relay, handle)) in prepared.into_iter().enumerate() {
             let (begin, beginning) = channel();
-            loops.running.push(start_thread(index, relay, handle, beginning)?);
+            let running = start_thread(index, relay, handle, beginning)?;
+            loops
+                .main
+                .watch(&running.end, Source::Loop(index))
+                .map_err(Failure::system("wait for a thread"))?;
+            loops.running.push(running);
             begins.push(begin);
         }
         announce();
@@ -119,24 +127,37 @@ impl Loops {
         let mut result = Ok(());
         let mut draining = None;
         let mut reaped = reap_others();
+        let watched = self.main.watch(signals, Source::Signals);
+        let watched = watched.and_then(|()| match &end {
+            Some(end) => self.main.watch(end, Source::Target),
+            None => Ok(()),
+        });
+        watched.map_err(Failure::system("wait for signals"))?;
         while !self.running.is_empty() {
             let patience = match (reaped, draining) {
-                (Reaped::Unsure, _) => NEXT_LOOK_MILLIS.into(),
-                (Reaped::All, Some(due)) => patience_until(due),
-                (Reaped::All, None) => PollTimeout::NONE,
-            };
-            let woken = self.wait(signals, end.as_ref(), patience)?;
-            for index in woken.ended {
-                let ended = self.running.swap_remove(index);
-                if let Err(failure) = outcome(ended.thread) {
-                    self.apply(Action::Stop)?;
-                    result = result.and(Err(failure));
+                (Reaped::Unsure, _) => Some(NEXT_LOOK),
+                (Reaped::All, due) => {
+                    due.map(|due: Instant| due.saturating_duration_since(Instant::now()))
                 }
-            }
+            };
+            let woken = self.main.wait(patience).map_err(Failure::system("wait for signals"))?;
             let mut events = Vec::new();
-            if woken.target_ended {
-                end = None;
-                events.push(Event::TargetEnded);
+            for source in woken {
+                match source {
+                    // They are read below, whatever has happened.
+                    Source::Signals => {}
+                    Source::Target => {
+                        if end.take().is_some() {
+                            events.push(Event::TargetEnded);
+                        }
+                    }
+                    Source::Loop(number) => {
+                        if let Err(failure) = self.join(number) {
+                            self.apply(Action::Stop)?;
+                            result = result.and(Err(failure));
+                        }
+                    }
+                }
             }
             if draining.is_some_and(|due| due <= Instant::now()) && !self.running.is_empty() {
                 draining = Some(Instant::now() + STILL_DRAINING);
@@ -188,44 +209,13 @@ impl Loops {
         Ok(())
     }
 
-    /// Waits for a signal, the end of a loop or of the target, at most for `patience`.
-    fn wait(
-        &self,
-        signals: &Signals,
-        end: Option<&OwnedFd>,
-        patience: PollTimeout,
-    ) -> Result<Woken, Failure> {
-        let ends =
-            self.running.iter().map(|running| PollFd::new(running.end.as_fd(), PollFlags::empty()));
-        let mut sources: Vec<PollFd<'_>> = ends.collect();
-        sources.push(PollFd::new(signals.as_fd(), PollFlags::POLLIN));
-        sources.extend(end.map(|end| PollFd::new(end.as_fd(), PollFlags::POLLIN)));
-        match poll(&mut sources, patience) {
-            Ok(_) => {}
-            Err(Errno::EINTR) => return Ok(Woken::default()),
-            Err(errno) => return Err(Failure::system("wait for signals")(errno.into())),
+    /// Takes the result of a loop that has ended.
+    fn join(&mut self, number: usize) -> Result<(), Failure> {
+        match self.running.iter().position(|running| running.number == number) {
+            Some(index) => outcome(self.running.swap_remove(index).thread),
+            None => Ok(()),
         }
-        let is_woken = |source: &PollFd<'_>| source.any() == Some(true);
-        let target_ended = end.is_some() && sources.pop().is_some_and(|end| is_woken(&end));
-        sources.pop();
-        let ended = sources.iter().enumerate().rev();
-        let ended = ended.filter(|(_, end)| is_woken(end)).map(|(index, _)| index).collect();
-        Ok(Woken { ended, target_ended })
     }
-}
-
-/// The events that woke the main thread, but for signals.
-#[derive(Debug, Default)]
-struct Woken {
-    /// Loops that have ended, the last first.
-    ended: Vec<usize>,
-    target_ended: bool,
-}
-
-/// Returns the time to wait for what is `due`, in whole milliseconds and not too short.
-fn patience_until(due: Instant) -> PollTimeout {
-    let left = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-    PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
 }
 
 /// Makes the loops, and makes sure that a client of any of them would find a descriptor: one that
@@ -282,7 +272,7 @@ fn start_thread(
         .name(format!("loop-{index}"))
         .spawn(work)
         .map_err(Failure::system("start a thread"))?;
-    Ok(Running { thread, handle, end })
+    Ok(Running { number: index, thread, handle, end })
 }
 
 fn outcome(thread: JoinHandle<Result<(), RelayError>>) -> Result<(), Failure> {

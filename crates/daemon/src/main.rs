@@ -30,6 +30,7 @@ mod journal;
 mod limit;
 mod log;
 mod loops;
+mod main_loop;
 mod missing;
 mod opt;
 mod output;
