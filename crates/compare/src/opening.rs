@@ -1,7 +1,7 @@
 //! The cost of opening an upstream, by itself: from asking a backend for one to the first byte of
 //! a server that speaks first.
 //!
-//! There is no relay in between. The backend's opener is driven here as a loop drives it, one
+//! There is no relay in between. The backend's opener is driven without a loop ([`drive`]), one
 //! opening after the other, each ended before the next begins, so what is measured is what a link
 //! through that backend waits and pays before any byte of its own moves. The yardstick is a connect
 //! made inside the target.
@@ -19,7 +19,8 @@ use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::resource::UsageWho;
 use nix::unistd::{pipe2, read};
 use nsplice_backend::{Choice, Destination, Host, Options, Plan, Target};
-use nsplice_relay::{Attempt, Opener, Progress, Upstream, Wake};
+use nsplice_relay::open::{drive, Driven};
+use nsplice_relay::{Opener, Upstream};
 use nsplice_sys::Pool;
 
 use crate::load::failure::Failure;
@@ -153,32 +154,18 @@ fn connect(origin: SocketAddr) -> Result<Duration, Failure> {
 /// One opening, up to the first byte, and its end.
 fn open(opener: &mut dyn Opener) -> Result<Duration, Failure> {
     let start = Instant::now();
-    let upstream = drive(opener.open(None).as_mut())?;
+    let deadline = Some(start + PATIENCE);
+    let upstream = match drive(opener.open(None).as_mut(), deadline, None) {
+        Driven::Open(upstream) => upstream,
+        Driven::Failed(error) => return Err(Failure::Relay(error.detail)),
+        Driven::TimedOut | Driven::Stopped => {
+            let error = io::Error::from(io::ErrorKind::TimedOut);
+            return Err(Failure::system("wait for an opening", error));
+        }
+    };
     let failed =
         |error: io::Error| Failure::system(format!("open through {}", opener.backend()), error);
     first_byte(upstream, start).map_err(failed)
-}
-
-/// Takes an attempt to its end, as a loop does.
-fn drive(attempt: &mut dyn Attempt) -> Result<Upstream, Failure> {
-    let mut wake = Wake::START;
-    loop {
-        match attempt.advance(wake) {
-            Progress::Open(upstream) => return Ok(upstream),
-            Progress::Failed(error) => return Err(Failure::Relay(error.detail)),
-            Progress::Found(_) => {
-                wake = Wake::START;
-                continue;
-            }
-            Progress::Pending | Progress::Waiting => {}
-        }
-        let source = attempt
-            .source()
-            .ok_or_else(|| Failure::Relay("an opening waits for nothing".to_owned()))?;
-        let seen = wait_for(source.as_fd(), PollFlags::POLLIN | PollFlags::POLLOUT)
-            .map_err(|error| Failure::system("wait for an opening", error))?;
-        wake = Wake::from(seen);
-    }
 }
 
 /// Waits for the first byte and ends the upstream; a child is waited for.

@@ -24,6 +24,10 @@ use nsplice_sys::describe;
 
 use crate::labels::Found;
 
+mod drive;
+
+pub use drive::{drive, Driven, Extra};
+
 /// Opens the upstreams of one forward. It lives on the thread of one loop.
 pub trait Opener: fmt::Debug + Send {
     /// The backend's name as the log and the counters print it: `setns`, `external`, `dial`.

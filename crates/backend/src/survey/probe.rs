@@ -1,20 +1,19 @@
 //! One real connect, driven outside of a loop.
 //!
-//! The opener and the attempt are the very ones that a relay would use; only the waiting is done by
-//! poll(2), which is level-triggered where the relay's epoll is edge-triggered. What is opened is
+//! The opener and the attempt are the very ones that a relay would use ([`drive`]). What is opened is
 //! closed at once.
 //!
 //! The time is that until the connection stands, for each backend: that of a child is looked for from
 //! outside, for what is told when it has started is only that.
 
 use std::fs;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nsplice_relay::open::{drive, Driven};
 use nsplice_relay::{
-    Child, OpenClass, OpenError, Opener, Progress, Upstream, Verdict, Wake, DEFAULT_CONNECT_TIMEOUT,
+    Child, OpenClass, OpenError, Opener, Upstream, Verdict, DEFAULT_CONNECT_TIMEOUT,
 };
 
 use crate::survey::sight::{self, Sight};
@@ -34,32 +33,21 @@ pub(crate) enum Connected {
 pub(crate) fn connect(opener: &mut dyn Opener, port: u16) -> Result<Connected, OpenError> {
     let begun = Instant::now();
     let mut attempt = opener.open(None);
-    let mut wake = Wake::START;
-    loop {
-        match attempt.advance(wake) {
-            Progress::Open(upstream) => {
-                return match upstream {
-                    Upstream::Stream(_) | Upstream::Pair { .. } | Upstream::Held { .. } => {
-                        Ok(Connected::Here(begun.elapsed()))
-                    }
-                    Upstream::Piped { input, output, child } => {
-                        // Held open while the child is watched: the end of its input would end it.
-                        let watched = watch(child, port, begun);
-                        drop((input, output));
-                        watched
-                    }
-                };
-            }
-            Progress::Failed(error) => return Err(error),
-            Progress::Found(_) => {
-                wake = Wake::START;
-                continue;
-            }
-            Progress::Waiting | Progress::Pending => {}
+    let upstream = match drive(attempt.as_mut(), Some(begun + DEFAULT_CONNECT_TIMEOUT), None) {
+        Driven::Open(upstream) => upstream,
+        Driven::Failed(error) => return Err(error),
+        Driven::TimedOut | Driven::Stopped => return Err(unanswered(attempt.so_far())),
+    };
+    match upstream {
+        Upstream::Stream(_) | Upstream::Pair { .. } | Upstream::Held { .. } => {
+            Ok(Connected::Here(begun.elapsed()))
         }
-        let left = DEFAULT_CONNECT_TIMEOUT.saturating_sub(begun.elapsed());
-        let heard = attempt.source().and_then(|source| wait(source, left));
-        wake = heard.ok_or_else(|| unanswered(attempt.so_far()))?;
+        Upstream::Piped { input, output, child } => {
+            // Held open while the child is watched: the end of its input would end it.
+            let watched = watch(child, port, begun);
+            drop((input, output));
+            watched
+        }
     }
 }
 
@@ -70,24 +58,6 @@ fn unanswered(so_far: Option<String>) -> OpenError {
         told.push_str(&format!(": {so_far}"));
     }
     OpenError::new(OpenClass::TimedOut, told)
-}
-
-/// Waits until `source` reports something; `None` if the time is over first.
-fn wait(source: BorrowedFd<'_>, left: Duration) -> Option<Wake> {
-    let begun = Instant::now();
-    let mut watched = [PollFd::new(source.as_fd(), PollFlags::POLLIN | PollFlags::POLLOUT)];
-    loop {
-        let left = left.saturating_sub(begun.elapsed());
-        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-        let ready = poll(&mut watched, timeout).unwrap_or(0);
-        let seen = watched.first().and_then(PollFd::revents).unwrap_or(PollFlags::empty());
-        if ready > 0 {
-            return Some(seen.into());
-        }
-        if left.is_zero() {
-            return None;
-        }
-    }
 }
 
 /// Watches a child until it has connected to `port` or ended. One that is seen connecting gets as

@@ -8,12 +8,13 @@ use std::net::TcpStream;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
 use std::sync::LazyLock;
+use std::time::Instant;
 
 use nix::errno::Errno;
-use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::unistd::{read, write};
 use nsplice_backend::{BackendError, Choice, Destination, Host, Options, Plan, Template};
-use nsplice_relay::{Attempt, Child, OpenError, Opener, Progress, Upstream, Verdict, Wake};
+use nsplice_relay::open::{drive, Driven};
+use nsplice_relay::{Attempt, Child, OpenError, Opener, Upstream, Verdict};
 use nsplice_sys::Pool;
 use nsplice_testkit::census::alone;
 use nsplice_testkit::wait::poll_for;
@@ -74,27 +75,10 @@ pub(crate) fn open(opener: &mut dyn Opener) -> Result<Upstream, OpenError> {
 /// Drives `attempt` to its end.
 #[track_caller]
 pub(crate) fn finish(attempt: &mut dyn Attempt) -> Result<Upstream, OpenError> {
-    let mut wake = Wake::START;
-    loop {
-        match attempt.advance(wake) {
-            Progress::Open(upstream) => return Ok(upstream),
-            Progress::Failed(error) => return Err(error),
-            Progress::Found(_) => {
-                wake = Wake::START;
-                continue;
-            }
-            Progress::Waiting | Progress::Pending => {}
-        }
-        let source = attempt.source().expect("who waits says for what");
-        let mut watched = [PollFd::new(source, PollFlags::POLLIN | PollFlags::POLLOUT)];
-        let patience = PollTimeout::try_from(PATIENCE).expect("a timeout");
-        assert!(poll(&mut watched, patience).expect("poll") > 0, "{attempt:?} waits for ever");
-        let seen = watched[0].revents().expect("known events");
-        wake = Wake {
-            readable: seen.intersects(PollFlags::POLLIN | PollFlags::POLLHUP),
-            writable: seen.contains(PollFlags::POLLOUT),
-            error: seen.contains(PollFlags::POLLERR),
-        };
+    match drive(attempt, Some(Instant::now() + PATIENCE), None) {
+        Driven::Open(upstream) => Ok(upstream),
+        Driven::Failed(error) => Err(error),
+        Driven::TimedOut | Driven::Stopped => panic!("{attempt:?} waits for ever"),
     }
 }
 

@@ -5,9 +5,9 @@
 
 use std::os::fd::AsFd;
 
-use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::Signal;
-use nsplice_relay::{OpenError, Opener, Progress, Upstream, Wake};
+use nsplice_relay::open::{drive, Driven, Extra};
+use nsplice_relay::{OpenClass, OpenError, Opener, Upstream};
 
 use crate::journal::Journal;
 
@@ -27,32 +27,29 @@ pub(super) enum Opened {
 /// Opens once with `opener`. A signal that arrives at `signals` meanwhile is told to the journal.
 pub(super) fn open(opener: &mut dyn Opener, signals: Option<(&Signals, &Journal)>) -> Opened {
     let mut attempt = opener.open(None);
-    let mut wake = Wake::START;
-    loop {
-        match attempt.advance(wake) {
-            Progress::Open(upstream) => return Opened::Open(upstream),
-            Progress::Failed(error) => return Opened::Failed(error),
-            Progress::Found(_) => {
-                wake = Wake::START;
-                continue;
-            }
-            Progress::Waiting | Progress::Pending => {}
+    let Some((signals, journal)) = signals else {
+        return told(drive(attempt.as_mut(), None, None), None);
+    };
+    let mut exit = None;
+    let mut stops = || {
+        if let Some(Demand::Exit { signal, .. }) = signals.next(journal) {
+            exit = Some(signal);
         }
-        wake = loop {
-            let demand = signals.and_then(|(signals, journal)| signals.next(journal));
-            if let Some(Demand::Exit { signal, .. }) = demand {
-                return Opened::Interrupted(signal);
-            }
-            let both = PollFlags::POLLIN | PollFlags::POLLOUT;
-            let waits = attempt.source().map(|source| PollFd::new(source, both));
-            let signals = signals.map(|(each, _)| PollFd::new(each.as_fd(), PollFlags::POLLIN));
-            let mut sources: Vec<PollFd<'_>> = waits.into_iter().chain(signals).collect();
-            // An interruption is no event; the next round looks again.
-            let _ = poll(&mut sources, PollTimeout::NONE);
-            let seen = sources.first().and_then(PollFd::revents).unwrap_or(PollFlags::empty());
-            if !seen.is_empty() {
-                break seen.into();
-            }
-        };
+        exit.is_some()
+    };
+    let extra = Extra { source: signals.as_fd(), stops: &mut stops };
+    let driven = drive(attempt.as_mut(), None, Some(extra));
+    told(driven, exit)
+}
+
+fn told(driven: Driven, exit: Option<Signal>) -> Opened {
+    match (driven, exit) {
+        (Driven::Open(upstream), _) => Opened::Open(upstream),
+        (Driven::Failed(error), _) => Opened::Failed(error),
+        (Driven::Stopped | Driven::TimedOut, Some(signal)) => Opened::Interrupted(signal),
+        // Only a signal stops it, and it has all the time it takes.
+        (Driven::Stopped | Driven::TimedOut, None) => {
+            Opened::Failed(OpenError::new(OpenClass::Other, "an opening was given up"))
+        }
     }
 }
