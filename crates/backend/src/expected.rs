@@ -9,7 +9,8 @@ use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use nsplice_relay::{Attempt, OpenClass, OpenError, Opener, Progress, Wake};
+use nsplice_relay::queues::FAR;
+use nsplice_relay::{Allowance, Attempt, OpenClass, OpenError, Opener, Progress, Wake};
 use nsplice_sys::{offload, Answer, Offloaded, Pool};
 
 use crate::choice::Choice;
@@ -170,7 +171,12 @@ impl Opener for Patient {
             Asked::Looking(look) => Stage::Asking(look),
             Asked::Refused(error) => Stage::Refused(error),
         };
-        Box::new(Waiting { stage })
+        Box::new(Waiting { stage, allowance: Allowance::default() })
+    }
+
+    fn queues(&self) -> usize {
+        // Not less than whatever is found will size.
+        self.found.as_ref().map_or_else(|| FAR.total(), |opener| opener.queues())
     }
 
     fn begin_burst(&mut self, listener: BorrowedFd<'_>, most: usize) {
@@ -190,6 +196,8 @@ impl Opener for Patient {
 #[derive(Debug)]
 struct Waiting {
     stage: Stage,
+    /// For the opening, once there is a plan.
+    allowance: Allowance,
 }
 
 #[derive(Debug)]
@@ -214,6 +222,7 @@ impl Attempt for Waiting {
                 Answer::Here(Ok(plan)) => match plan.opener() {
                     Ok(mut opener) => {
                         let mut attempt = opener.open(None);
+                        attempt.allow(self.allowance);
                         let progress = attempt.advance(Wake::START);
                         self.stage = Stage::Opening(attempt);
                         progress
@@ -237,6 +246,10 @@ impl Attempt for Waiting {
             }
             Stage::Over => Progress::Pending,
         }
+    }
+
+    fn allow(&mut self, allowance: Allowance) {
+        self.allowance = allowance;
     }
 
     fn source(&self) -> Option<BorrowedFd<'_>> {

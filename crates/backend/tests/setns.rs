@@ -14,6 +14,7 @@ use std::sync::mpsc::channel;
 use common::{counted, expect_echo, failure, opener, plan, stream, targets, to};
 use nix::sys::socket::{getsockopt, sockopt::TcpCongestion};
 use nsplice_backend::{Choice, Destination, ErrorKind, Host};
+use nsplice_relay::queues::{sizes, FAR, NEAR};
 use nsplice_relay::{OpenClass, Progress, Wake};
 use nsplice_testkit::skip::{require_root_or_userns, require_tool, unavailable};
 use nsplice_testkit::{wait_for, wait_until, waiting_at, Census, Namespace, Server};
@@ -95,6 +96,9 @@ fn an_address_inside_is_reached_with_the_options_of_a_far_peer() {
     counted(|| {
         let Some(namespace) = Namespace::for_test("an_address_inside_is_reached") else { return };
         quiet_network(&namespace);
+        if let Err(error) = namespace.set_queue_sizes([4096, 64 << 20, 128 << 20]) {
+            unavailable("an_address_inside_is_reached", error);
+        }
         let target = format!("netns/{}", namespace.name());
         for (address, probed) in [("10.77.0.1:0", true), ("127.0.0.2:0", false)] {
             let server = Server::in_namespace(&namespace, address, common::echo);
@@ -103,6 +107,9 @@ fn an_address_inside_is_reached_with_the_options_of_a_far_peer() {
             let stream = stream(opener(&destination, Choice::Setns).as_mut());
             assert!(stream.nodelay().unwrap());
             assert_eq!(SockRef::from(&stream).keepalive().unwrap(), probed, "{address}");
+            // Whatever the container says of its own sockets.
+            let (asked, got) = (if probed { FAR } else { NEAR }, sizes(&stream).unwrap());
+            assert!(got.receive <= asked.receive && got.send <= asked.send, "{address}: {got:?}");
             expect_echo(&stream);
         }
     });

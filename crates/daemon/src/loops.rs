@@ -223,6 +223,9 @@ impl Loops {
 fn prepare(settings: &Settings, works: Vec<Work>) -> Result<Vec<(Relay, Handle)>, RelayError> {
     let (count, mut prepared) = (works.len(), Vec::with_capacity(works.len()));
     let accepts = works.iter().any(|work| !work.forwards.is_empty());
+    // What is for the whole process is shared out.
+    let socket_memory = settings.socket_memory.map(|total| total / count.max(1));
+    let settings = Settings { socket_memory, ..settings.clone() };
     for work in works {
         let (mut relay, handle) = Relay::new(settings.clone(), work.observer)?;
         for (forward, listeners) in work.forwards {

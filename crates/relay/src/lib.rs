@@ -33,11 +33,13 @@ pub use link::downstream::Downstream;
 pub use link::policy::{Answers, Endings, Filters, Finish, Lanes, LinkPolicy, Owner, WhenFull};
 pub use net::congestion;
 pub use net::listen::{listen, Keepalive, ListenOptions, Listener, BACKLOG};
+pub use net::queues;
 pub use observer::{
     Accepted, Joined, Observer, Record, SessionRecord, Silent, Traffic, Trouble, Work,
 };
 pub use open::{
-    Attempt, Child, Hold, OpenClass, OpenError, Opener, Progress, Upstream, Verdict, Wake,
+    Allowance, Attempt, Child, Hold, OpenClass, OpenError, Opener, Progress, Upstream, Verdict,
+    Wake,
 };
 pub use outcome::{Limit, Outcome, Side};
 pub use relay::acceptor::is_of_client;

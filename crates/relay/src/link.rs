@@ -35,6 +35,7 @@ use crate::net::readiness::{Readiness, Ready};
 use crate::observer::{Joined, Traffic, Work};
 use crate::open::{Attempt, Hold, Opener, Wake};
 use crate::outcome::{Outcome, Side};
+use crate::relay::budget::Grant;
 use crate::table::{Key, Port};
 use crate::turn::Turn;
 
@@ -193,6 +194,8 @@ pub(crate) struct Link {
     pub(crate) work: Option<Work>,
     /// Opens the upstream, if it is not the service's opener that does.
     pub(crate) opener: Option<Box<dyn Opener>>,
+    /// Its part of the loop's socket memory.
+    pub(crate) grant: Grant,
     policy: Arc<LinkPolicy>,
     active_at: Instant,
     /// When to look again although nothing has happened.
@@ -233,6 +236,7 @@ impl Link {
             detail: None,
             work: None,
             opener,
+            grant: Grant::default(),
             policy: Arc::clone(&terms.policy),
             terms,
             active_at: now,

@@ -6,4 +6,5 @@ pub(crate) mod farewell;
 pub(crate) mod fd;
 pub(crate) mod interest;
 pub(crate) mod listen;
+pub mod queues;
 pub(crate) mod readiness;

@@ -22,7 +22,9 @@ use nix::errno::Errno;
 use nix::poll::PollFlags;
 use nsplice_sys::describe;
 
+use crate::forward::DEFAULT_CONNECT_TIMEOUT;
 use crate::labels::Found;
+use crate::net::queues::Queues;
 
 mod drive;
 
@@ -49,6 +51,12 @@ pub trait Opener: fmt::Debug + Send {
     /// The burst is over, a few milliseconds after its last client or for want of descriptors:
     /// whatever was made ready and not used is not needed.
     fn end_burst(&mut self) {}
+
+    /// What the queues of a link's socket can hold if they may be [`Queues::Ample`], in bytes; 0 where
+    /// this does not size them.
+    fn queues(&self) -> usize {
+        0
+    }
 }
 
 /// One upstream on its way to being open.
@@ -58,10 +66,9 @@ pub trait Attempt: fmt::Debug + Send {
     /// Called once with [`Wake::START`] and then for each event of the registered source.
     fn advance(&mut self, wake: Wake) -> Progress;
 
-    /// Tells how long it may take in all, before it begins. Whoever tries several ways leaves time
-    /// for each.
-    fn allow(&mut self, limit: Duration) {
-        let _ = limit;
+    /// Tells what it may take, before it begins.
+    fn allow(&mut self, allowance: Allowance) {
+        let _ = allowance;
     }
 
     /// Describes what was met so far, and what is waited for: asked when the time is over.
@@ -72,6 +79,21 @@ pub trait Attempt: fmt::Debug + Send {
     /// The descriptor to wait for. Asked for after [`Progress::Waiting`] only; it stays open and
     /// the same until the next `Waiting` or the end of the attempt.
     fn source(&self) -> Option<BorrowedFd<'_>>;
+}
+
+/// What an attempt may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance {
+    /// Time in all. Whoever tries several ways leaves time for each.
+    pub time: Duration,
+    /// Kernel memory for the queues of its sockets.
+    pub queues: Queues,
+}
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self { time: DEFAULT_CONNECT_TIMEOUT, queues: Queues::Ample }
+    }
 }
 
 /// A report of the registered source of an attempt.

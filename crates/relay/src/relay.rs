@@ -26,6 +26,7 @@ use crate::observer::{Observer, Record, Trouble};
 use crate::outcome::Outcome;
 use crate::relay::acceptor::{Acceptor, Gate, PAUSE_TICK};
 use crate::relay::attendant::Attendant;
+use crate::relay::budget::Budget;
 use crate::relay::clock::Clock;
 use crate::relay::counters::Counters;
 use crate::relay::error::RelayError;
@@ -45,6 +46,7 @@ mod accept;
 pub(crate) mod acceptor;
 pub(crate) mod attendant;
 mod attending;
+pub(crate) mod budget;
 pub(crate) mod clock;
 mod commands;
 pub(crate) mod counters;
@@ -97,6 +99,7 @@ pub struct Relay {
     session_timers: Timers,
     buffer: Box<[u8]>,
     pool: PipePool,
+    budget: Budget,
     splice: bool,
     long_burst: LongBurst,
     refusal: Option<Errno>,
@@ -141,6 +144,7 @@ impl Relay {
             session_timers: Timers::default(),
             buffer: vec![0; BUFFER_ALLOCATED].into_boxed_slice(),
             pool: PipePool::new(settings.max_pipes, settings.pipe_size),
+            budget: Budget::new(settings.socket_memory),
             splice: settings.splice,
             long_burst: settings.long_burst,
             refusal: None,
@@ -299,6 +303,8 @@ impl Relay {
     fn bury(&mut self, key: Key, outcome: Outcome) {
         let Some(mut link) = self.links.remove(key) else { return };
         self.timers.arrange(key, &mut link.deadline, None);
+        self.budget.give_back(link.grant);
+        self.size_listeners();
         let (service, terms) = (link.service, Arc::clone(&link.terms));
         terms.places.give_back();
         let [up, down] = link.carried();

@@ -293,7 +293,9 @@ impl Job {
     }
 
     fn relay(&self, many: bool) -> Result<(Relay, nsplice_relay::Handle), Fault> {
-        Relay::new(Settings::default(), Box::new(Teller::new(self, many))).map_err(Fault::new)
+        // Sockets are what their options say, and else what the kernel makes them.
+        let settings = Settings { socket_memory: None, ..Settings::default() };
+        Relay::new(settings, Box::new(Teller::new(self, many))).map_err(Fault::new)
     }
 }
 

@@ -128,6 +128,20 @@ impl Namespace {
         self.inside(|| fs::write("/proc/sys/net/ipv4/tcp_congestion_control", name))
     }
 
+    /// Sets the sizes of the queues that TCP sockets made inside get, where nobody sets them: the least,
+    /// the first, the most, in bytes, of the receive queue and of the send queue (tcp_rmem and tcp_wmem
+    /// of tcp(7)).
+    ///
+    /// # Errors
+    /// When that is not for us to do.
+    pub fn set_queue_sizes(&self, sizes: [usize; 3]) -> io::Result<()> {
+        let text = sizes.map(|size| size.to_string()).join(" ");
+        self.inside(|| {
+            fs::write("/proc/sys/net/ipv4/tcp_rmem", &text)?;
+            fs::write("/proc/sys/net/ipv4/tcp_wmem", &text)
+        })
+    }
+
     /// Runs a program inside to its end and returns its standard output.
     ///
     /// # Panics

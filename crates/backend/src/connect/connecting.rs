@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::epoll::EpollFlags;
-use nsplice_relay::{OpenClass, OpenError, Progress, Upstream, Wake};
+use nsplice_relay::queues::Queues;
+use nsplice_relay::{Allowance, OpenClass, OpenError, Progress, Upstream, Wake};
 use nsplice_sys::describe;
 use socket2::{Domain, Socket};
 
@@ -39,6 +40,7 @@ pub(crate) struct Connecting {
     /// Made ahead, for the first candidate.
     spare: Option<Socket>,
     stagger: Duration,
+    queues: Queues,
     /// Those that are waited for.
     runners: Vec<Runner>,
     /// What gathers them, where there may be several.
@@ -67,13 +69,13 @@ enum Step {
 }
 
 impl Connecting {
-    /// A connection to one of `candidates` within `limit`, with the socket `spare` for the very
+    /// A connection to one of `candidates` within `allowance`, with the socket `spare` for the very
     /// first if there is one. Nothing happens yet.
     pub(crate) fn new(
         located: Located,
         candidates: Arc<[SocketAddr]>,
         spare: Option<Socket>,
-        limit: Duration,
+        allowance: Allowance,
     ) -> Self {
         // Each has its share of a time that is short.
         let count = u32::try_from(candidates.len()).unwrap_or(u32::MAX).max(1);
@@ -82,7 +84,8 @@ impl Connecting {
             candidates,
             next: 0,
             spare,
-            stagger: STAGGER.min(limit / count),
+            stagger: STAGGER.min(allowance.time / count),
+            queues: allowance.queues,
             runners: Vec::new(),
             gathered: None,
             failures: Vec::new(),
@@ -225,7 +228,7 @@ impl Connecting {
                 ));
             }
         };
-        match start(&socket, address, route) {
+        match start(&socket, address, route, &self.located, self.queues) {
             Ok(true) => Step::Connected(socket),
             Ok(false) => Step::Waiting(socket),
             Err(error) => Step::Failed(error),
@@ -293,8 +296,8 @@ mod tests {
 
     /// Begins a connection to one of `candidates`, which is to wait for the first.
     fn begun<const N: usize>(route: &Route, candidates: [SocketAddr; N]) -> Connecting {
-        let limit = Duration::from_secs(10);
-        let mut connecting = Connecting::new(Located::Home, candidates.into(), None, limit);
+        let allowance = Allowance::default();
+        let mut connecting = Connecting::new(Located::Home, candidates.into(), None, allowance);
         assert!(matches!(connecting.begin(route), Progress::Waiting));
         let nothing = Wake { readable: true, ..Wake::START };
         assert!(matches!(connecting.advance(nothing, route), Progress::Pending));
@@ -363,8 +366,9 @@ mod tests {
     fn each_candidate_has_its_share_of_a_short_time() {
         let candidates: [SocketAddr; 4] = [([127, 0, 0, 1], 9).into(); 4];
         for (limit, stagger) in [(100, 25), (999, 249), (1000, 250), (10_000, 250)] {
-            let limit = Duration::from_millis(limit);
-            let connecting = Connecting::new(Located::Home, candidates.into(), None, limit);
+            let time = Duration::from_millis(limit);
+            let allowance = Allowance { time, ..Allowance::default() };
+            let connecting = Connecting::new(Located::Home, candidates.into(), None, allowance);
             assert_eq!(connecting.stagger.as_millis(), stagger);
         }
     }

@@ -12,12 +12,9 @@
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::time::Duration;
 
 use nix::errno::Errno;
-use nsplice_relay::{
-    Attempt, OpenClass, OpenError, Opener, Progress, Wake, DEFAULT_CONNECT_TIMEOUT,
-};
+use nsplice_relay::{Allowance, Attempt, OpenClass, OpenError, Opener, Progress, Wake};
 use nsplice_sys::{Answer, Offloaded};
 use socket2::Socket;
 
@@ -53,7 +50,11 @@ impl Opener for Direct {
         let spare = self.stock.as_mut().and_then(|stock| stock.take(&self.route));
         let stage = Stage::Fresh(spare);
         let route = Arc::clone(&self.route);
-        Box::new(Opening { route, stage, limit: DEFAULT_CONNECT_TIMEOUT })
+        Box::new(Opening { route, stage, allowance: Allowance::default() })
+    }
+
+    fn queues(&self) -> usize {
+        self.route.queues()
     }
 
     fn begin_burst(&mut self, listener: BorrowedFd<'_>, most: usize) {
@@ -69,8 +70,7 @@ impl Opener for Direct {
 struct Opening {
     route: Arc<Route>,
     stage: Stage,
-    /// How long it may take in all.
-    limit: Duration,
+    allowance: Allowance,
 }
 
 #[derive(Debug)]
@@ -135,7 +135,7 @@ impl Opening {
         candidates: Arc<[SocketAddr]>,
         spare: Option<Socket>,
     ) -> Progress {
-        let mut connecting = Connecting::new(located, candidates, spare, self.limit);
+        let mut connecting = Connecting::new(located, candidates, spare, self.allowance);
         let progress = connecting.begin(&self.route);
         self.stage = Stage::Connecting(connecting);
         progress
@@ -183,8 +183,8 @@ impl Attempt for Opening {
         }
     }
 
-    fn allow(&mut self, limit: Duration) {
-        self.limit = limit;
+    fn allow(&mut self, allowance: Allowance) {
+        self.allowance = allowance;
     }
 
     fn so_far(&self) -> Option<String> {

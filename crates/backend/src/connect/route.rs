@@ -4,9 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
 use nsplice_relay::congestion::is_paced;
+use nsplice_relay::queues::{is_near, Queues, Sizes};
 use nsplice_sys::Asker;
 use socket2::{Domain, Socket};
 
+use crate::connect::handshake::sizes;
 use crate::connect::resolver::Name;
 use crate::netns::home::Home;
 use crate::target::destination::{Destination, Host};
@@ -66,6 +68,17 @@ impl Route {
         let domain = Domain::for_address(*candidates.first()?);
         let located = self.place.known().filter(|located| !matches!(located, Located::Home))?;
         Some((located, domain))
+    }
+
+    /// Returns what the queues of a socket that this makes can hold, in bytes; 0 if they are left to
+    /// the kernel.
+    pub(crate) fn queues(&self) -> usize {
+        let is_home = matches!(&self.place, Place::Fixed(located) if located.is_home());
+        let is_near = match &self.ends {
+            Ends::Known(candidates) => candidates.iter().copied().all(is_near),
+            Ends::Named(_) => false,
+        };
+        sizes(Queues::Ample, is_home, is_near).map_or(0, Sizes::total)
     }
 
     /// Returns whether `socket`, like all of this route, paces what it sends.

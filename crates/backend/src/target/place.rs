@@ -45,6 +45,11 @@ pub(crate) enum Located {
 }
 
 impl Located {
+    /// Whether it is our own for certain.
+    pub(crate) fn is_home(&self) -> bool {
+        matches!(self, Self::Home)
+    }
+
     /// Which namespace it is now, if that can be told.
     pub(crate) fn identity(&self, home: &Home) -> Option<Identity> {
         match self {

@@ -4,15 +4,18 @@ use std::fs;
 use std::io::{pipe, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nix::sys::signal::Signal;
 use nsplice_testkit::census::cpu_time;
+use nsplice_testkit::peer::listen_with_receive_buffer;
 use nsplice_testkit::skip::require_tool;
-use nsplice_testkit::talk::{echo, expect_ramp, read_exactly, send_ramp};
-use nsplice_testkit::{wait_for, wait_until};
+use nsplice_testkit::talk::{echo, expect_ramp, read_exactly, send_ramp, send_until_stuck};
+use nsplice_testkit::{wait_for, wait_until, Gate, Server};
+use socket2::SockRef;
 
 use crate::peers::{echo_to_any_end, free_port, hang_up, name_of, ping};
 use crate::relay::Leash;
@@ -25,6 +28,8 @@ cases! {
     idle_pipes_give_way on setns dial;
     limits_that_are_low on dial;
     max_links on setns external;
+    a_client_that_stops_reading on setns no_splice dial;
+    a_server_that_stops_reading on setns no_splice dial;
     out_of_processes on external;
     a_log_that_nobody_reads on setns external;
 }
@@ -190,6 +195,79 @@ fn max_links(stage: &Stage) {
     clients.iter().chain([&next]).for_each(hang_up);
     assert_eq!(relay.expect_ends(PLACES + 1).len(), PLACES + 1);
     server.join();
+    relay.finish();
+}
+
+/// Links that stop, after they have carried so much quickly that the kernel has tuned their queues.
+const STOPPING: usize = 4;
+const QUICKLY: u64 = 128 << 20;
+
+/// What one way of a link may hold when nobody takes anything at its end: a queue and a pipe in the
+/// relay, a queue behind it, and as much again for what the kernel does not count the same way; and what
+/// its peers have of their own.
+const HELD: u64 = 2 * (2 + 1 + 4) * MIB + 2 * MIB;
+
+const MIB: u64 = 1 << 20;
+
+/// Lets the container give its sockets far longer queues than we do, from the beginning.
+fn allow_long_queues(stage: &Stage) {
+    if let Err(error) = stage.container().set_queue_sizes([4096, 64 << 20, 128 << 20]) {
+        eprintln!("unavailable: the container keeps the sizes of its queues: {error}");
+    }
+}
+
+/// However long queues the container allows, and whatever the link has carried before.
+fn a_client_that_stops_reading(stage: &Stage) {
+    allow_long_queues(stage);
+    let server = stage.serve(|stream| {
+        SockRef::from(&stream).set_send_buffer_size(64 * 1024).unwrap();
+        send_ramp(&stream, 0, QUICKLY);
+        send_until_stuck(&stream, QUICKLY)
+    });
+    let relay = stage.daemon(server.port()).start();
+    let clients: Vec<_> = (0..STOPPING).map(|_| relay.connect_narrow()).collect();
+    std::thread::scope(|scope| {
+        for client in &clients {
+            scope.spawn(|| expect_ramp(client, 0, QUICKLY));
+        }
+    });
+    let stuck = server.join();
+    assert!(stuck.iter().all(|bytes| *bytes <= HELD), "bytes that nobody reads: {stuck:?}");
+    drop(clients);
+    relay.expect_ends(STOPPING);
+    relay.finish();
+}
+
+/// The same the other way.
+fn a_server_that_stops_reading(stage: &Stage) {
+    allow_long_queues(stage);
+    let over = Arc::new(Gate::new());
+    let listen = || listen_with_receive_buffer("127.0.0.1:0", Some(16 * 1024));
+    let server = Server::start(stage.container().inside(listen), {
+        let over = over.clone();
+        move |stream| {
+            expect_ramp(&stream, 0, QUICKLY);
+            over.wait();
+        }
+    });
+    let relay = stage.daemon(server.port()).start();
+    let clients: Vec<_> = (0..STOPPING).map(|_| relay.connect()).collect();
+    let stuck: Vec<u64> = std::thread::scope(|scope| {
+        let sending = clients.iter().map(|client| {
+            scope.spawn(move || {
+                SockRef::from(client).set_send_buffer_size(64 * 1024).unwrap();
+                send_ramp(client, 0, QUICKLY);
+                send_until_stuck(client, QUICKLY)
+            })
+        });
+        let sending: Vec<_> = sending.collect();
+        sending.into_iter().map(|sent| sent.join().unwrap()).collect()
+    });
+    assert!(stuck.iter().all(|bytes| *bytes <= HELD), "bytes that nobody reads: {stuck:?}");
+    over.open();
+    drop(clients);
+    server.join();
+    relay.expect_ends(STOPPING);
     relay.finish();
 }
 

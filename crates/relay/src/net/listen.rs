@@ -2,8 +2,8 @@
 //!
 //! Options that Linux copies from a listening socket to the sockets it accepts (TCP_NODELAY and the
 //! keep-alive settings, see `inet_csk_clone_lock` and `sk_clone_lock`; the congestion control, see
-//! `congestion.rs`) are set here once, so that an accepted link costs no setsockopt(2) at all. Socket
-//! buffer sizes are left alone: setting them switches the kernel's autotuning off.
+//! `congestion.rs`) are set here once, so that an accepted link costs no setsockopt(2) at all. The sizes
+//! of queues are handed on, too (`queues.rs`), and are the loop's to set.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};

@@ -11,6 +11,7 @@ use crate::labels::{LinkId, LinkRef};
 use crate::lane::end::End;
 use crate::link::policy::{Endings, WhenFull};
 use crate::link::{Arrival, Link};
+use crate::net::queues::{is_near, NEAR};
 use crate::observer::{Accepted, Trouble};
 use crate::open::{OpenClass, Opener};
 use crate::outcome::Outcome;
@@ -170,13 +171,28 @@ impl Relay {
         let Some(opener) = own.or_else(|| service.serves.opener()) else { return };
         let downstream = arrival.conn.source().and_then(End::descriptor);
         let mut attempt = opener.open(downstream.map(|source| source.fd));
-        attempt.allow(terms.limits.connect_timeout);
+        let accepted = arrival.local.filter(|local| is_near(*local)).map_or(0, |_| NEAR.total());
+        let grant = self.budget.grant(accepted + opener.queues());
+        attempt.allow(grant.allowance(terms.limits.connect_timeout));
         let stream = arrival.conn.stream_of_session();
-        let key = self.links.insert(|link| Link::new(link, id, key, terms, arrival, attempt, now));
+        let key = self.links.insert(|link| {
+            let mut link = Link::new(link, id, key, terms, arrival, attempt, now);
+            link.grant = grant;
+            link
+        });
+        self.size_listeners();
         if let Some(stream) = stream {
             self.sessions.attach(stream, key);
         }
         self.with_link(key, Link::start);
+    }
+
+    /// Makes the listeners hand on what queues there is room for now, if that has changed. Clients that
+    /// are in their queues already have what was handed on then.
+    pub(super) fn size_listeners(&mut self) {
+        if let Some(queues) = self.budget.news() {
+            self.acceptors.iter().for_each(|acceptor| acceptor.confine(queues));
+        }
     }
 
     /// Opens the upstream once more with the descriptors of the reserve, so that a client that was
@@ -190,7 +206,8 @@ impl Relay {
         let Some(opener) = own.as_deref_mut().or_else(|| service.serves.opener()) else { return };
         let mut attempt = opener.open(link.downstream());
         let spent = self.now.saturating_duration_since(link.accepted_at);
-        attempt.allow(link.terms.limits.connect_timeout.saturating_sub(spent));
+        let left = link.terms.limits.connect_timeout.saturating_sub(spent);
+        attempt.allow(link.grant.allowance(left));
         link.opener = own;
         self.with_link(key, |link, turn| link.start_again(attempt, turn));
         if let (Err(error), Gate::Open) = (self.reserve.refill(), self.gate) {

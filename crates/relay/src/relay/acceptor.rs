@@ -17,6 +17,7 @@ use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use socket2::{Domain, SockRef, Socket};
 
 use crate::net::listen::Listener;
+use crate::net::queues::{self, Queues};
 use crate::table::Key;
 
 /// Clients accepted from one listener in one turn.
@@ -96,6 +97,19 @@ impl Acceptor {
             Listening::Other(listener.0.into())
         };
         Ok(Self { socket, local, service, ready: false })
+    }
+
+    /// Sizes the queues of those that are accepted from now on. Whoever comes over a network is left to
+    /// the node's tuning, as are all where the kernel grants too little.
+    pub(crate) fn confine(&self, queues: Queues) {
+        let sizes = match queues {
+            Queues::Tuned => return,
+            Queues::Ample => queues::NEAR,
+            Queues::Least => queues::LEAST,
+        };
+        if self.local.is_some_and(queues::is_near) && queues::is_near_granted() {
+            queues::confine(self, sizes);
+        }
     }
 
     /// Accepts one client, and finds out whether there is another.

@@ -74,6 +74,7 @@ impl Relay {
     fn listen_for(&mut self, service: Key, listener: Listener) -> Result<(), RelayError> {
         let acceptor =
             Acceptor::new(listener, service).map_err(RelayError::when("use the listener"))?;
+        acceptor.confine(self.budget.queues());
         let descriptor = acceptor.as_fd().as_raw_fd();
         let key = self.acceptors.insert(|_| acceptor);
         let token = Source::Listener(key).token();

@@ -1,6 +1,7 @@
 //! Settings of a loop: how it moves bytes.
 
 use crate::lane::low_water::LongBurst;
+use crate::net::queues::share_of_machine;
 use crate::relay::clock::Clock;
 
 /// Settings of one loop.
@@ -15,6 +16,10 @@ pub struct Settings {
     pub pipe_size: usize,
     /// The number of pipes that may exist at once in this loop.
     pub max_pipes: usize,
+    /// Bytes of kernel memory that the queues of all links' sockets may take in this loop, the least
+    /// that each needs apart (see [`crate::queues`]): those of listeners at loopback addresses, and of
+    /// upstreams whose opener can size them. `None` leaves all sizes to the kernel.
+    pub socket_memory: Option<usize>,
     /// The burst it takes for its source to be read a raised mark at a time instead of as bytes
     /// come.
     pub long_burst: LongBurst,
@@ -39,6 +44,7 @@ impl Default for Settings {
             splice: true,
             pipe_size: DEFAULT_PIPE_SIZE,
             max_pipes: DEFAULT_MAX_PIPES,
+            socket_memory: Some(share_of_machine()),
             long_burst: LongBurst::default(),
             clock: Clock::default(),
             stays: false,

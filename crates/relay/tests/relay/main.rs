@@ -31,6 +31,7 @@ mod orders;
 mod pacing;
 mod policy;
 mod pressure;
+mod queues;
 mod resets;
 mod services;
 mod sessions;

@@ -7,8 +7,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nsplice_relay::queues::{confine, Queues, LEAST, NEAR};
 use nsplice_relay::{
-    Attempt, Forward, Labels, OpenClass, OpenError, Opener, Progress, Upstream, Wake,
+    Allowance, Attempt, Forward, Labels, OpenClass, OpenError, Opener, Progress, Upstream, Wake,
 };
 use nsplice_testkit::wait_until;
 use socket2::{Domain, Socket, Type};
@@ -35,6 +36,10 @@ impl<A: Attempt + 'static, F: FnMut() -> A + Send> Opener for By<F> {
     fn open(&mut self, _downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt> {
         Box::new((self.0)())
     }
+
+    fn queues(&self) -> usize {
+        NEAR.total()
+    }
 }
 
 /// An opener whose attempts are made by `make`.
@@ -51,7 +56,7 @@ pub(crate) fn connecting(target: SocketAddr) -> Box<dyn Opener> {
 
 /// An attempt to connect to `target`.
 pub(crate) fn connecting_attempt(target: SocketAddr) -> impl Attempt {
-    Connecting { target, socket: None }
+    Connecting::to(target)
 }
 
 /// Fails at once, with `class`.
@@ -68,13 +73,24 @@ pub(crate) fn failing_attempt(class: OpenClass) -> impl Attempt {
 #[derive(Debug)]
 struct Connecting {
     target: SocketAddr,
+    allowance: Allowance,
     socket: Option<OwnedFd>,
 }
 
 impl Connecting {
+    fn to(target: SocketAddr) -> Self {
+        Self { target, allowance: Allowance::default(), socket: None }
+    }
+
     fn start(&mut self) -> io::Result<Progress> {
         let socket =
             Socket::new(Domain::for_address(self.target), Type::STREAM.nonblocking(), None)?;
+        // As the backends do it.
+        match self.allowance.queues {
+            Queues::Tuned => {}
+            Queues::Ample => confine(&socket, NEAR),
+            Queues::Least => confine(&socket, LEAST),
+        }
         match socket.connect(&self.target.into()) {
             Err(error) if error.raw_os_error() != Some(Errno::EINPROGRESS as i32) => Err(error),
             _ => {
@@ -101,6 +117,10 @@ impl Attempt for Connecting {
         let result = if wake == Wake::START { self.start() } else { self.finish(wake) };
         let what = format!("cannot connect to {}", self.target);
         result.unwrap_or_else(|error| Progress::Failed(OpenError::from_io(what, &error)))
+    }
+
+    fn allow(&mut self, allowance: Allowance) {
+        self.allowance = allowance;
     }
 
     fn source(&self) -> Option<BorrowedFd<'_>> {
@@ -181,8 +201,7 @@ impl Attempt for Waiting {
         match self.then {
             Then::Fails(class) => Failing(class).advance(wake),
             Then::Connects(target) => {
-                let connecting = Connecting { target, socket: None };
-                self.connecting.insert(connecting).advance(Wake::START)
+                self.connecting.insert(Connecting::to(target)).advance(Wake::START)
             }
         }
     }
