@@ -41,7 +41,7 @@ pub struct Survey {
     pub tools: Vec<ToolReport>,
     /// The programs that the names nsplice can be called by, and `socat1`, lead to in PATH.
     pub names: Vec<NameReport>,
-    /// Limits of pipes and descriptors.
+    /// Limits of pipes, sockets and descriptors.
     pub limits: SystemLimits,
     /// The target, if there is one.
     pub target: Option<TargetReport>,
@@ -259,7 +259,7 @@ fn connect_report(connected: Result<Connected, OpenError>) -> ConnectReport {
 const CAPABILITIES: [(&str, u32, &str); 4] = [
     ("CAP_SYS_ADMIN", 21, "entering network namespaces"),
     ("CAP_SYS_PTRACE", 19, "entering the namespaces of other users' processes"),
-    ("CAP_NET_ADMIN", 12, "needed by no backend"),
+    ("CAP_NET_ADMIN", 12, "queues beyond net.core.rmem_max and net.core.wmem_max"),
     ("CAP_SYS_RESOURCE", 24, "pipes beyond fs.pipe-max-size, and more open files"),
 ];
 
@@ -301,6 +301,10 @@ mod tests {
         );
         assert!(survey.backends.iter().all(|backend| backend.connect.is_none()));
         assert!(survey.limits.granted_pipe_size.is_some_and(|size| size >= 4096));
+        let limits = &survey.limits;
+        for granted in [limits.granted_receive_queue, limits.granted_send_queue] {
+            assert!(granted.is_some_and(|size| size >= 4096 && size <= limits.socket_memory));
+        }
         assert!(!survey.kernel.is_empty());
     }
 }

@@ -4,6 +4,7 @@
 //! with the answer first and one line of advice last, programs get JSON.
 
 use nsplice_backend::{shown_json, survey, BackendReport, Destination, Host, Survey};
+use nsplice_relay::queues::{LEAST, NEAR};
 use nsplice_relay::OpenClass;
 
 use crate::exit::Exit;
@@ -125,6 +126,13 @@ fn system(survey: &Survey) -> Table<3> {
         Some(hard) => format!("two per link; forward and run raise it to {hard}"),
         None => "two per link; forward and run remove it".to_owned(),
     };
+    let queue = |granted: Option<u64>, asked: usize, sysctl: &str| match granted {
+        Some(granted) if granted < asked as u64 => format!(
+            "bytes, as granted to nsplice; {asked} need CAP_NET_ADMIN, or {sysctl}={}",
+            asked / 2
+        ),
+        _ => "bytes, as granted to nsplice for each socket of a link".to_owned(),
+    };
     let mut table = Table::new(["SYSTEM", "VALUE", "MEANING"]);
     for (name, value, meaning) in [
         ("kernel", survey.kernel.clone(), String::new()),
@@ -136,6 +144,31 @@ fn system(survey: &Survey) -> Table<3> {
             "fs.pipe-user-pages-soft",
             number(limits.pipe_user_pages_soft),
             "pages in all pipes of one user; beyond it, new pipes are small".to_owned(),
+        ),
+        (
+            "receive queue",
+            number(limits.granted_receive_queue),
+            queue(limits.granted_receive_queue, NEAR.receive, "net.core.rmem_max"),
+        ),
+        (
+            "send queue",
+            number(limits.granted_send_queue),
+            queue(limits.granted_send_queue, NEAR.send, "net.core.wmem_max"),
+        ),
+        (
+            "net.core.rmem_max",
+            number(limits.receive_max),
+            "bytes, half of a receive queue, for all without CAP_NET_ADMIN".to_owned(),
+        ),
+        (
+            "net.core.wmem_max",
+            number(limits.send_max),
+            "bytes, half of a send queue, for all without CAP_NET_ADMIN".to_owned(),
+        ),
+        (
+            "socket memory",
+            limits.socket_memory.to_string(),
+            format!("bytes in the queues of all links; then {} for each of a new one", LEAST.send),
         ),
     ] {
         table.row([name.to_owned(), value, meaning]);

@@ -8,10 +8,10 @@ use std::path::Path;
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nix::sys::resource::{getrlimit, Resource, RLIM_INFINITY};
 use nix::unistd::pipe2;
-use nsplice_relay::DEFAULT_PIPE_SIZE;
+use nsplice_relay::{queues, DEFAULT_PIPE_SIZE};
 use serde::Serialize;
 
-/// Limits of pipes and descriptors. `None` is what could not be read, and no limit.
+/// Limits of pipes, sockets and descriptors. `None` is what could not be read, and no limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SystemLimits {
     /// Largest pipe without CAP_SYS_RESOURCE, in bytes (`fs.pipe-max-size`).
@@ -21,6 +21,18 @@ pub struct SystemLimits {
     pub pipe_user_pages_soft: Option<u64>,
     /// The size of a pipe, in bytes, that the kernel granted when the usual one was asked for.
     pub granted_pipe_size: Option<u64>,
+    /// What the kernel granted when queues of the usual size were asked for, of the receive queue, in
+    /// bytes.
+    pub granted_receive_queue: Option<u64>,
+    /// The same of the send queue.
+    pub granted_send_queue: Option<u64>,
+    /// Largest receive queue that may be asked for without CAP_NET_ADMIN, in bytes; twice as much is
+    /// granted (`net.core.rmem_max`).
+    pub receive_max: Option<u64>,
+    /// The same of the send queue (`net.core.wmem_max`).
+    pub send_max: Option<u64>,
+    /// What the queues of all links together may take, in bytes.
+    pub socket_memory: u64,
     /// Descriptors this process may have (RLIMIT_NOFILE, soft).
     pub open_files_soft: Option<u64>,
     /// The value up to which that may be raised (hard).
@@ -30,19 +42,26 @@ pub struct SystemLimits {
 }
 
 impl SystemLimits {
-    /// Reads them, and makes one pipe to see what is granted.
+    /// Reads them, and makes one pipe and one socket to see what is granted.
     pub(crate) fn read() -> Self {
         let (soft, hard) = match getrlimit(Resource::RLIMIT_NOFILE) {
             Ok((soft, hard)) => (bounded(soft), bounded(hard)),
             Err(_) => (None, None),
         };
+        let queues = queues::granted().ok();
+        let bytes = |size: usize| u64::try_from(size).unwrap_or(u64::MAX);
         Self {
-            pipe_max_size: sysctl("pipe-max-size"),
-            pipe_user_pages_soft: sysctl("pipe-user-pages-soft"),
+            pipe_max_size: sysctl("fs/pipe-max-size"),
+            pipe_user_pages_soft: sysctl("fs/pipe-user-pages-soft"),
             granted_pipe_size: granted().ok(),
+            granted_receive_queue: queues.map(|granted| bytes(granted.receive)),
+            granted_send_queue: queues.map(|granted| bytes(granted.send)),
+            receive_max: sysctl("net/core/rmem_max"),
+            send_max: sysctl("net/core/wmem_max"),
+            socket_memory: bytes(queues::share_of_machine()),
             open_files_soft: soft,
             open_files_hard: hard,
-            file_max: sysctl("file-max"),
+            file_max: sysctl("fs/file-max"),
         }
     }
 }
@@ -52,7 +71,7 @@ fn bounded(limit: u64) -> Option<u64> {
 }
 
 fn sysctl(name: &str) -> Option<u64> {
-    fs::read_to_string(Path::new("/proc/sys/fs").join(name)).ok()?.trim().parse().ok()
+    fs::read_to_string(Path::new("/proc/sys").join(name)).ok()?.trim().parse().ok()
 }
 
 fn granted() -> io::Result<u64> {
