@@ -207,9 +207,11 @@ pub fn ramp_sink(mut stream: TcpStream) -> u64 {
     let mut sink = ramp::RampSink::new();
     let mut block = vec![0; BLOCK];
     loop {
-        let read = stream
-            .read(&mut block)
-            .unwrap_or_else(|error| panic!("at byte {}: {}", sink.count(), told(&error)));
+        let read = match stream.read(&mut block) {
+            Ok(read) => read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => panic!("at byte {}: {}", sink.count(), told(&error)),
+        };
         if read == 0 {
             return sink.count();
         }
