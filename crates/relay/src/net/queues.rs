@@ -112,6 +112,12 @@ pub fn is_near(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }
 
+/// Whether sockets that are accepted at `address` are sized by us: those of this machine, where the
+/// kernel grants what they need.
+pub(crate) fn is_sized_at(address: SocketAddr) -> bool {
+    is_near(address) && is_near_granted()
+}
+
 /// The kernel memory that the queues of all links may take, in bytes: half of what TCP may take on a
 /// machine of this size before the kernel begins to save (`tcp_mem` of tcp(7): a 16th of memory).
 pub fn share_of_machine() -> usize {

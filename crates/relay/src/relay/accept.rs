@@ -11,7 +11,7 @@ use crate::labels::{LinkId, LinkRef};
 use crate::lane::end::End;
 use crate::link::policy::{Endings, WhenFull};
 use crate::link::{Arrival, Link};
-use crate::net::queues::{is_near, NEAR};
+use crate::net::queues::{is_sized_at, NEAR};
 use crate::observer::{Accepted, Trouble};
 use crate::open::{OpenClass, Opener};
 use crate::outcome::Outcome;
@@ -171,7 +171,7 @@ impl Relay {
         let Some(opener) = own.or_else(|| service.serves.opener()) else { return };
         let downstream = arrival.conn.source().and_then(End::descriptor);
         let mut attempt = opener.open(downstream.map(|source| source.fd));
-        let accepted = arrival.local.filter(|local| is_near(*local)).map_or(0, |_| NEAR.total());
+        let accepted = if arrival.local.is_some_and(is_sized_at) { NEAR.total() } else { 0 };
         let grant = self.budget.grant(accepted + opener.queues());
         attempt.allow(grant.allowance(terms.limits.connect_timeout));
         let stream = arrival.conn.stream_of_session();

@@ -107,7 +107,7 @@ impl Acceptor {
             Queues::Ample => queues::NEAR,
             Queues::Least => queues::LEAST,
         };
-        if self.local.is_some_and(queues::is_near) && queues::is_near_granted() {
+        if self.local.is_some_and(queues::is_sized_at) {
             queues::confine(self, sizes);
         }
     }

@@ -142,10 +142,7 @@ impl Handle {
         self.ask(|sender| Command::Drain(time, sender))
     }
 
-    /// Ends all links by RST and makes the loop return.
-    ///
-    /// # Errors
-    /// When the loop cannot be woken (eventfd(2)). The answer is how many are left: those whose
+    /// Ends all links by RST and makes the loop return. The answer is how many are left: those whose
     /// child is still to be collected.
     ///
     /// # Errors
