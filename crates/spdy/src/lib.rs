@@ -55,13 +55,15 @@ mod compression;
 mod connection;
 mod dictionary;
 mod error;
+mod event;
 mod frame;
 mod headers;
 mod limits;
 mod streams;
 
-pub use connection::{Connection, Event, MOST_ANSWERED};
+pub use connection::{Connection, MOST_ANSWERED};
 pub use error::{ConnectionError, GoAwayStatus, NotSent, ResetStatus};
+pub use event::Event;
 pub use frame::{data_header, MAX_PAYLOAD};
 pub use headers::Headers;
 pub use limits::Limits;
