@@ -15,7 +15,7 @@
 //! with a [`Next`].
 
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,14 +23,11 @@ use crate::forward::Terms;
 use crate::glimpse::{Glimpse, GlimpseMeans, GlimpseStage};
 use crate::labels::{Labels, LinkId, LinkRef};
 use crate::lane::end::End;
-use crate::lane::filter::Filter;
-use crate::lane::low_water::{Mark, RAISED_MARK};
-use crate::lane::mover::InFlight;
 use crate::lane::{Lane, Phase};
+use crate::link::arrival::Arrival;
 use crate::link::child::Watch;
-use crate::link::conn::Conn;
+use crate::link::half::Half;
 use crate::link::policy::{Endings, LinkPolicy, Owner};
-use crate::net::interest::Watched;
 use crate::net::readiness::{Readiness, Ready};
 use crate::observer::{Joined, Traffic, Work};
 use crate::open::{Attempt, Hold, Opener, Wake};
@@ -39,12 +36,14 @@ use crate::relay::budget::Grant;
 use crate::table::{Key, Port};
 use crate::turn::Turn;
 
+pub(crate) mod arrival;
 pub(crate) mod child;
 mod close;
 pub(crate) mod conn;
 mod decide;
 mod delivering;
 pub(crate) mod downstream;
+mod half;
 mod open;
 pub(crate) mod policy;
 mod transfer;
@@ -93,79 +92,6 @@ enum Chance {
 enum Push {
     Terminate,
     Kill,
-}
-
-/// Where the descriptors of a side come from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// They were accepted or opened here, and nobody else has them.
-    #[default]
-    Ours,
-    /// They were handed over: others may hold them, too.
-    HandedOver,
-}
-
-/// One side of a link, and the lane that begins there.
-#[derive(Debug, Default)]
-struct Half {
-    conn: Conn,
-    origin: Origin,
-    ready: Readiness,
-    watched: Watched,
-    lane: Option<Lane>,
-    in_flight: InFlight,
-    /// What is done to the bytes of the lane.
-    filter: Option<Box<dyn Filter>>,
-}
-
-impl Half {
-    /// Moves the low-water mark of the source. Where it cannot be raised the lane does without; where
-    /// it cannot be lowered, what stays below it is told by nothing, so patience begins anew.
-    fn apply(&mut self, mark: Mark, now: Instant) {
-        let bytes = match mark {
-            Mark::Stays => return,
-            Mark::Raised => RAISED_MARK,
-            Mark::Lowered => {
-                self.ready.set_readable(true);
-                1
-            }
-        };
-        let refused = self.conn.source().is_some_and(|end| end.set_low_water(bytes).is_err());
-        match (&mut self.lane, mark) {
-            (Some(lane), Mark::Raised) if refused => lane.leave_mark_alone(),
-            (Some(lane), Mark::Lowered) if refused => lane.keep_patience(now),
-            _ => {}
-        }
-    }
-}
-
-/// A downstream that is to become a link.
-#[derive(Debug)]
-pub(crate) struct Arrival {
-    pub(crate) conn: Conn,
-    /// The address that was listened on.
-    pub(crate) local: Option<SocketAddr>,
-    /// Who connected.
-    pub(crate) client: Option<SocketAddr>,
-    pub(crate) origin: Origin,
-    /// Opens its upstream; the service's own opener does if there is none.
-    pub(crate) opener: Option<Box<dyn Opener>>,
-}
-
-impl Arrival {
-    /// One that was accepted at `local`.
-    pub(crate) fn accepted(
-        socket: OwnedFd,
-        local: Option<SocketAddr>,
-        client: Option<SocketAddr>,
-    ) -> Self {
-        Self { conn: Conn::stream(socket), local, client, origin: Origin::Ours, opener: None }
-    }
-
-    /// One that was handed over instead of accepted.
-    pub(crate) fn handed_over(conn: Conn) -> Self {
-        Self { conn, local: None, client: None, origin: Origin::HandedOver, opener: None }
-    }
 }
 
 /// One relayed connection.
@@ -403,13 +329,10 @@ impl Link {
 mod tests {
     use super::*;
     use crate::forward::Forward;
-    use crate::lane::low_water::LongBurst;
-    use crate::lane::mode::Mode;
-    use crate::net::fd::fault::{Call, Plan};
+    use crate::link::arrival::Origin;
+    use crate::link::conn::Conn;
     use crate::open::testing::never;
     use crate::table::Table;
-    use nix::errno::Errno;
-    use std::net::{TcpListener, TcpStream};
     use std::os::unix::net::UnixStream;
 
     #[test]
@@ -427,25 +350,6 @@ mod tests {
             let mut link = Link::new(key, id, key, terms, arrival, attempt, Instant::now());
             link.start_lane(Side::Downstream, true);
             assert_eq!(link.halves[Side::Downstream as usize].origin, origin);
-        }
-    }
-
-    #[test]
-    fn a_mark_that_cannot_be_moved_is_no_reason_to_wait_for_ever() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (now, heap) = (Instant::now(), u64::try_from(RAISED_MARK).unwrap());
-        for (moved, waits) in [(Mark::Raised, false), (Mark::Lowered, true)] {
-            let conn = Conn::stream(stream.try_clone().unwrap().into());
-            let mut half = Half { conn, ..Half::default() };
-            let lane = half.lane.insert(Lane::new(Mode::Splicing { small: 0 }));
-            while lane.note_read(heap, now, &LongBurst::default()) != Mark::Raised {}
-            if moved == Mark::Lowered {
-                assert_eq!(lane.lose_patience(now + Duration::from_secs(1)), Mark::Lowered);
-            }
-            let plan = Plan { call: Call::LowWater, errno: Errno::ENOMEM, after: 0 };
-            assert!(plan.during(|| half.apply(moved, now)).1, "the fault was not met");
-            assert_eq!(half.lane.unwrap().patience().is_some(), waits, "{moved:?}");
         }
     }
 }

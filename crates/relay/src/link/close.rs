@@ -8,6 +8,7 @@ use crate::lane::end::End;
 use crate::lane::low_water::Mark;
 use crate::lane::step::Ends;
 use crate::lane::{Lane, Phase};
+use crate::link::arrival::Origin;
 use crate::link::child::{FAREWELL, GRACE};
 use crate::link::conn::Conn;
 use crate::link::policy::Owner;
@@ -18,7 +19,7 @@ use crate::turn::Turn;
 
 use super::decide::{Farewell, Parting};
 use super::transfer::END_TICK;
-use super::{Link, Next, Origin, Push, Stage};
+use super::{Link, Next, Push, Stage};
 
 impl Link {
     /// What the link does when its deadline has come.

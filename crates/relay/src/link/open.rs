@@ -13,6 +13,7 @@ use crate::labels::LinkRef;
 use crate::lane::end::End;
 use crate::link::child::Watch;
 use crate::link::conn::Conn;
+use crate::link::half::Half;
 use crate::net::interest::{register, Watched};
 use crate::net::readiness::Readiness;
 use crate::open::{Attempt, Child, OpenClass, OpenError, Progress, Upstream, Wake};
@@ -20,7 +21,7 @@ use crate::outcome::{Outcome, Side};
 use crate::table::Port;
 use crate::turn::Turn;
 
-use super::{Chance, Half, Link, Next, Stage};
+use super::{Chance, Link, Next, Stage};
 
 impl Link {
     /// The first turn: begins to wait for the downstream and to open the upstream.

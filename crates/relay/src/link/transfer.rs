@@ -13,6 +13,7 @@ use crate::lane::mode::Mode;
 use crate::lane::mover::LaneMover;
 use crate::lane::step::Ends;
 use crate::lane::{Budget, Lane, Phase, Stop};
+use crate::link::arrival::Origin;
 use crate::link::child::GRACE;
 use crate::link::conn::Conn;
 use crate::link::policy::{Lanes, Owner};
@@ -27,7 +28,7 @@ use crate::turn::Turn;
 
 use super::decide::{Alarm, ChildIs, Due, Ended, Response};
 use super::unheard::Thrown;
-use super::{Link, Next, Origin};
+use super::{Link, Next};
 
 impl Link {
     /// Runs both lanes and judges what they found.

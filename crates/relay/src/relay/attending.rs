@@ -5,7 +5,8 @@ use std::os::fd::AsRawFd;
 use mio::unix::SourceFd;
 use mio::Interest;
 
-use crate::link::{Arrival, Next};
+use crate::link::arrival::Arrival;
+use crate::link::Next;
 use crate::outcome::Outcome;
 use crate::relay::attendant::{Attendant, Order};
 use crate::table::Source;

@@ -9,8 +9,9 @@ use mio::Interest;
 use nix::errno::Errno;
 
 use crate::forward::Forward;
+use crate::link::arrival::Arrival;
 use crate::link::downstream::Downstream;
-use crate::link::{Arrival, Next};
+use crate::link::Next;
 use crate::net::interest::forget;
 use crate::net::listen::Listener;
 use crate::outcome::{Limit, Outcome};

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use crate::forward::Terms;
 use crate::lane::mode::COPY_BUFFER;
+use crate::link::arrival::{Arrival, Origin};
 use crate::link::conn::Conn;
-use crate::link::{Arrival, Origin};
 use crate::net::farewell::abort;
 use crate::net::readiness::Ready;
 use crate::observer::SessionRecord;
