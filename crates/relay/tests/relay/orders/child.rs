@@ -3,19 +3,18 @@
 use std::sync::mpsc::{channel, Receiver};
 use std::time::Duration;
 
-use nsplice_relay::{Clock, Forward, Limit, Limits, OpenClass, Outcome, Settings, Side};
+use nsplice_relay::{Forward, Limit, Limits, OpenClass, Outcome, Settings, Side};
 use nsplice_testkit::peer::connect_with_receive_buffer;
 use nsplice_testkit::wait_until;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::test_runner::TestCaseError;
 
 use crate::bench::{listening, ANY_PORT, NARROW};
 use crate::openers::forward;
 use crate::puppet::{puppets, Puppet};
 use crate::running::{Ended, Running};
-use crate::scene::in_both_modes;
 
-use super::{settle, Heard, Peer, DRAIN, IDLE, LINGER, SILENCE};
+use super::{play_scripts, settle, Heard, Peer, DRAIN, IDLE, LINGER, SILENCE};
 
 /// What a child has between the end of its output and its own, and a little more.
 const GRACE: Duration = Duration::from_millis(1100);
@@ -190,23 +189,12 @@ fn judge(script: &[Step], scene: &Scene, ended: &Ended) -> Result<(), TestCaseEr
 
 #[test]
 fn every_order_of_a_childs_ends_is_told_as_it_was() {
-    in_both_modes(|settings| {
-        let config = Config {
-            cases: 300,
-            max_shrink_iters: 40,
-            failure_persistence: None,
-            ..Config::default()
-        };
-        let scripts = proptest::collection::vec(step(), 0..14);
-        let result = TestRunner::new(config).run(&scripts, |script| {
-            let settings = Settings { clock: Clock::movable(), ..settings.clone() };
-            let mut scene = Scene::new(settings);
-            script.iter().for_each(|step| scene.step(*step));
-            let (scene, ended) = scene.finish();
-            let judged = judge(&script, &scene, &ended);
-            scene.relay.close();
-            judged
-        });
-        result.unwrap_or_else(|error| panic!("{error}"));
+    play_scripts(300, step, |settings, script| {
+        let mut scene = Scene::new(settings);
+        script.iter().for_each(|step| scene.step(*step));
+        let (scene, ended) = scene.finish();
+        let judged = judge(script, &scene, &ended);
+        scene.relay.close();
+        judged
     });
 }
