@@ -19,12 +19,12 @@ use nix::poll::PollTimeout;
 use nsplice_relay::{
     Attempt, Child, OpenClass, OpenError, Opener, Progress, Upstream, Verdict, Wake,
 };
+use nsplice_runtime::Process;
 use nsplice_sys::{wait_readable, Answer, Offloaded, Pool};
 
 use crate::error::BackendError;
 use crate::external::child::{start, Invocation, Started};
 use crate::external::template::{Placeholder, Template};
-use crate::netns::process::Process;
 use crate::target::destination::{Destination, Host};
 use crate::target::place::{entry_failed, Located, Place, Whereabouts};
 

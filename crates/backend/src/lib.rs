@@ -24,10 +24,11 @@ mod options;
 mod plan;
 mod procfs;
 mod shared;
-mod shown;
 mod survey;
 mod target;
 mod timer;
+
+pub use nsplice_runtime::{nearest, shown, shown_json, Identity};
 
 pub use brood::{reap_others, Reaped};
 pub use choice::{Choice, ChoiceError};
@@ -37,16 +38,13 @@ pub use expected::Expected;
 pub use external::template::{Template, TemplateError};
 pub use netns::birthplace::Birthplace;
 pub use netns::excursion::Unborn;
-pub use netns::identity::Identity;
 pub use options::Options;
 pub use plan::Plan;
 pub use procfs::of_proc;
-pub use shown::{shown, shown_json};
 pub use survey::limits::SystemLimits;
 pub use survey::{
     survey, BackendReport, Capability, ConnectReport, NameReport, Survey, TargetReport, ToolReport,
 };
 pub use target::destination::{Destination, Host, HostError};
-pub use target::nearest::nearest;
 pub use target::{Target, TargetError};
 pub use timer::{Limit, Timer};

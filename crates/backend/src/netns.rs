@@ -3,5 +3,3 @@
 pub(crate) mod birthplace;
 pub(crate) mod excursion;
 pub(crate) mod home;
-pub(crate) mod identity;
-pub(crate) mod process;

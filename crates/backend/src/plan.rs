@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use nsplice_relay::{OpenClass, OpenError, Opener};
+use nsplice_runtime::Identity;
 use nsplice_sys::{Asker, Pool};
 
 use crate::choice::Choice;
@@ -25,7 +26,6 @@ use crate::external::tools;
 use crate::external::{Carrier, External, Recipe};
 use crate::netns::excursion::try_entering;
 use crate::netns::home::Home;
-use crate::netns::identity::Identity;
 use crate::options::Options;
 use crate::target::destination::{Destination, Host};
 use crate::target::place::{entry_failed, Located, Place, Whereabouts};

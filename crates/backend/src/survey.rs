@@ -9,6 +9,7 @@ use nix::sys::utsname::uname;
 use serde::Serialize;
 
 use nsplice_relay::OpenError;
+use nsplice_runtime::Identity;
 use nsplice_sys::{describe, Pool};
 
 use crate::choice::Choice;
@@ -17,7 +18,6 @@ use crate::external::tools;
 use crate::external::which_program::{self, Persona};
 use crate::netns::excursion::try_leaving;
 use crate::netns::home::Home;
-use crate::netns::identity::Identity;
 use crate::options::Options;
 use crate::plan::{try_external, Plan};
 use crate::survey::limits::SystemLimits;

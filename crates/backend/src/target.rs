@@ -14,13 +14,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use nsplice_runtime::nearest;
+
 use crate::target::destination::{Host, HostError};
-use crate::target::nearest::nearest;
 
 pub(crate) mod destination;
 pub(crate) mod docker;
-pub(crate) mod http;
-pub(crate) mod nearest;
 pub(crate) mod place;
 pub(crate) mod trail;
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use nsplice_relay::{Allowance, Attempt, OpenClass, OpenError, Opener, Progress, Wake};
+use nsplice_runtime::Process;
 use nsplice_sys::{Answer, Offloaded};
 use socket2::Socket;
 
@@ -24,7 +25,6 @@ use crate::connect::resolver::Resolved;
 use crate::connect::route::{Ends, Route};
 use crate::connect::socket_pool::{Spare, Stock};
 use crate::error::BackendError;
-use crate::netns::process::Process;
 use crate::target::place::{entry_failed, Located, Whereabouts};
 
 /// Opens upstreams along a route.

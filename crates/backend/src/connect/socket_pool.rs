@@ -8,13 +8,13 @@
 
 use std::os::fd::BorrowedFd;
 
+use nsplice_runtime::Identity;
 use nsplice_sys::queued;
 use socket2::{Domain, Socket};
 
 use crate::connect::route::Route;
 use crate::netns::excursion::sockets_in;
 use crate::netns::home::Home;
-use crate::netns::identity::Identity;
 use crate::target::place::Located;
 
 /// Sockets that are made at once, at least and at most.

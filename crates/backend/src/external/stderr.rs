@@ -2,8 +2,7 @@
 //! for the reason of its end.
 
 use nsplice_relay::OpenClass;
-
-use crate::shown::escaped;
+use nsplice_runtime::escaped;
 
 /// The end of a child's diagnostics. The end is where the reason stands; a child that floods its
 /// standard error costs no more memory than this.

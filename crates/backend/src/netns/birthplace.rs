@@ -9,14 +9,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nix::errno::Errno;
+use nsplice_runtime::{Identity, Process};
 use nsplice_sys::{describe, Pool};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::error::BackendError;
 use crate::netns::excursion::{any_socket_in, visit, Unborn};
 use crate::netns::home::Home;
-use crate::netns::identity::Identity;
-use crate::netns::process::Process;
 use crate::options::Options;
 use crate::target::place::{Located, Place, Whereabouts};
 use crate::target::trail::Trail;

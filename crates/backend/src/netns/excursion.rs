@@ -18,10 +18,10 @@ use nix::errno::Errno;
 use nix::sched::{setns, CloneFlags};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use nsplice_runtime::Identity;
 use nsplice_sys::describe;
 
 use crate::netns::home::{Home, OF_THIS_THREAD};
-use crate::netns::identity::Identity;
 use crate::target::place::Located;
 
 /// The reason why a socket could not be made inside a namespace.
@@ -176,7 +176,7 @@ const LAST_REST: Duration = Duration::from_millis(512);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::netns::process::Process;
+    use nsplice_runtime::Process;
     use std::process::{Command, Stdio};
     use std::sync::Arc;
 

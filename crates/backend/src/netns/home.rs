@@ -7,7 +7,8 @@ use std::path::Path;
 use nix::fcntl::open;
 use nix::sys::stat::Mode;
 
-use crate::netns::identity::{Identity, OPENING};
+use nsplice_runtime::{Identity, OPENING};
+
 use crate::procfs::of_proc;
 
 /// Home, by a descriptor that leads back to it.

@@ -15,12 +15,11 @@ use std::time::Duration;
 use nix::errno::Errno;
 use serde::Deserialize;
 
+use nsplice_runtime::http::{get, HttpError, Response};
+use nsplice_runtime::{shown, Process};
 use nsplice_sys::describe;
 
 use crate::error::BackendError;
-use crate::netns::process::Process;
-use crate::shown::shown;
-use crate::target::http::{get, HttpError, Response};
 
 /// How to reach Docker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,6 +169,7 @@ const ATTEMPTS: u32 = 3;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nsplice_runtime::http::MAX_RESPONSE;
     use std::io::{Read, Write};
     use std::os::unix::net::UnixListener;
     use std::thread;
@@ -269,7 +269,7 @@ Content-Length: 22
                 ok(r#"{"Id":"x","State":{"Running":true,"Pid":-5}}"#),
                 "unexpected response from Docker",
             ),
-            (vec![b'x'; crate::target::http::MAX_RESPONSE + 1], "not an HTTP response"),
+            (vec![b'x'; MAX_RESPONSE + 1], "not an HTTP response"),
             (complaint, "status 500: on fire"),
         ];
         for (answer, words) in table {
@@ -279,7 +279,7 @@ Content-Length: 22
             assert!(told.contains(words) && told.contains("docker/web"), "{words}: {told}");
         }
         let head = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
-        let endless = [head, vec![b' '; crate::target::http::MAX_RESPONSE + (1 << 20)]].concat();
+        let endless = [head, vec![b' '; MAX_RESPONSE + (1 << 20)]].concat();
         assert!(refusal(vec![endless]).to_string().contains("longer than"));
     }
 

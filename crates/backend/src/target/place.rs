@@ -12,12 +12,11 @@ use std::sync::{Arc, Mutex};
 
 use nix::errno::Errno;
 use nsplice_relay::{OpenClass, OpenError};
+use nsplice_runtime::{is_namespace, Identity, Process};
 use nsplice_sys::{describe, lock, Asker, Offloaded, Pool, Question};
 
 use crate::error::BackendError;
 use crate::netns::home::Home;
-use crate::netns::identity::{is_namespace, Identity};
-use crate::netns::process::Process;
 use crate::options::Options;
 use crate::shared::Shared;
 use crate::target::docker::Docker;

@@ -25,7 +25,7 @@ use nix::fcntl::{open, openat, openat2, readlink, OFlag, OpenHow, ResolveFlag, A
 use nix::sys::stat::{stat, Mode};
 use nix::sys::statfs::{statfs, PROC_SUPER_MAGIC};
 
-use crate::netns::identity::{Identity, OPENING};
+use nsplice_runtime::{Identity, OPENING};
 
 /// A path to a namespace.
 #[derive(Debug)]

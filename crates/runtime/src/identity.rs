@@ -23,17 +23,17 @@ pub struct Identity {
 
 impl Identity {
     /// The identity of the namespace that `path` leads to.
-    pub(crate) fn of_path(path: &Path) -> io::Result<Self> {
+    pub fn of_path(path: &Path) -> io::Result<Self> {
         Ok(Self::of_status(&stat(path)?))
     }
 
     /// The identity of the namespace that `path` leads to from `directory`.
-    pub(crate) fn below(directory: impl AsFd, path: &Path) -> io::Result<Self> {
+    pub fn below(directory: impl AsFd, path: &Path) -> io::Result<Self> {
         Ok(Self::of_status(&fstatat(directory, path, AtFlags::empty())?))
     }
 
     /// The identity of an open namespace.
-    pub(crate) fn of_fd(namespace: impl AsFd) -> io::Result<Self> {
+    pub fn of_fd(namespace: impl AsFd) -> io::Result<Self> {
         Ok(Self::of_status(&fstat(namespace)?))
     }
 
@@ -58,11 +58,11 @@ impl Serialize for Identity {
 /// How a namespace is opened for setns(2).
 ///
 /// O_NONBLOCK because a path may lead to a FIFO, which would hold an ordinary open(2) up.
-pub(crate) const OPENING: OFlag =
+pub const OPENING: OFlag =
     OFlag::O_RDONLY.union(OFlag::O_CLOEXEC).union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
 
 /// Whether `path` leads to a namespace of any type, found out without opening it: opening a device
 /// can do things.
-pub(crate) fn is_namespace(path: &Path) -> Result<bool, Errno> {
+pub fn is_namespace(path: &Path) -> Result<bool, Errno> {
     Ok(statfs(path)?.filesystem_type() == NSFS_MAGIC)
 }

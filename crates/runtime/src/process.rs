@@ -5,11 +5,11 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-use crate::netns::identity::Identity;
+use crate::identity::Identity;
 
 /// A process that was alive when it was found.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub struct Process {
     held: nsplice_sys::Process,
     identity: Option<Identity>,
 }
@@ -19,29 +19,34 @@ impl Process {
     ///
     /// # Errors
     /// Those of [`nsplice_sys::Process::find`].
-    pub(crate) fn find(pid: u32) -> Result<Self, Errno> {
+    pub fn find(pid: u32) -> Result<Self, Errno> {
         let held = nsplice_sys::Process::find(pid)?;
         let identity = identity_of(&held);
         Ok(Self { held, identity })
     }
 
     /// Its number; good for nothing once [`Self::is_alive`] says no.
-    pub(crate) fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.held.pid()
     }
 
     /// The network namespace it was in when it was found; `None` if we may not know.
-    pub(crate) fn identity(&self) -> Option<Identity> {
+    pub fn identity(&self) -> Option<Identity> {
         self.identity
     }
 
     /// The network namespace it is in now; `None` if it has ended or we may not know.
-    pub(crate) fn identity_now(&self) -> Option<Identity> {
+    pub fn identity_now(&self) -> Option<Identity> {
         identity_of(&self.held)
     }
 
+    /// Its directory `/proc/PID`, see [`nsplice_sys::Process::directory`].
+    pub fn directory(&self) -> Option<BorrowedFd<'_>> {
+        self.held.directory()
+    }
+
     /// Returns whether it has not ended yet.
-    pub(crate) fn is_alive(&self) -> bool {
+    pub fn is_alive(&self) -> bool {
         self.held.is_alive()
     }
 }

@@ -50,7 +50,7 @@ pub fn shown_json(json: &str) -> String {
 }
 
 /// All of `letters`, each that is not plain by its escape.
-pub(crate) fn escaped(letters: impl Iterator<Item = char>) -> String {
+pub fn escaped(letters: impl Iterator<Item = char>) -> String {
     let mut line = String::new();
     for letter in letters {
         if is_plain(letter) {

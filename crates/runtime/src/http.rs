@@ -1,6 +1,6 @@
 //! One HTTP GET over a Unix socket: as much HTTP as it takes to ask Docker one question.
 //!
-//! A connection per question, bounded in time as a whole and in size. [`parse`] looks at the bytes
+//! A connection per question, bounded in time as a whole and in size. `parse` looks at the bytes
 //! received so far and is pure; the rest is one loop around it. Heads and chunk sizes are read by
 //! httparse.
 
@@ -12,7 +12,7 @@ use httparse::{parse_chunk_size, Header, Status, EMPTY_HEADER};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 /// An inspected container is some tens of kilobytes.
-pub(crate) const MAX_RESPONSE: usize = 4 << 20;
+pub const MAX_RESPONSE: usize = 4 << 20;
 
 /// The headers of an answer from Docker are a few hundred bytes.
 const MAX_HEAD: usize = 16 << 10;
@@ -22,14 +22,16 @@ const MAX_HEADERS: usize = 64;
 
 /// A whole answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Response {
-    pub(crate) status: u16,
-    pub(crate) body: Vec<u8>,
+pub struct Response {
+    /// Its status code.
+    pub status: u16,
+    /// What follows its head.
+    pub body: Vec<u8>,
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum HttpError {
+pub enum HttpError {
     /// Nobody listens there, or we may not connect.
     #[error("{}", nsplice_sys::describe(.0))]
     Connect(io::Error),
@@ -54,7 +56,7 @@ pub(crate) enum HttpError {
 }
 
 /// Asks for `path` (of plain characters) at the Unix socket `socket`.
-pub(crate) fn get(socket: &Path, path: &str, within: Duration) -> Result<Response, HttpError> {
+pub fn get(socket: &Path, path: &str, within: Duration) -> Result<Response, HttpError> {
     let deadline = Instant::now() + within;
     let mut stream = connect(socket, within)?;
     let request = format!(
