@@ -1,16 +1,30 @@
-//! Where a pod or container is.
+//! Where a pod or a container is.
+//!
+//! People know a name, not a PID. [`Wanted`] is what they write. Sources (a runtime's API, its state on
+//! disk, the control groups of processes) say what they know of it, as [`Sighting`]s; those are merged,
+//! and decided upon, without I/O. The process or the file that was decided upon is taken hold of and
+//! checked.
 //!
 //! Everything here blocks, and belongs on a thread that may. Nothing here knows of the relay.
 
 #![forbid(unsafe_code)]
 
+pub mod cri;
 pub mod http;
 mod identity;
 mod nearest;
 mod process;
+mod root;
 mod shown;
+mod sighting;
+mod source;
+mod wanted;
 
 pub use identity::{is_namespace, Identity, OPENING};
 pub use nearest::nearest;
 pub use process::Process;
+pub use root::{FileError, Root};
 pub use shown::{escaped, shown, shown_json};
+pub use sighting::{ClaimedPid, Kind, Network, PodName, Runtime, Sighting, State};
+pub use source::{Source, SourceError};
+pub use wanted::{Wanted, WantedError};
