@@ -265,16 +265,11 @@ impl Relay {
             counters: &self.counters,
             refusal: &mut self.refusal,
         };
-        let before = link.carried();
         let next = call(link, &mut turn);
         let is_over = match next {
             Next::End(outcome) => link.is_closing() || link.close(outcome, &mut turn),
             Next::Again | Next::Wait | Next::OpenFromReserve => false,
         };
-        let [up, down] = link.carried();
-        for counters in [&*self.counters, &*link.terms.counters] {
-            counters.carried(up.since(before[0]), down.since(before[1]));
-        }
         let waiting = service.writers.next();
         if !is_over {
             if next == Next::Again && !link.queued {

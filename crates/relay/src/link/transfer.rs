@@ -19,7 +19,7 @@ use crate::link::conn::Conn;
 use crate::link::policy::{Lanes, Owner};
 use crate::net::farewell::is_reset;
 use crate::net::interest::{forget, reregister, Watched};
-use crate::observer::Work;
+use crate::observer::{Traffic, Work};
 use crate::open::{OpenError, Verdict};
 use crate::outcome::{Outcome, Side};
 use crate::session::sessions::Sessions;
@@ -172,13 +172,18 @@ impl Link {
             sessions: turn.sessions,
             refusal: turn.refusal,
         };
-        let before = lane.traffic().read;
+        let before = lane.traffic();
         let stop = lane.run(&mut mover, &mut source.ready, &mut sink.ready, budget);
         if takes_turns {
             let left = if lane.phase() == Phase::Dead { 0 } else { lane.pending() };
             turn.writers.note(self.key, left);
         }
-        let mark = lane.note_read(lane.traffic().read - before, turn.now, turn.long_burst);
+        let moved = lane.traffic().since(before);
+        if moved != Traffic::default() {
+            turn.counters.carried(from, moved);
+            self.terms.counters.carried(from, moved);
+        }
+        let mark = lane.note_read(moved.read, turn.now, turn.long_burst);
         if mark == Mark::Raised {
             turn.counters.mark_raised();
         }

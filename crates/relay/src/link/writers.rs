@@ -42,13 +42,11 @@ impl Writers {
 
     /// Those who waited, in their order, if the turn is free now.
     pub(crate) fn next(&mut self) -> Vec<Key> {
-        match self.holder {
-            None => {
-                self.known.clear();
-                std::mem::take(&mut self.waiting)
-            }
-            Some(_) => Vec::new(),
+        if self.holder.is_some() || self.waiting.is_empty() {
+            return Vec::new();
         }
+        self.known.clear();
+        std::mem::take(&mut self.waiting)
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::admission::Reason;
 use crate::observer::Traffic;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Side};
 
 /// The counters of a loop, or of a service.
 #[derive(Debug, Default)]
@@ -139,10 +139,12 @@ impl Counters {
         add(&self.marks_raised, 1);
     }
 
-    /// Bytes have moved.
-    pub(crate) fn carried(&self, up: Traffic, down: Traffic) {
-        self.up.add(up);
-        self.down.add(down);
+    /// Bytes have moved in the lane that begins at `from`.
+    pub(crate) fn carried(&self, from: Side, traffic: Traffic) {
+        match from {
+            Side::Downstream => self.up.add(traffic),
+            Side::Upstream => self.down.add(traffic),
+        }
     }
 
     pub(crate) fn link_ended(&self, outcome: Outcome) {
@@ -167,7 +169,7 @@ impl Bytes {
 }
 
 fn add(counter: &AtomicU64, amount: u64) {
-    // Most turns move bytes one way only, and a counter may be another loop's, too.
+    // What is read is not always written in the same turn, and a counter may be another loop's, too.
     if amount > 0 {
         counter.fetch_add(amount, Ordering::Relaxed);
     }
@@ -176,7 +178,6 @@ fn add(counter: &AtomicU64, amount: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::Side;
 
     #[test]
     fn the_books_balance() {
@@ -184,7 +185,7 @@ mod tests {
         for outcome in Outcome::ALL {
             counters.link_opened();
             let traffic = Traffic { read: 3, written: 2 };
-            counters.carried(traffic, Traffic::default());
+            counters.carried(Side::Downstream, traffic);
             counters.link_ended(outcome);
         }
         let totals = counters.totals();
