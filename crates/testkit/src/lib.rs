@@ -8,6 +8,7 @@
 //! - [`peer`] and [`talk`]: scripted servers and clients;
 //! - [`mux`]: a protocol of many streams over one connection, and a client of it;
 //! - [`program`]: the real binary, line by line;
+//! - [`fuzz`]: bytes that are nearly what real programs send;
 //! - [`queue`]: how many clients wait at a listener;
 //! - [`census`]: what a process holds, before and after;
 //! - [`wait`]: waiting for conditions;
@@ -16,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 pub mod census;
+pub mod fuzz;
 pub mod mux;
 pub mod namespace;
 pub mod peer;
