@@ -1,0 +1,82 @@
+//! Settings: 16 bits of number and 32 of value each (RFC 9113, section 6.5).
+
+use crate::error::ConnectionError;
+use crate::frame::{DEFAULT_MAX_PAYLOAD, MAX_PAYLOAD};
+use crate::window::{INITIAL_WINDOW, MOST_WINDOW};
+
+/// The most that the table of the peer's header encoder may hold, in bytes.
+pub const HEADER_TABLE_SIZE: u16 = 1;
+/// Whether pushes may be promised.
+pub const ENABLE_PUSH: u16 = 2;
+/// How many streams the peer may have open at once.
+pub const MAX_CONCURRENT_STREAMS: u16 = 3;
+/// The window that each new stream has, in bytes.
+pub const INITIAL_WINDOW_SIZE: u16 = 4;
+/// The longest payload that the peer may send, in bytes.
+pub const MAX_FRAME_SIZE: u16 = 5;
+/// The longest header list that the sender takes, in bytes.
+pub const MAX_HEADER_LIST_SIZE: u16 = 6;
+
+/// The settings in the payload of a `SETTINGS` frame, in order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Settings<'a>(pub(crate) &'a [[u8; 6]]);
+
+impl Settings<'_> {
+    /// Numbers and values. One that stands twice has its last value.
+    pub fn iter(&self) -> impl Iterator<Item = (u16, u32)> + '_ {
+        self.0.iter().map(|[a, b, c, d, e, f]| {
+            (u16::from_be_bytes([*a, *b]), u32::from_be_bytes([*c, *d, *e, *f]))
+        })
+    }
+}
+
+/// What a peer has announced, as far as it bounds what it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Announced {
+    /// `SETTINGS_INITIAL_WINDOW_SIZE`, in bytes.
+    pub initial_window: u32,
+    /// `SETTINGS_MAX_FRAME_SIZE`, in bytes.
+    pub max_payload: usize,
+    /// `SETTINGS_HEADER_TABLE_SIZE`, in bytes.
+    pub header_table: u32,
+}
+
+impl Default for Announced {
+    /// What holds before anything is announced.
+    fn default() -> Self {
+        Self {
+            initial_window: INITIAL_WINDOW,
+            max_payload: DEFAULT_MAX_PAYLOAD,
+            header_table: DEFAULT_HEADER_TABLE,
+        }
+    }
+}
+
+/// The table of a header encoder until the peer has announced something else, in bytes.
+pub const DEFAULT_HEADER_TABLE: u32 = 4096;
+
+impl Announced {
+    /// What holds after `settings`. Those it does not know are ignored.
+    ///
+    /// # Errors
+    /// When a value is one that it may not have.
+    pub fn after(mut self, settings: Settings<'_>) -> Result<Self, ConnectionError> {
+        for (setting, value) in settings.iter() {
+            let wrong = ConnectionError::Setting { setting, value };
+            match setting {
+                HEADER_TABLE_SIZE => self.header_table = value,
+                ENABLE_PUSH if value > 1 => return Err(wrong),
+                INITIAL_WINDOW_SIZE if value > MOST_WINDOW => return Err(wrong),
+                INITIAL_WINDOW_SIZE => self.initial_window = value,
+                MAX_FRAME_SIZE => {
+                    self.max_payload = usize::try_from(value)
+                        .ok()
+                        .filter(|most| (DEFAULT_MAX_PAYLOAD..=MAX_PAYLOAD).contains(most))
+                        .ok_or(wrong)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(self)
+    }
+}
