@@ -9,33 +9,33 @@ use crate::wanted::Wanted;
 
 /// A CRI socket.
 #[derive(Debug)]
-pub struct Cri {
+pub(crate) struct Cri {
     socket: PathBuf,
 }
 
 impl Cri {
     /// The one at `socket`.
-    pub fn at(socket: impl Into<PathBuf>) -> Self {
+    pub(crate) fn at(socket: impl Into<PathBuf>) -> Self {
         Self { socket: socket.into() }
     }
 
     /// Where it is.
-    pub fn socket(&self) -> &Path {
+    pub(crate) fn socket(&self) -> &Path {
         &self.socket
     }
 
     /// All sandboxes and containers.
-    pub fn list(&self, root: &Root) -> Result<Vec<Sighting>, SourceError> {
+    pub(crate) fn list(&self, root: &Root) -> Result<Vec<Sighting>, SourceError> {
         Err(self.unspoken(root))
     }
 
     /// The sandboxes and containers that may be `wanted`, with their PIDs.
-    pub fn find(&self, root: &Root, _: &Wanted) -> Result<Vec<Sighting>, SourceError> {
+    pub(crate) fn find(&self, root: &Root, _: &Wanted) -> Result<Vec<Sighting>, SourceError> {
         Err(self.unspoken(root))
     }
 
     /// What it says now of the sandbox or container that it said `sighting` of.
-    pub fn again(&self, root: &Root, _: &Sighting) -> Result<Option<Sighting>, SourceError> {
+    pub(crate) fn again(&self, root: &Root, _: &Sighting) -> Result<Option<Sighting>, SourceError> {
         Err(self.unspoken(root))
     }
 

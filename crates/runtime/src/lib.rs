@@ -9,22 +9,39 @@
 
 #![forbid(unsafe_code)]
 
-pub mod cri;
+mod bundle;
+mod cgroup;
+mod cri;
+mod decide;
+mod directory;
+mod engine;
+mod found;
+mod hold;
 pub mod http;
 mod identity;
+mod merge;
 mod nearest;
+mod order;
 mod process;
+mod processes;
+mod proof;
 mod root;
 mod shown;
 mod sighting;
 mod source;
+mod state;
+mod unfound;
 mod wanted;
 
+pub use directory::{Directory, Listing, Settings};
+pub use engine::NotLocal;
+pub use found::{Found, Labels, Place};
 pub use identity::{is_namespace, Identity, OPENING};
 pub use nearest::nearest;
 pub use process::Process;
 pub use root::{FileError, Root};
 pub use shown::{escaped, shown, shown_json};
 pub use sighting::{ClaimedPid, Kind, Network, PodName, Runtime, Sighting, State};
-pub use source::{Source, SourceError};
+pub use source::SourceError;
+pub use unfound::{Answer, Unfound, Why};
 pub use wanted::{Wanted, WantedError};

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{open, openat, openat2, OFlag, OpenHow, ResolveFlag};
-use nix::sys::stat::{fstat, FileStat, Mode, SFlag};
+use nix::sys::stat::{fstat, stat, FileStat, Mode, SFlag};
 
 use nsplice_sys::describe;
 
@@ -33,7 +33,7 @@ pub struct Root {
 
 /// Where the processes of the runtimes are seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Proc {
+pub(crate) enum Proc {
     /// Our own /proc: its numbers are good for pidfds.
     Own,
     /// Another one, whose numbers mean nothing to us, at this path.
@@ -71,7 +71,7 @@ impl From<Errno> for FileError {
 
 impl FileError {
     /// Whether we may not read it.
-    pub fn is_denied(&self) -> bool {
+    pub(crate) fn is_denied(&self) -> bool {
         matches!(self, Self::System(Errno::EACCES | Errno::EPERM))
     }
 }
@@ -116,22 +116,22 @@ impl Root {
     }
 
     /// Where the processes of the runtimes are seen.
-    pub fn proc(&self) -> &Proc {
+    pub(crate) fn proc(&self) -> &Proc {
         &self.proc
     }
 
     /// Where `path`, which is absolute below this root, is for us: for messages.
-    pub fn shown(&self, path: &Path) -> PathBuf {
+    pub(crate) fn shown(&self, path: &Path) -> PathBuf {
         self.path.join(path.strip_prefix("/").unwrap_or(path))
     }
 
     /// The whole plain file at `path`, of `most` bytes at most.
-    pub fn read(&self, path: &Path, most: usize) -> Result<Vec<u8>, FileError> {
+    pub(crate) fn read(&self, path: &Path, most: usize) -> Result<Vec<u8>, FileError> {
         self.read_with_status(path, most).map(|(bytes, _)| bytes)
     }
 
     /// The same, and what fstat(2) said of it before it was read.
-    pub fn read_with_status(
+    pub(crate) fn read_with_status(
         &self,
         path: &Path,
         most: usize,
@@ -148,12 +148,15 @@ impl Root {
     }
 
     /// What fstat(2) says of `path`.
-    pub fn status(&self, path: &Path) -> Result<FileStat, FileError> {
+    pub(crate) fn status(&self, path: &Path) -> Result<FileStat, FileError> {
+        if self.is_own {
+            return Ok(stat(path)?);
+        }
         Ok(fstat(self.open_path(path)?)?)
     }
 
     /// The names in the directory `path`, in the order of the alphabet; `most` of them at most.
-    pub fn names(&self, path: &Path, most: usize) -> Result<Vec<String>, FileError> {
+    pub(crate) fn names(&self, path: &Path, most: usize) -> Result<Vec<String>, FileError> {
         let held = self.open_path(path)?;
         let failed = |error: io::Error| FileError::from(errno_of(&error));
         let mut names = Vec::new();
@@ -171,20 +174,20 @@ impl Root {
     }
 
     /// What is at `path`, for looking and connecting only (O_PATH), and followed nowhere else.
-    pub fn open_path(&self, path: &Path) -> Result<OwnedFd, FileError> {
+    pub(crate) fn open_path(&self, path: &Path) -> Result<OwnedFd, FileError> {
         self.open(path, OFlag::O_PATH)
     }
 
     /// The Unix socket at `path`: a path that leads to it, whatever becomes of the first one, as long as
     /// the descriptor lives.
-    pub fn socket(&self, path: &Path) -> Result<(OwnedFd, PathBuf), FileError> {
+    pub(crate) fn socket(&self, path: &Path) -> Result<(OwnedFd, PathBuf), FileError> {
         let held = self.open_path(path)?;
         let way = way_to(held.as_fd());
         Ok((held, way))
     }
 
     /// The file at `path` by a path of our own root that has no links in it.
-    pub fn resolved(&self, path: &Path) -> Result<(OwnedFd, PathBuf), FileError> {
+    pub(crate) fn resolved(&self, path: &Path) -> Result<(OwnedFd, PathBuf), FileError> {
         let held = self.open_path(path)?;
         let resolved = nix::fcntl::readlink(&way_to(held.as_fd()))?;
         Ok((held, PathBuf::from(resolved)))
@@ -217,7 +220,7 @@ impl Proc {
     }
 
     /// Its path.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Own => Path::new("/proc"),
             Self::Other(path) => path,

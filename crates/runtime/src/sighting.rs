@@ -146,3 +146,46 @@ impl Sighting {
         self.kind == Kind::Sandbox
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::option::of;
+    use proptest::prelude::*;
+
+    /// A pod of few possible names.
+    fn pods() -> impl Strategy<Value = PodName> {
+        (of("[ab]"), of("(web|db)"), of("uid-[1-3]")).prop_map(|(namespace, name, uid)| PodName {
+            namespace,
+            name,
+            uid,
+        })
+    }
+
+    /// IDs that are often the same, or begin the same.
+    fn ids() -> impl Strategy<Value = String> {
+        "(aaaa|aaab|beef)[0-2]{2}"
+    }
+
+    fn kinds() -> impl Strategy<Value = Kind> {
+        prop_oneof![Just(Kind::Sandbox), of(ids()).prop_map(|sandbox| Kind::Container { sandbox })]
+    }
+
+    fn states() -> impl Strategy<Value = State> {
+        prop_oneof![Just(State::Running), Just(State::Stopped), Just(State::Unknown)]
+    }
+
+    /// Whatever a source may say.
+    pub(crate) fn sightings() -> impl Strategy<Value = Sighting> {
+        let names = proptest::collection::vec("(web|app|db|beef)", 0..2);
+        (ids(), kinds(), names, of(pods()), states(), of(1u32..9)).prop_map(
+            |(id, kind, names, pod, state, pid)| Sighting {
+                names,
+                pod,
+                state,
+                pid: pid.map(|pid| ClaimedPid { pid, written: None }),
+                ..Sighting::of(id, kind, Runtime::Unknown)
+            },
+        )
+    }
+}

@@ -84,7 +84,7 @@ impl Wanted {
     }
 
     /// The name in it, which a misspelt one is compared by.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         match self {
             Self::Pod { name, .. }
             | Self::Container(name)
@@ -94,7 +94,7 @@ impl Wanted {
     }
 
     /// What kind of thing it names, in the words of a message.
-    pub fn noun(&self) -> &'static str {
+    pub(crate) fn noun(&self) -> &'static str {
         match self {
             Self::Pod { .. } => "pod",
             Self::Container(_) | Self::Docker(_) => "container",

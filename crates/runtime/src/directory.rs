@@ -1,0 +1,310 @@
+//! The directory of a node's containers: it asks the sources, in their order, and takes hold of what is
+//! found.
+//!
+//! A pod is looked for until somebody knows it: no pod is in two runtimes. A container's name may be, so
+//! everybody is asked about it. Who is not there has nothing to say; who is there and does not answer may
+//! know what nobody else does, which is told apart from knowing that there is none.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+
+use nsplice_sys::describe;
+
+use crate::cgroup::is_id;
+use crate::decide::{decide, Choice, Decision};
+use crate::found::{is_sandboxed, Found, Labels, Place, Vigil};
+use crate::hold::{hold, Held, NotHeld};
+use crate::merge::{merge, Merged};
+use crate::nearest::nearest;
+use crate::order::Sources;
+use crate::root::Root;
+use crate::sighting::{Network, Sighting, State};
+use crate::source::{Source, SourceError};
+use crate::unfound::{written, Answer, Unfound, Why};
+use crate::wanted::Wanted;
+
+/// Where things are looked for; the default is this node as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Settings {
+    /// The root that all paths are below, where that of the node is mounted; `None` for our own.
+    pub root: Option<PathBuf>,
+    /// Docker's address, as in `DOCKER_HOST`: `unix:///PATH`. `None` takes the environment's
+    /// `DOCKER_HOST`, and without that the usual places.
+    pub docker_host: Option<String>,
+}
+
+/// Everybody on a node who may know where a container is.
+#[derive(Debug)]
+pub struct Directory {
+    root: Arc<Root>,
+    sources: Sources,
+}
+
+/// All that is known of a node's containers.
+#[derive(Debug)]
+pub struct Listing {
+    /// The containers and sandboxes; PIDs may be left out.
+    pub seen: Vec<Sighting>,
+    /// Who was asked, in order.
+    pub answers: Vec<Answer>,
+}
+
+impl Directory {
+    /// The directory of the node that `settings` describe.
+    ///
+    /// # Errors
+    /// When its root cannot be opened.
+    pub fn open(settings: &Settings) -> io::Result<Self> {
+        let root = match &settings.root {
+            Some(path) => Root::at(path)?,
+            None => Root::own()?,
+        };
+        let environment = || std::env::var_os("DOCKER_HOST").filter(|host| !host.is_empty());
+        let docker_host = settings.docker_host.as_ref().map(OsString::from).or_else(environment);
+        Ok(Self::of(root, docker_host))
+    }
+
+    /// The directory of the node whose root is `root`; Docker is where `docker_host` says.
+    pub fn of(root: Root, docker_host: Option<OsString>) -> Self {
+        let sources = Sources::of(&root, docker_host);
+        Self { root: Arc::new(root), sources }
+    }
+
+    /// Lists what everybody knows. Blocks for as long as they take.
+    pub fn list(&self) -> Listing {
+        let mut said = Vec::new();
+        let mut answers = Vec::new();
+        for (number, source) in self.sources.all.iter().enumerate() {
+            let told = source.list(&self.root);
+            answers.push(self.answer(source, told.as_ref().map(Vec::len)));
+            said.extend(told.unwrap_or_default().into_iter().map(|one| (number, one)));
+        }
+        let seen = merge(said).into_iter().map(|merged| merged.sighting).collect();
+        Listing { seen, answers }
+    }
+
+    /// Finds what is `wanted`. Blocks for as long as those who are asked take.
+    ///
+    /// # Errors
+    /// When it is not there, not to be had, or not the only one.
+    pub fn find(&self, wanted: &Wanted) -> Result<Found, Unfound> {
+        let unfound = |why| Unfound { wanted: wanted.clone(), why };
+        if let (Wanted::Docker(_), Some(error)) = (wanted, &self.sources.no_docker) {
+            return Err(unfound(Why::NotLocal(error.clone())));
+        }
+        let mut said = Vec::new();
+        let mut failed = Vec::new();
+        for (number, source) in self.sources.all.iter().enumerate() {
+            let is_known = || decide(wanted, &merge(said.iter().cloned())) != Decision::None;
+            if !source.is_for(wanted) || (source.is_last_resort() && is_known()) {
+                continue;
+            }
+            match source.find(&self.root, wanted) {
+                Ok(told) if told.is_empty() => continue,
+                Ok(told) => said.extend(told.into_iter().map(|one| (number, one))),
+                Err(SourceError::Absent) if !source.is_named() => continue,
+                Err(error) => {
+                    failed.push(self.answer(source, Err(&error)));
+                    continue;
+                }
+            }
+            if is_settled_by_one(wanted) {
+                if let Ok(found) = self.settle(wanted, &said) {
+                    return Ok(found);
+                }
+            }
+        }
+        match self.settle(wanted, &said) {
+            Err(Why::NoSuch { .. }) if failed.is_empty() => Err(unfound(self.no_such(wanted))),
+            Err(Why::NoSuch { .. }) => Err(unfound(Why::Unanswered { answers: failed })),
+            answer => answer.map_err(unfound),
+        }
+    }
+
+    /// Decides among all that was `said`, and takes hold of that; what turns out to be gone is not there.
+    fn settle(&self, wanted: &Wanted, said: &[(usize, Sighting)]) -> Result<Found, Why> {
+        let mut gone: HashSet<String> = HashSet::new();
+        loop {
+            let mut all = merge(said.iter().cloned());
+            for merged in all.iter_mut().filter(|merged| gone.contains(&merged.sighting.id)) {
+                merged.sighting.state = State::Stopped;
+            }
+            let choice = match decide(wanted, &all) {
+                Decision::One(choice) => choice,
+                Decision::Stopped(one) => return Err(Why::Stopped { id: one.sighting.id.clone() }),
+                Decision::None => return Err(Why::NoSuch { nearest: None, answers: Vec::new() }),
+                Decision::Several(many) => {
+                    let mut candidates: Vec<String> =
+                        many.iter().map(|one| written(wanted, &one.sighting)).collect();
+                    candidates.sort_unstable();
+                    return Err(Why::Ambiguous { candidates });
+                }
+            };
+            match self.take(&choice) {
+                Ok(found) => return Ok(found),
+                Err(NotHeld::Gone) => {
+                    gone.extend(choice.ways.iter().map(|way| way.sighting.id.clone()))
+                }
+                Err(NotHeld::Unknown) => {
+                    return Err(unreachable(
+                        false,
+                        "it is known, but neither its process nor its network \
+                        namespace is told",
+                    ));
+                }
+                Err(NotHeld::Refused(errno, told)) => return Err(refused(errno, &told)),
+            }
+        }
+    }
+
+    /// Takes hold of what was chosen.
+    fn take(&self, choice: &Choice<'_>) -> Result<Found, NotHeld> {
+        let held = self.hold_any(&choice.ways);
+        let everybody = || std::iter::once(choice.subject).chain(choice.ways.iter().copied());
+        let sightings = || everybody().map(|merged| &merged.sighting);
+        let mut labels = Labels::of(&choice.subject.sighting);
+        for other in sightings().map(Labels::of) {
+            labels.pod = labels.pod.or(other.pod);
+            labels.namespace = labels.namespace.or(other.namespace);
+            labels.uid = labels.uid.or(other.uid);
+            labels.handler = labels.handler.or(other.handler);
+        }
+        let addresses = sightings().map(|one| &one.addresses).find(|all| !all.is_empty());
+        let addresses = addresses.cloned().unwrap_or_default();
+        let is_sandboxed = labels.handler.as_deref().is_some_and(is_sandboxed);
+        let special = if sightings().any(|one| one.network == Network::Host) && self.root.is_own() {
+            Some(Place::Home)
+        } else if is_sandboxed && !addresses.is_empty() {
+            Some(Place::Addresses)
+        } else {
+            None
+        };
+        let held = match (held, &special) {
+            (Err(NotHeld::Unknown), Some(_)) => Held {
+                place: Place::Home,
+                vigil: Vigil::None,
+                identity: None,
+                in_user_namespace: false,
+            },
+            (Err(error), _) => return Err(error),
+            (Ok(_), None) if is_sandboxed => {
+                let handler = labels.handler.unwrap_or_default();
+                return Err(NotHeld::Refused(
+                    Errno::EOPNOTSUPP,
+                    format!(
+                    "the handler {handler} has a network of its own, and no address of it is told"
+                ),
+                ));
+            }
+            (Ok(held), _) => held,
+        };
+        Ok(Found {
+            place: special.unwrap_or(held.place),
+            addresses,
+            labels,
+            id: choice.subject.sighting.id.clone(),
+            in_user_namespace: held.in_user_namespace,
+            vigil: held.vigil,
+        })
+    }
+
+    /// Takes hold of the first of `ways` that can be.
+    fn hold_any(&self, ways: &[&Merged]) -> Result<Held, NotHeld> {
+        let mut worst = NotHeld::Unknown;
+        for way in ways {
+            let again = || {
+                let source = self.sources.all.get(way.pid_from?)?;
+                source.again(&self.root, &way.sighting).ok()??.pid
+            };
+            match (hold(&self.root, &way.sighting, again), &worst) {
+                (Ok(held), _) => return Ok(held),
+                (Err(NotHeld::Unknown), _) | (Err(_), NotHeld::Refused(..)) => {}
+                (Err(error), _) => worst = error,
+            }
+        }
+        Err(worst)
+    }
+
+    /// That nothing is called so, with what is called nearly so.
+    fn no_such(&self, wanted: &Wanted) -> Why {
+        let mut names: Vec<(String, String)> = Vec::new();
+        let mut answers = Vec::new();
+        for source in self.sources.all.iter().filter(|source| source.is_for(wanted)) {
+            let told = source.list(&self.root);
+            answers.push(self.answer(source, told.as_ref().map(Vec::len)));
+            for one in told.unwrap_or_default() {
+                names.extend(names_like(wanted, &one));
+            }
+        }
+        let close = nearest(wanted.name(), names.iter().map(|(name, _)| name.as_str()));
+        let written = close.and_then(|close| names.iter().find(|(name, _)| name == close));
+        let nearest = written.map(|(_, written)| written.clone());
+        Why::NoSuch { nearest, answers }
+    }
+
+    fn answer(&self, source: &Source, said: Result<usize, &SourceError>) -> Answer {
+        let path = source.path(&self.root);
+        let path = if source.is_named() { path.to_owned() } else { self.root.shown(path) };
+        Answer {
+            source: source.name(),
+            path,
+            said: said.map_err(|error| self.helped(source, error)),
+        }
+    }
+
+    /// What `source` said, and what would help there.
+    fn helped(&self, source: &Source, error: &SourceError) -> SourceError {
+        match (source, error) {
+            (Source::Engine(engine), SourceError::Absent) if engine.is_named() => {
+                SourceError::Failed(format!("{error}; {}", engine.help()))
+            }
+            _ => error.clone(),
+        }
+    }
+}
+
+/// Whether the first one who knows what is `wanted` will do.
+fn is_settled_by_one(wanted: &Wanted) -> bool {
+    match wanted {
+        Wanted::Pod { .. } | Wanted::Docker(_) => true,
+        Wanted::Container(name) => is_id(name),
+        Wanted::Bare(_) => false,
+    }
+}
+
+/// The names that `one` could be wanted by, each with how that is written.
+fn names_like(wanted: &Wanted, one: &Sighting) -> Vec<(String, String)> {
+    let mut names = Vec::new();
+    let pod = one.pod.as_ref().and_then(|pod| Some((pod.namespace.as_deref(), pod.name.clone()?)));
+    if let (Wanted::Pod { .. } | Wanted::Bare(_), Some((namespace, name))) = (wanted, pod) {
+        let namespace = namespace.map_or_else(String::new, |namespace| format!("{namespace}/"));
+        let written = format!("pod/{namespace}{name}");
+        names.push((name, written));
+    }
+    let kind = match wanted {
+        Wanted::Pod { .. } => return names,
+        Wanted::Docker(_) => "docker",
+        Wanted::Container(_) | Wanted::Bare(_) => "container",
+    };
+    names.extend(one.names.iter().map(|name| (name.clone(), format!("{kind}/{name}"))));
+    names
+}
+
+fn refused(errno: Errno, told: &str) -> Why {
+    let is_denied = matches!(errno, Errno::EPERM | Errno::EACCES);
+    let help = if is_denied { "; run as root" } else { "" };
+    match errno {
+        Errno::EOPNOTSUPP => unreachable(false, told),
+        Errno::ENOSYS => unreachable(false, &format!("{told}: Linux 5.3 or later is needed")),
+        _ => unreachable(is_denied, &format!("{told}: {}{help}", describe(&errno.into()))),
+    }
+}
+
+fn unreachable(is_denied: bool, detail: &str) -> Why {
+    Why::Unreachable { is_denied, detail: detail.to_owned() }
+}

@@ -1,0 +1,119 @@
+//! What a look-up brings: where the sockets of a pod or container are born, and whether that still holds.
+
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::identity::Identity;
+use crate::process::Process;
+use crate::sighting::{Runtime, Sighting};
+
+/// A pod or container that was found, held and checked.
+#[derive(Debug)]
+pub struct Found {
+    /// Where its sockets are born.
+    pub place: Place,
+    /// Its own addresses, the first one first.
+    pub addresses: Vec<IpAddr>,
+    /// What it is called.
+    pub labels: Labels,
+    /// The runtime's ID of it.
+    pub id: String,
+    /// Whether it has a user namespace of its own, as what rootless podman and Docker run has: only root,
+    /// or its owner from within, may enter its network namespace.
+    pub in_user_namespace: bool,
+    pub(crate) vigil: Vigil,
+}
+
+/// Where the sockets of a pod or container are born.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// Here: it has the node's network, which is ours, too.
+    Home,
+    /// In the network namespace of this process.
+    Process(Arc<Process>),
+    /// In the network namespace that this path leads to, which has no links in it.
+    Path(PathBuf),
+    /// Nowhere that could be entered: a sandboxed runtime (Kata, gVisor) has a network of its own behind
+    /// its addresses, which are dialled from home.
+    Addresses,
+}
+
+/// What a pod or container is called, as far as it is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Labels {
+    /// The pod.
+    pub pod: Option<String>,
+    /// Its Kubernetes namespace.
+    pub namespace: Option<String>,
+    /// Its UID.
+    pub uid: Option<String>,
+    /// The container.
+    pub container: Option<String>,
+    /// The runtime.
+    pub runtime: Option<Runtime>,
+    /// The handler that runs it.
+    pub handler: Option<String>,
+}
+
+/// What tells whether that which was found is still there.
+#[derive(Debug)]
+pub(crate) enum Vigil {
+    /// This process lives.
+    Process(Arc<Process>),
+    /// This directory of a process has one.
+    Directory(OwnedFd),
+    /// This path leads to the same namespace.
+    Path(PathBuf, Identity),
+    /// Nothing does: whoever wants to know has to look again.
+    None,
+}
+
+impl Found {
+    /// Returns whether it is still there, as far as that can be told without asking anybody. What cannot
+    /// be told is not.
+    pub fn is_alive(&self) -> bool {
+        match &self.vigil {
+            Vigil::Process(process) => process.is_alive(),
+            Vigil::Directory(directory) => Identity::below(directory, Path::new("ns/net")).is_ok(),
+            Vigil::Path(path, identity) => {
+                Identity::of_path(path).is_ok_and(|now| now == *identity)
+            }
+            Vigil::None => false,
+        }
+    }
+
+    /// The process whose end is its end, if there is one. Its pidfd becomes readable then.
+    pub fn process(&self) -> Option<&Arc<Process>> {
+        match &self.vigil {
+            Vigil::Process(process) => Some(process),
+            _ => None,
+        }
+    }
+}
+
+impl Labels {
+    /// The labels of what was seen as `sighting`.
+    pub(crate) fn of(sighting: &Sighting) -> Self {
+        let pod = sighting.pod.as_ref();
+        let container = (!sighting.is_sandbox()).then(|| sighting.names.first().cloned()).flatten();
+        Self {
+            pod: pod.and_then(|pod| pod.name.clone()),
+            namespace: pod.and_then(|pod| pod.namespace.clone()),
+            uid: pod.and_then(|pod| pod.uid.clone()),
+            container,
+            runtime: (sighting.runtime != Runtime::Unknown).then_some(sighting.runtime),
+            handler: sighting.handler.clone(),
+        }
+    }
+}
+
+/// Returns whether what `handler` runs has no network namespace that would lead to its sockets.
+pub(crate) fn is_sandboxed(handler: &str) -> bool {
+    let handler = handler.to_ascii_lowercase();
+    SANDBOXED.iter().any(|word| handler.contains(word))
+}
+
+/// Words in the names of such handlers, runtimes and shims.
+const SANDBOXED: [&str; 4] = ["kata", "runsc", "gvisor", "firecracker"];

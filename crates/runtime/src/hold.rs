@@ -1,0 +1,231 @@
+//! Taking hold of what was decided upon: the process or the namespace, checked before it is trusted.
+//!
+//! A PID is a claim. It is turned into a pidfd, or an open directory of /proc, and only then looked at: what
+//! is seen through those belongs to one process, whoever has its number later. The control group has to
+//! name the container; where it names none, the source is asked again, and names the same PID only if the
+//! process that is held is the one it means. At the end the process still lives and its namespace is the
+//! same as at the beginning.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use nix::errno::Errno;
+use nix::fcntl::{openat, OFlag};
+use nix::sys::stat::Mode;
+use nix::sys::statfs::{fstatfs, NSFS_MAGIC};
+use nix::time::{clock_gettime, ClockId};
+use nix::unistd::{sysconf, SysconfVar};
+
+use crate::found::{Place, Vigil};
+use crate::identity::Identity;
+use crate::process::Process;
+use crate::proof::{start_ticks, Evidence, Verdict};
+use crate::root::{read_all, FileError, Proc, Root};
+use crate::sighting::{ClaimedPid, Sighting};
+
+/// A namespace that is held.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) place: Place,
+    pub(crate) vigil: Vigil,
+    /// Which namespace it is, if that can be seen.
+    pub(crate) identity: Option<Identity>,
+    pub(crate) in_user_namespace: bool,
+}
+
+/// Why nothing is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NotHeld {
+    /// The process has ended, the file is gone, or the PID is somebody else's.
+    Gone,
+    /// There is nothing to take hold of: neither a PID nor a namespace is known.
+    Unknown,
+    /// The system refused, in its words.
+    Refused(Errno, String),
+}
+
+/// Takes hold of the network namespace of what was seen as `sighting`. `again` asks for its PID once more.
+pub(crate) fn hold(
+    root: &Root,
+    sighting: &Sighting,
+    again: impl Fn() -> Option<ClaimedPid>,
+) -> Result<Held, NotHeld> {
+    let by_process = match &sighting.pid {
+        Some(claimed) => process(root, &sighting.id, claimed, again),
+        None => Err(NotHeld::Unknown),
+    };
+    let by_path = match &sighting.namespace {
+        Some(path) => namespace(root, path),
+        None => Err(NotHeld::Unknown),
+    };
+    match (by_process, by_path) {
+        // The file is what the runtime means; the process tells of the end.
+        (Ok(process), Ok(file)) if process.identity != file.identity => {
+            Ok(Held { vigil: process.vigil, in_user_namespace: process.in_user_namespace, ..file })
+        }
+        (Ok(process), _) => Ok(process),
+        (Err(_), Ok(file)) => Ok(file),
+        (Err(NotHeld::Unknown), Err(error)) | (Err(error), Err(_)) => Err(error),
+    }
+}
+
+/// Takes hold of the process that the container `id` is said to have.
+fn process(
+    root: &Root,
+    id: &str,
+    claimed: &ClaimedPid,
+    again: impl Fn() -> Option<ClaimedPid>,
+) -> Result<Held, NotHeld> {
+    let mut claimed = claimed.clone();
+    for _ in 0..ATTEMPTS {
+        let held = Grip::take(root.proc(), claimed.pid);
+        let verdict = held.as_ref().ok().map(|held| held.evidence().verdict(id, claimed.written));
+        match (held, verdict) {
+            (Ok(held), Some(Verdict::Its)) => return held.settled().ok_or(NotHeld::Gone),
+            (Ok(held), Some(Verdict::Open)) => match again() {
+                Some(now) if now.pid == claimed.pid => return held.settled().ok_or(NotHeld::Gone),
+                Some(now) => claimed = now,
+                None => return Err(NotHeld::Gone),
+            },
+            (Ok(_), _) | (Err(Errno::ESRCH), _) => match again() {
+                Some(now) if now.pid != claimed.pid => claimed = now,
+                _ => return Err(NotHeld::Gone),
+            },
+            (Err(errno), _) => {
+                let told = format!("cannot take hold of its process {}", claimed.pid);
+                return Err(NotHeld::Refused(errno, told));
+            }
+        }
+    }
+    Err(NotHeld::Gone)
+}
+
+/// A process that is held and can be looked at.
+#[derive(Debug)]
+enum Grip {
+    /// By its pidfd.
+    Process(Arc<Process>),
+    /// By its directory at the path, in a /proc that is not ours.
+    Directory(OwnedFd, PathBuf),
+}
+
+impl Grip {
+    fn take(proc: &Proc, pid: u32) -> Result<Self, Errno> {
+        match proc {
+            Proc::Own => Ok(Self::Process(Arc::new(Process::find(pid)?))),
+            Proc::Other(proc) => {
+                let path = proc.join(pid.to_string());
+                let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+                match nix::fcntl::open(&path, flags, Mode::empty()) {
+                    Ok(directory) => Ok(Self::Directory(directory, path)),
+                    Err(Errno::ENOENT | Errno::ENOTDIR) => Err(Errno::ESRCH),
+                    Err(errno) => Err(errno),
+                }
+            }
+        }
+    }
+
+    fn directory(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Process(process) => process.directory(),
+            Self::Directory(directory, _) => Some(directory.as_fd()),
+        }
+    }
+
+    fn evidence(&self) -> Evidence {
+        let text = |name: &str, most| {
+            let bytes =
+                self.directory().and_then(|directory| text_below(directory, name, most).ok());
+            String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
+        };
+        let ticks = start_ticks(&text("stat", MOST_STAT));
+        Evidence { cgroup: text("cgroup", MOST_CGROUP), started: ticks.and_then(time_of) }
+    }
+
+    /// What is held, if the process still lives where it did.
+    fn settled(self) -> Option<Held> {
+        let identity = self.namespace("ns/net");
+        let in_user_namespace = match (self.namespace("ns/user"), own_user_namespace()) {
+            (Some(its), Some(own)) => its != own,
+            _ => false,
+        };
+        let (place, vigil) = match self {
+            Self::Process(process) => {
+                if !process.is_alive() {
+                    return None;
+                }
+                (Place::Process(Arc::clone(&process)), Vigil::Process(process))
+            }
+            Self::Directory(directory, path) => {
+                (Place::Path(path.join("ns/net")), Vigil::Directory(directory))
+            }
+        };
+        Some(Held { place, vigil, identity, in_user_namespace })
+    }
+
+    fn namespace(&self, name: &str) -> Option<Identity> {
+        Identity::below(self.directory()?, Path::new(name)).ok()
+    }
+}
+
+fn own_user_namespace() -> Option<Identity> {
+    Identity::of_path(Path::new("/proc/self/ns/user")).ok()
+}
+
+/// Takes hold of the namespace that the file `path` leads to.
+fn namespace(root: &Root, path: &Path) -> Result<Held, NotHeld> {
+    // The way through a process leads to another one when that has ended.
+    if path.starts_with("/proc") {
+        return Err(NotHeld::Unknown);
+    }
+    let refused = |error: FileError| match error {
+        FileError::System(errno) => {
+            NotHeld::Refused(errno, format!("cannot open {}", root.shown(path).display()))
+        }
+        _ => NotHeld::Gone,
+    };
+    let (file, path) = root.resolved(path).map_err(refused)?;
+    let is_namespace = fstatfs(&file).is_ok_and(|about| about.filesystem_type() == NSFS_MAGIC);
+    let (Ok(identity), true) = (Identity::of_fd(&file), is_namespace) else {
+        // The file outlives the mount that made it lead anywhere.
+        return Err(NotHeld::Gone);
+    };
+    match Identity::of_path(&path) {
+        Ok(now) if now == identity => Ok(Held {
+            vigil: Vigil::Path(path.clone(), identity),
+            place: Place::Path(path),
+            identity: Some(identity),
+            in_user_namespace: false,
+        }),
+        _ => Err(NotHeld::Gone),
+    }
+}
+
+/// The text of the file `name` of a directory of /proc.
+pub(crate) fn text_below(
+    directory: BorrowedFd<'_>,
+    name: &str,
+    most: usize,
+) -> Result<Vec<u8>, FileError> {
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    read_all(openat(directory, name, flags, Mode::empty())?, most)
+}
+
+/// When that was which the kernel counts as `ticks` since the system was started (suspended time included).
+fn time_of(ticks: u64) -> Option<SystemTime> {
+    let per_second = u64::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok()?;
+    let since_boot = Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?);
+    let started = Duration::from_millis(ticks.saturating_mul(1000).checked_div(per_second)?);
+    SystemTime::now().checked_sub(since_boot.checked_sub(started)?)
+}
+
+/// A container that has another process each time it is looked at is in a restart loop.
+const ATTEMPTS: u32 = 3;
+
+/// A line for each hierarchy, and a path has 4096 bytes at most.
+const MOST_CGROUP: usize = 64 << 10;
+
+/// One line of numbers.
+const MOST_STAT: usize = 4 << 10;
