@@ -20,6 +20,7 @@ mod hold;
 pub mod http;
 mod identity;
 mod merge;
+pub mod names;
 mod nearest;
 mod order;
 mod process;
