@@ -23,6 +23,7 @@ mod merge;
 pub mod names;
 mod nearest;
 mod order;
+pub mod ports;
 mod process;
 mod processes;
 mod proof;
