@@ -34,12 +34,7 @@ impl Listener {
     /// Returns whether only the namespace itself reaches it. These are the ports that a forwarder is
     /// needed for.
     pub fn is_local(&self) -> bool {
-        match self.address {
-            IpAddr::V4(address) => address.is_loopback(),
-            IpAddr::V6(address) => {
-                address.to_ipv4_mapped().map_or(address.is_loopback(), |v4| v4.is_loopback())
-            }
-        }
+        self.address.to_canonical().is_loopback()
     }
 
     /// The address and the port.
@@ -145,7 +140,7 @@ fn read_dump(mut socket: &Socket, found: &mut Vec<Listener>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
     use std::os::fd::AsFd;
 
     use nix::sys::stat::fstat;
@@ -173,7 +168,7 @@ mod tests {
     #[test]
     fn connections_are_not_listed() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let port = client.local_addr().unwrap().port();
         let found = listeners(&diag_socket().unwrap()).unwrap();
         assert!(found.iter().all(|each| each.port != port), "{found:?}");
