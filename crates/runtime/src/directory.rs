@@ -23,7 +23,7 @@ use crate::merge::{merge, Merged};
 use crate::nearest::nearest;
 use crate::order::Sources;
 use crate::root::Root;
-use crate::sighting::{Network, Sighting, State};
+use crate::sighting::{Network, Runtime, Sighting, State};
 use crate::source::{Source, SourceError};
 use crate::unfound::{written, Answer, Unfound, Why};
 use crate::wanted::Wanted;
@@ -54,6 +54,26 @@ pub struct Listing {
     pub answers: Vec<Answer>,
 }
 
+/// What was said so far.
+#[derive(Debug, Default)]
+struct Said {
+    /// Each with the number of the source.
+    all: Vec<(usize, Sighting)>,
+    /// Of which runtimes that came first hand.
+    first_hand: HashSet<Runtime>,
+}
+
+impl Said {
+    /// Adds what `source` has `told`.
+    fn add(&mut self, number: usize, source: &Source, mut told: Vec<Sighting>) {
+        if source.is_hearsay() {
+            told.retain(|one| !self.first_hand.contains(&one.runtime));
+        }
+        self.first_hand.extend(source.speaks_for());
+        self.all.extend(told.into_iter().map(|one| (number, one)));
+    }
+}
+
 impl Directory {
     /// The directory of the node that `settings` describe.
     ///
@@ -77,14 +97,22 @@ impl Directory {
 
     /// Lists what everybody knows. Blocks for as long as they take.
     pub fn list(&self) -> Listing {
-        let mut said = Vec::new();
+        self.list_those(|_| true)
+    }
+
+    fn list_those(&self, is_asked: impl Fn(&Source) -> bool) -> Listing {
         let mut answers = Vec::new();
+        let mut said = Said::default();
         for (number, source) in self.sources.all.iter().enumerate() {
-            let told = source.list(&self.root);
-            answers.push(self.answer(source, told.as_ref().map(Vec::len)));
-            said.extend(told.unwrap_or_default().into_iter().map(|one| (number, one)));
+            if is_asked(source) {
+                let told = source.list(&self.root);
+                answers.push(self.answer(source, told.as_ref().map(Vec::len)));
+                if let Ok(told) = told {
+                    said.add(number, source, told);
+                }
+            }
         }
-        let seen = merge(said).into_iter().map(|merged| merged.sighting).collect();
+        let seen = merge(said.all).into_iter().map(|merged| merged.sighting).collect();
         Listing { seen, answers }
     }
 
@@ -97,29 +125,28 @@ impl Directory {
         if let (Wanted::Docker(_), Some(error)) = (wanted, &self.sources.no_docker) {
             return Err(unfound(Why::NotLocal(error.clone())));
         }
-        let mut said = Vec::new();
+        let mut said = Said::default();
         let mut failed = Vec::new();
         for (number, source) in self.sources.all.iter().enumerate() {
-            let is_known = || decide(wanted, &merge(said.iter().cloned())) != Decision::None;
+            let is_known = || decide(wanted, &merge(said.all.iter().cloned())) != Decision::None;
             if !source.is_for(wanted) || (source.is_last_resort() && is_known()) {
                 continue;
             }
             match source.find(&self.root, wanted) {
-                Ok(told) if told.is_empty() => continue,
-                Ok(told) => said.extend(told.into_iter().map(|one| (number, one))),
+                Ok(told) => said.add(number, source, told),
                 Err(SourceError::Absent) if !source.is_named() => continue,
                 Err(error) => {
                     failed.push(self.answer(source, Err(&error)));
                     continue;
                 }
             }
-            if is_settled_by_one(wanted) {
-                if let Ok(found) = self.settle(wanted, &said) {
+            if is_settled_by_one(wanted) && !said.all.is_empty() {
+                if let Ok(found) = self.settle(wanted, &said.all) {
                     return Ok(found);
                 }
             }
         }
-        match self.settle(wanted, &said) {
+        match self.settle(wanted, &said.all) {
             Err(Why::NoSuch { .. }) if failed.is_empty() => Err(unfound(self.no_such(wanted))),
             Err(Why::NoSuch { .. }) => Err(unfound(Why::Unanswered { answers: failed })),
             answer => answer.map_err(unfound),
@@ -232,15 +259,8 @@ impl Directory {
 
     /// That nothing is called so, with what is called nearly so.
     fn no_such(&self, wanted: &Wanted) -> Why {
-        let mut names: Vec<(String, String)> = Vec::new();
-        let mut answers = Vec::new();
-        for source in self.sources.all.iter().filter(|source| source.is_for(wanted)) {
-            let told = source.list(&self.root);
-            answers.push(self.answer(source, told.as_ref().map(Vec::len)));
-            for one in told.unwrap_or_default() {
-                names.extend(names_like(wanted, &one));
-            }
-        }
+        let Listing { seen, answers } = self.list_those(|source| source.is_for(wanted));
+        let names: Vec<_> = seen.iter().flat_map(|one| names_like(wanted, one)).collect();
         let close = nearest(wanted.name(), names.iter().map(|(name, _)| name.as_str()));
         let written = close.and_then(|close| names.iter().find(|(name, _)| name == close));
         let nearest = written.map(|(_, written)| written.clone());

@@ -19,7 +19,7 @@ use crate::decide::keep_related;
 use crate::http::{get, HttpError, Response};
 use crate::root::{FileError, Root};
 use crate::shown::shown;
-use crate::sighting::{Sighting, State};
+use crate::sighting::{Runtime, Sighting, State};
 use crate::source::SourceError;
 use crate::wanted::Wanted;
 
@@ -32,8 +32,7 @@ pub(crate) use answer::{labelled, network};
 pub(crate) struct Engine {
     pub(crate) flavour: Flavour,
     socket: PathBuf,
-    /// Whether the operator named the socket: then it is just there, not below a root.
-    is_named: bool,
+    standing: Standing,
     within: Duration,
 }
 
@@ -44,6 +43,17 @@ pub(crate) enum Flavour {
     Docker,
     /// podman's.
     Podman,
+}
+
+/// Whose engine it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// The node's own: nobody knows its containers better.
+    Node,
+    /// A user's.
+    User,
+    /// The one that the operator named: its socket is just there, not below a root.
+    Named,
 }
 
 impl Flavour {
@@ -66,8 +76,8 @@ pub struct NotLocal(pub String);
 
 impl Engine {
     /// The one whose socket is at `socket` below the root.
-    pub(crate) fn at(flavour: Flavour, socket: impl Into<PathBuf>) -> Self {
-        Self { flavour, socket: socket.into(), is_named: false, within: TIMEOUT }
+    pub(crate) fn at(flavour: Flavour, standing: Standing, socket: impl Into<PathBuf>) -> Self {
+        Self { flavour, socket: socket.into(), standing, within: TIMEOUT }
     }
 
     /// The Docker that `host` names, as in `DOCKER_HOST`.
@@ -77,8 +87,7 @@ impl Engine {
     pub(crate) fn of_host(host: &OsStr) -> Result<Self, NotLocal> {
         match host.as_bytes().strip_prefix(b"unix://") {
             Some(path) if path.starts_with(b"/") => {
-                let docker = Self::at(Flavour::Docker, OsStr::from_bytes(path));
-                Ok(Self { is_named: true, ..docker })
+                Ok(Self::at(Flavour::Docker, Standing::Named, OsStr::from_bytes(path)))
             }
             _ => Err(NotLocal(host.display().to_string())),
         }
@@ -91,7 +100,15 @@ impl Engine {
 
     /// Whether the operator named it.
     pub(crate) fn is_named(&self) -> bool {
-        self.is_named
+        self.standing == Standing::Named
+    }
+
+    /// The runtime whose containers on this node nobody knows better.
+    pub(crate) fn speaks_for(&self) -> Option<Runtime> {
+        (self.standing == Standing::Node).then_some(match self.flavour {
+            Flavour::Docker => Runtime::Docker,
+            Flavour::Podman => Runtime::Podman,
+        })
     }
 
     /// All containers, also those that do not run; Docker's without PIDs.
@@ -206,7 +223,7 @@ impl Engine {
     }
 
     fn get(&self, root: &Root, path: &str) -> Result<Response, SourceError> {
-        let answer = if self.is_named {
+        let answer = if self.is_named() {
             get(&self.socket, path, self.within)
         } else {
             // Held while it is connected to.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::geteuid;
 
 use crate::cri::Cri;
-use crate::engine::{Engine, Flavour, NotLocal};
+use crate::engine::{Engine, Flavour, NotLocal, Standing};
 use crate::processes::Processes;
 use crate::root::Root;
 use crate::source::Source;
@@ -31,16 +31,20 @@ impl Sources {
         let mut no_docker = None;
         let named = docker_host.is_some();
         match docker_host.map(|host| Engine::of_host(&host)) {
-            None => all.extend(DOCKER_SOCKETS.iter().map(|path| engine(Flavour::Docker, *path))),
+            None => all.extend(
+                DOCKER_SOCKETS.iter().map(|path| engine(Flavour::Docker, Standing::Node, *path)),
+            ),
             Some(Ok(docker)) => all.push(Source::Engine(docker)),
             Some(Err(error)) => no_docker = Some(error),
         }
-        all.extend(PODMAN_SOCKETS.iter().map(|path| engine(Flavour::Podman, *path)));
+        all.extend(
+            PODMAN_SOCKETS.iter().map(|path| engine(Flavour::Podman, Standing::Node, *path)),
+        );
         for user in users(root) {
             if !named {
-                all.push(engine(Flavour::Docker, user.join("docker.sock")));
+                all.push(engine(Flavour::Docker, Standing::User, user.join("docker.sock")));
             }
-            all.push(engine(Flavour::Podman, user.join("podman/podman.sock")));
+            all.push(engine(Flavour::Podman, Standing::User, user.join("podman/podman.sock")));
         }
         all.extend(CONTAINERD_STATES.iter().map(|path| Source::State(State::containerd(*path))));
         all.extend(STORAGES.iter().map(|(graph, run)| Source::State(State::storage(*graph, *run))));
@@ -53,8 +57,8 @@ impl Sources {
     }
 }
 
-fn engine(flavour: Flavour, socket: impl Into<PathBuf>) -> Source {
-    Source::Engine(Engine::at(flavour, socket))
+fn engine(flavour: Flavour, standing: Standing, socket: impl Into<PathBuf>) -> Source {
+    Source::Engine(Engine::at(flavour, standing, socket))
 }
 
 /// The run-time directories of the users who may have containers of their own: all for root, else ours.

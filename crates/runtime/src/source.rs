@@ -10,7 +10,7 @@ use crate::cri::Cri;
 use crate::engine::{Engine, Flavour};
 use crate::processes::Processes;
 use crate::root::Root;
-use crate::sighting::Sighting;
+use crate::sighting::{Runtime, Sighting};
 use crate::state::State;
 use crate::wanted::Wanted;
 
@@ -75,6 +75,20 @@ impl Source {
             (Wanted::Docker(_), _) => false,
             _ => true,
         }
+    }
+
+    /// The runtime of which nobody knows better than this one, if it answers: what others have written down
+    /// may be old (podman keeps the names there that containers were made with).
+    pub(crate) fn speaks_for(&self) -> Option<Runtime> {
+        match self {
+            Self::Engine(engine) => engine.speaks_for(),
+            _ => None,
+        }
+    }
+
+    /// Whether what it says is read from what a runtime has written down.
+    pub(crate) fn is_hearsay(&self) -> bool {
+        matches!(self, Self::State(_))
     }
 
     /// Whether it is asked only where no other one knows anything.

@@ -10,6 +10,7 @@
 //! - [`program`]: the real binary, line by line;
 //! - [`fuzz`]: bytes that are nearly what real programs send;
 //! - [`queue`]: how many clients wait at a listener;
+//! - [`engine`]: a Docker or podman, and containers in it;
 //! - [`census`]: what a process holds, before and after;
 //! - [`wait`]: waiting for conditions;
 //! - [`mod@skip`]: what a test does where it cannot run.
@@ -17,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 pub mod census;
+pub mod engine;
 pub mod fuzz;
 pub mod mux;
 pub mod namespace;

@@ -81,7 +81,7 @@ fn package_of(tool: &str) -> &str {
         "nsenter" | "unshare" | "setpriv" => "util-linux",
         "ip" | "ss" => "iproute2",
         "nft" => "nftables",
-        "dockerd" | "docker" => "docker.io",
+        "dockerd" | "docker" | "runc" => "docker.io",
         "busybox" => "busybox-static",
         "ps" => "procps",
         "script" => "bsdutils",

@@ -14,7 +14,7 @@ use nsplice_testkit::ramp::{Ramp, RampSink};
 use nsplice_testkit::talk::{expect_eof, expect_ramp, half_close, send_ramp};
 use nsplice_testkit::{connect, Census, Program};
 
-use engine::{Engine, ECHO_PORT};
+use engine::{docker, Nsplice, ECHO_PORT};
 
 /// The backends that reach a namespace.
 const BACKENDS: [&str; 2] = ["setns", "external"];
@@ -43,7 +43,7 @@ fn round_trip(address: SocketAddr, len: u64) {
 
 #[test]
 fn a_container_is_reached_by_name_and_by_id() {
-    let Some(engine) = Engine::for_test("a_container_is_reached_by_name_and_by_id") else { return };
+    let Some(engine) = docker("a_container_is_reached_by_name_and_by_id") else { return };
     let container = engine.container("by-name-and-id");
     for backend in BACKENDS {
         for name in [container.name(), container.id(), &container.id()[..12]] {
@@ -55,7 +55,7 @@ fn a_container_is_reached_by_name_and_by_id() {
 
 #[test]
 fn nothing_is_left_of_links_into_a_container() {
-    let Some(engine) = Engine::for_test("nothing_is_left_of_links_into_a_container") else {
+    let Some(engine) = docker("nothing_is_left_of_links_into_a_container") else {
         return;
     };
     let container = engine.container("census");
@@ -76,7 +76,7 @@ fn nothing_is_left_of_links_into_a_container() {
 
 #[test]
 fn a_restarted_container_is_followed() {
-    let Some(engine) = Engine::for_test("a_restarted_container_is_followed") else { return };
+    let Some(engine) = docker("a_restarted_container_is_followed") else { return };
     let container = engine.container("restarted");
     let forwards = BACKENDS.map(|backend| engine.forward(container.name(), backend));
     let first = container.place();
@@ -97,7 +97,7 @@ fn a_restarted_container_is_followed() {
 
 #[test]
 fn a_restart_ends_the_links_of_the_old_container_only() {
-    let Some(engine) = Engine::for_test("a_restart_ends_the_links_of_the_old_container") else {
+    let Some(engine) = docker("a_restart_ends_the_links_of_the_old_container") else {
         return;
     };
     let (container, other) = (engine.container("ended"), engine.container("untouched"));
@@ -125,7 +125,7 @@ fn a_restart_ends_the_links_of_the_old_container_only() {
 
 #[test]
 fn a_stopped_container_is_told_from_a_missing_one() {
-    let Some(engine) = Engine::for_test("a_stopped_container_is_told_from_a_missing_one") else {
+    let Some(engine) = docker("a_stopped_container_is_told_from_a_missing_one") else {
         return;
     };
     let container = engine.container("stopped");
@@ -149,7 +149,7 @@ fn a_stopped_container_is_told_from_a_missing_one() {
 
 #[test]
 fn docker_host_names_the_docker_that_is_asked() {
-    let Some(engine) = Engine::for_test("docker_host_names_the_docker_that_is_asked") else {
+    let Some(engine) = docker("docker_host_names_the_docker_that_is_asked") else {
         return;
     };
     let container = engine.container("asked");
@@ -173,7 +173,7 @@ fn docker_host_names_the_docker_that_is_asked() {
 
 #[test]
 fn connect_carries_standard_input_and_output() {
-    let Some(engine) = Engine::for_test("connect_carries_standard_input_and_output") else {
+    let Some(engine) = docker("connect_carries_standard_input_and_output") else {
         return;
     };
     let container = engine.container("connected");
@@ -195,7 +195,7 @@ fn connect_carries_standard_input_and_output() {
 
 #[test]
 fn a_container_is_compared_into_and_left_as_it_was() {
-    let Some(engine) = Engine::for_test("a_container_is_compared_into_and_left_as_it_was") else {
+    let Some(engine) = docker("a_container_is_compared_into_and_left_as_it_was") else {
         return;
     };
     let container = engine.container("compared");

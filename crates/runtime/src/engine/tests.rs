@@ -35,9 +35,8 @@ fn scripted(
         }
     });
     let engine = Engine {
-        is_named: true,
         within: Duration::from_millis(300),
-        ..Engine::at(flavour, socket)
+        ..Engine::at(flavour, Standing::Named, socket)
     };
     (directory, engine, paths)
 }
@@ -201,5 +200,8 @@ fn only_unix_sockets_are_hosts() {
 fn an_engine_that_is_not_there_is_absent() {
     let docker = Engine::of_host(OsStr::new("unix:///nonexistent/docker.sock")).unwrap();
     assert_eq!(docker.list(&root()), Err(SourceError::Absent));
-    assert_eq!(Engine::at(Flavour::Podman, "/nonexistent").list(&root()), Err(SourceError::Absent));
+    assert_eq!(
+        Engine::at(Flavour::Podman, Standing::Node, "/nonexistent").list(&root()),
+        Err(SourceError::Absent)
+    );
 }
