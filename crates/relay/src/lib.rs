@@ -19,6 +19,7 @@ pub mod open;
 mod outcome;
 mod relay;
 mod session;
+mod source;
 mod table;
 mod turn;
 
@@ -32,6 +33,7 @@ pub use lane::step::Ends;
 pub use link::downstream::Downstream;
 pub use link::policy::{Answers, Endings, Filters, Finish, Lanes, LinkPolicy, Owner, WhenFull};
 pub use net::congestion;
+pub use net::interest::Watched;
 pub use net::listen::{listen, Keepalive, ListenOptions, Listener, BACKLOG};
 pub use net::queues;
 pub use observer::{
@@ -43,7 +45,6 @@ pub use open::{
 };
 pub use outcome::{Limit, Outcome, Side};
 pub use relay::acceptor::is_of_client;
-pub use relay::attendant::{Attendant, Order};
 pub use relay::clock::Clock;
 pub use relay::counters::{Counters, Totals};
 pub use relay::error::RelayError;
@@ -57,3 +58,4 @@ pub use session::{
     Client, Ending, Endpoint, EndpointService, Life, NewStream, Ops, Outbox, Session,
     SessionLimits, StreamId,
 };
+pub use source::{EventSource, Need, SourceId, SourceTurn};

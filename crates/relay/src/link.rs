@@ -28,9 +28,9 @@ use crate::link::arrival::Arrival;
 use crate::link::child::Watch;
 use crate::link::half::Half;
 use crate::link::policy::{Endings, LinkPolicy, Owner};
-use crate::net::readiness::{Readiness, Ready};
+use crate::net::readiness::{Readiness, Wake};
 use crate::observer::{Joined, Traffic, Work};
-use crate::open::{Attempt, Hold, Opener, Wake};
+use crate::open::{Attempt, Hold, Opener};
 use crate::outcome::{Outcome, Side};
 use crate::relay::budget::Grant;
 use crate::table::{Key, Port};
@@ -185,13 +185,13 @@ impl Link {
     }
 
     /// Takes in what was reported of one of the link's ends.
-    pub(crate) fn note(&mut self, port: Port, ready: Ready) {
+    pub(crate) fn note(&mut self, port: Port, report: Wake) {
         match (port, &mut self.stage) {
-            (Port::UpSource, Stage::Opening { wake, .. }) => ready.add_to(wake),
-            (Port::DownSource, _) => self.note_side(Side::Downstream, Port::DownSource, ready),
-            (Port::DownSink, _) => self.note_side(Side::Downstream, Port::DownSink, ready),
-            (Port::UpSource, _) => self.note_side(Side::Upstream, Port::UpSource, ready),
-            (Port::UpSink, _) => self.note_side(Side::Upstream, Port::UpSink, ready),
+            (Port::UpSource, Stage::Opening { wake, .. }) => wake.add(report),
+            (Port::DownSource, _) => self.note_side(Side::Downstream, Port::DownSource, report),
+            (Port::DownSink, _) => self.note_side(Side::Downstream, Port::DownSink, report),
+            (Port::UpSource, _) => self.note_side(Side::Upstream, Port::UpSource, report),
+            (Port::UpSink, _) => self.note_side(Side::Upstream, Port::UpSink, report),
             (Port::Exit, _) => self.watch.iter_mut().for_each(|watch| watch.note_exit()),
             (Port::Diagnostics, _) => {
                 self.watch.iter_mut().for_each(|watch| watch.note_diagnostics());
@@ -199,14 +199,14 @@ impl Link {
         }
     }
 
-    fn note_side(&mut self, side: Side, port: Port, ready: Ready) {
+    fn note_side(&mut self, side: Side, port: Port, report: Wake) {
         let half = &mut self.halves[side as usize];
         let is_sink_only = matches!(port, Port::DownSink | Port::UpSink);
         if !is_sink_only {
-            half.ready.note_source(ready);
+            half.ready.note_source(report);
         }
         if is_sink_only || !half.conn.is_pair() {
-            half.ready.note_sink(ready);
+            half.ready.note_sink(report);
         }
     }
 

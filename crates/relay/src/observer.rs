@@ -48,7 +48,7 @@ pub trait Observer: Debug + Send {
         let _ = record;
     }
 
-    /// A report was ordered (see [`crate::Order::Report`]): what one of the links that are alive has
+    /// A report was ordered (see [`crate::SourceTurn::report`]): what one of the links that are alive has
     /// carried so far.
     fn carrying(&mut self, link: LinkRef<'_>, up: Traffic, down: Traffic) {
         let _ = (link, up, down);

@@ -19,12 +19,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::poll::PollFlags;
 use nsplice_sys::describe;
 
 use crate::forward::DEFAULT_CONNECT_TIMEOUT;
 use crate::labels::Found;
 use crate::net::queues::Queues;
+pub use crate::net::readiness::Wake;
 
 mod drive;
 
@@ -96,33 +96,6 @@ impl Default for Allowance {
     }
 }
 
-/// A report of the registered source of an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wake {
-    /// There is something to read, or the end of it.
-    pub readable: bool,
-    /// The source takes bytes; of a connecting socket: it is connected, unless `error` is set.
-    pub writable: bool,
-    /// The source has an error to collect (EPOLLERR).
-    pub error: bool,
-}
-
-impl Wake {
-    /// The first call of an attempt, before anything was waited for.
-    pub const START: Self = Self { readable: false, writable: false, error: false };
-}
-
-impl From<PollFlags> for Wake {
-    /// Takes the report of poll(2) about the source, for whoever drives an attempt without a loop.
-    fn from(seen: PollFlags) -> Self {
-        Self {
-            readable: seen.intersects(PollFlags::POLLIN | PollFlags::POLLHUP),
-            writable: seen.contains(PollFlags::POLLOUT),
-            error: seen.contains(PollFlags::POLLERR),
-        }
-    }
-}
-
 /// The progress of an attempt.
 #[derive(Debug)]
 pub enum Progress {
@@ -173,8 +146,8 @@ pub enum Upstream {
 
 /// A resource that lives as long as a link: dropping it cleans up after the upstream.
 pub trait Hold: fmt::Debug + Send {
-    /// Returns whether the link is to end now. Asked when an attendant wants it
-    /// ([`crate::Order::EndLetGo`]).
+    /// Returns whether the link is to end now. Asked when a source wants it
+    /// ([`crate::SourceTurn::end_let_go`]).
     fn lets_go(&self) -> bool {
         false
     }

@@ -1,7 +1,8 @@
 //! The loop: one thread, one `mio::Poll`, the services, listeners and links that belong to it.
 //!
-//! A turn: poll, take in all events, accept a few clients, give each ready link a turn within its
-//! budgets, expire timers, bury what has ended. `now` is read once, after the poll; only what may
+//! A turn: poll, take in all events, accept a few clients, call the sources of events that something was
+//! reported of, give each ready link a turn within its budgets, expire timers, bury what has ended,
+//! flush the sources. `now` is read once, after the poll; only what may
 //! follow much work reads the clock again: an opening that is begun, and the time that the next
 //! poll may wait. Links that have more to do than their budget allows stay on the ready list, and
 //! the next poll does not wait.
@@ -22,10 +23,10 @@ use crate::lane::low_water::LongBurst;
 use crate::lane::mode::COPY_BUFFER;
 use crate::lane::pipe::PipePool;
 use crate::link::{Link, Next};
+use crate::net::readiness::Wake;
 use crate::observer::{Observer, Record, Trouble};
 use crate::outcome::Outcome;
 use crate::relay::acceptor::{Acceptor, Gate, PAUSE_TICK};
-use crate::relay::attendant::Attendant;
 use crate::relay::budget::Budget;
 use crate::relay::clock::Clock;
 use crate::relay::counters::Counters;
@@ -35,17 +36,15 @@ use crate::relay::handle::{Command, Handle};
 use crate::relay::service::Service;
 use crate::relay::settings::Settings;
 use crate::relay::timers::Timers;
-use crate::session::sessions::Sessions;
-use crate::table::{Key, Source, Table};
+use crate::source::sources::EventSources;
+use crate::source::Orders;
+use crate::table::{Cause, Key, Port, Table};
 use crate::turn::Turn;
 
 use self::accept::Burst;
-use self::attending::ATTENDANTS;
 
 mod accept;
 pub(crate) mod acceptor;
-pub(crate) mod attendant;
-mod attending;
 pub(crate) mod budget;
 pub(crate) mod clock;
 mod commands;
@@ -57,15 +56,13 @@ pub(crate) mod service;
 mod serving;
 mod sessions;
 pub(crate) mod settings;
+mod sources;
 pub(crate) mod timers;
 
 /// What is allocated for the copy buffer. From this size on malloc(3) hands out fresh pages, which
 /// cost nothing until they are touched; a smaller block it would clear, and a process for a single
 /// connection would pay for 64 KiB to move a line.
 const BUFFER_ALLOCATED: usize = 2 * COPY_BUFFER;
-
-/// Number of the waker among the loop's own sources; the attendants follow.
-const WAKER: usize = 0;
 
 /// Events taken from the kernel in one turn.
 const EVENTS: usize = 1024;
@@ -87,16 +84,15 @@ pub struct Relay {
     acceptors: Table<Acceptor>,
     /// Those that are on, at most one for each service.
     bursts: Vec<Burst>,
-    attendants: Vec<Box<dyn Attendant>>,
     gate: Gate,
     reserve: FdReserve,
     links: Table<Link>,
     ready: VecDeque<Key>,
     timers: Timers,
-    sessions: Sessions,
-    /// Sessions that have something to do.
-    session_turns: VecDeque<Key>,
-    session_timers: Timers,
+    sources: EventSources,
+    source_timers: Timers,
+    /// What sources want, until it is done.
+    orders: Orders,
     buffer: Box<[u8]>,
     pool: PipePool,
     budget: Budget,
@@ -117,7 +113,7 @@ impl Relay {
         observer: Box<dyn Observer>,
     ) -> Result<(Self, Handle), RelayError> {
         let poll = Poll::new().map_err(RelayError::when("create an epoll instance"))?;
-        let waker = Waker::new(poll.registry(), Source::Own(WAKER).token())
+        let waker = Waker::new(poll.registry(), Cause::Waker.token())
             .map_err(RelayError::when("create the waker of the loop"))?;
         let (sender, commands) = channel();
         let counters = Arc::new(Counters::default());
@@ -133,15 +129,14 @@ impl Relay {
             stays: settings.stays,
             acceptors: Table::new(),
             bursts: Vec::new(),
-            attendants: Vec::new(),
             gate: Gate::Open,
             reserve: FdReserve::default(),
             links: Table::new(),
             ready: VecDeque::new(),
             timers: Timers::default(),
-            sessions: Sessions::default(),
-            session_turns: VecDeque::new(),
-            session_timers: Timers::default(),
+            sources: EventSources::default(),
+            source_timers: Timers::default(),
+            orders: Orders::new(),
             buffer: vec![0; BUFFER_ALLOCATED].into_boxed_slice(),
             pool: PipePool::new(settings.max_pipes, settings.pipe_size),
             budget: Budget::new(settings.socket_memory),
@@ -172,7 +167,7 @@ impl Relay {
                 self.note(event);
             }
             self.accept_clients();
-            self.run_sessions();
+            self.run_sources();
             for _ in 0..self.ready.len() {
                 let Some(key) = self.ready.pop_front() else { break };
                 if let Some(link) = self.links.get_mut(key) {
@@ -181,7 +176,7 @@ impl Relay {
                 }
             }
             self.expire();
-            self.flush_sessions();
+            self.flush_sources();
             self.report_refusal();
         }
         Ok(())
@@ -191,14 +186,13 @@ impl Relay {
         (self.stays && !self.drains)
             || !self.acceptors.is_empty()
             || !self.links.is_empty()
-            || !self.sessions.seats.is_empty()
-            || self.attendants.iter().any(|attendant| attendant.keeps_loop())
+            || self.sources.table.iter().any(|each| each.source().keeps_loop())
     }
 
     /// How long the next poll may wait.
     fn patience(&self) -> Option<Duration> {
         if !self.ready.is_empty()
-            || self.sessions_go_on()
+            || self.sources.go_on()
             || self.acceptors.iter().any(|each| self.accepts_from(each))
         {
             return Some(Duration::ZERO);
@@ -213,27 +207,28 @@ impl Relay {
         let due = |key: &Key| self.services.get(*key)?.due();
         let drain = self.draining.iter().filter_map(due).min();
         let (drain, burst) = (drain.map(until), burst.map(until));
-        let timers = [&self.timers, &self.session_timers];
+        let timers = [&self.timers, &self.source_timers];
         let timers = timers.into_iter().filter_map(|timers| timers.until_next(now)).min();
         [timers, gate, drain, burst].into_iter().flatten().min()
     }
 
     fn note(&mut self, event: &mio::event::Event) {
-        let (key, port) = match Source::of(event.token()) {
-            Some(Source::Link(key, port)) => (key, port),
-            Some(Source::Listener(key)) => {
+        match Cause::of(event.token()) {
+            Some(Cause::Link(key, port)) => self.note_link(key, port, event.into()),
+            Some(Cause::Listener(key)) => {
                 self.acceptors.get_mut(key).into_iter().for_each(|each| each.ready = true);
-                return;
             }
-            Some(Source::Session(key)) => return self.note_session(key, event.into()),
-            Some(Source::Own(WAKER)) => return self.obey(),
-            Some(Source::Own(number)) => return self.call(number - ATTENDANTS),
-            None => return,
-        };
+            Some(Cause::Source(key)) => self.sources.note(key, event.into()),
+            Some(Cause::Waker) => self.obey(),
+            None => {}
+        }
+    }
+
+    /// Takes in what was reported of an end of a link, and gives the link a turn.
+    fn note_link(&mut self, key: Key, port: Port, wake: Wake) {
         let Some(link) = self.links.get_mut(key) else { return };
-        link.note(port, event.into());
-        if !link.queued {
-            link.queued = true;
+        link.note(port, wake);
+        if !std::mem::replace(&mut link.queued, true) {
             self.ready.push_back(key);
         }
     }
@@ -253,7 +248,7 @@ impl Relay {
             registry: self.poll.registry(),
             buffer: &mut self.buffer[..COPY_BUFFER],
             pool: &mut self.pool,
-            sessions: &mut self.sessions,
+            sessions: &mut self.sources,
             splice: self.splice,
             long_burst: &self.long_burst,
             observer: &mut *self.observer,
@@ -332,7 +327,7 @@ impl Relay {
                 self.with_link(key, Link::expire);
             }
         }
-        self.expire_sessions();
+        self.expire_sources();
         self.expire_services();
         if matches!(self.gate, Gate::Paused { next_try, .. } if next_try <= self.now) {
             self.gate = match self.gate {

@@ -36,6 +36,7 @@ use crate::labels::Labels;
 use crate::open::Opener;
 use crate::outcome::Outcome;
 use crate::relay::counters::Counters;
+use crate::table::Key;
 
 pub use self::ops::Ops;
 pub use self::outbox::Outbox;
@@ -51,6 +52,13 @@ pub(crate) mod streams;
 /// long as that one lives, which is until [`Session::close`] was called for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(pub u32);
+
+/// Names a stream of a session of the loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StreamRef {
+    pub(crate) session: Key,
+    pub(crate) stream: StreamId,
+}
 
 /// A protocol that carries many streams over one connection, without I/O.
 ///

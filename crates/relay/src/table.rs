@@ -33,17 +33,17 @@ pub(crate) enum Port {
 const PORTS: [Port; 6] =
     [Port::DownSource, Port::DownSink, Port::UpSource, Port::UpSink, Port::Exit, Port::Diagnostics];
 
-/// The origin of an event. Each kind that is found by key has a table of its own.
+/// The cause of an event. Each kind that is found by key has a table of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// One of the loop's own sources, which are numbered.
-    Own(usize),
+pub(crate) enum Cause {
+    /// The loop's waker.
+    Waker,
     /// A descriptor of a link.
     Link(Key, Port),
     /// A listening socket.
     Listener(Key),
-    /// The socket of a session.
-    Session(Key),
+    /// The descriptor of a source of events.
+    Source(Key),
 }
 
 /// Token layout: 4 bits kind, 28 bits generation, 32 bits index.
@@ -52,21 +52,21 @@ const KIND_MASK: usize = (1 << KIND_BITS) - 1;
 const GENERATION_BITS: u32 = 28;
 const GENERATION_MASK: u32 = (1 << GENERATION_BITS) - 1;
 
-/// Kinds of tokens: the loop's own is 0, the ports of links follow.
+/// Kinds of tokens: the waker's is 0, the ports of links follow.
 const LISTENER: usize = PORTS.len() + 1;
-const SESSION: usize = LISTENER + 1;
+const SOURCE: usize = LISTENER + 1;
 
-impl Source {
+impl Cause {
     /// The token to register it with.
     pub(crate) fn token(self) -> Token {
         match self {
-            Self::Own(number) => Token(number << KIND_BITS),
+            Self::Waker => Token(0),
             Self::Link(key, port) => {
                 let port = PORTS.iter().position(|each| *each == port);
                 key.token_of(port.map_or(0, |index| index + 1))
             }
             Self::Listener(key) => key.token_of(LISTENER),
-            Self::Session(key) => key.token_of(SESSION),
+            Self::Source(key) => key.token_of(SOURCE),
         }
     }
 
@@ -74,14 +74,14 @@ impl Source {
     pub(crate) fn of(token: Token) -> Option<Self> {
         let kind = token.0 & KIND_MASK;
         let Some(port) = kind.checked_sub(1) else {
-            return Some(Self::Own(token.0 >> KIND_BITS));
+            return Some(Self::Waker);
         };
         let generation = u32::try_from(token.0 >> KIND_BITS & GENERATION_MASK as usize).ok()?;
         let index = u32::try_from(token.0 >> (KIND_BITS + GENERATION_BITS)).ok()?;
         let key = Key { index, generation };
         match kind {
             LISTENER => Some(Self::Listener(key)),
-            SESSION => Some(Self::Session(key)),
+            SOURCE => Some(Self::Source(key)),
             _ => PORTS.get(port).map(|port| Self::Link(key, *port)),
         }
     }
@@ -90,7 +90,7 @@ impl Source {
 impl Key {
     /// The token to register `port` of this link with.
     pub(crate) fn token(self, port: Port) -> Token {
-        Source::Link(self, port).token()
+        Cause::Link(self, port).token()
     }
 
     fn token_of(self, kind: usize) -> Token {
@@ -212,22 +212,23 @@ mod tests {
         assert_eq!(table.iter().collect::<Vec<_>>(), [&"second"]);
     }
 
-    fn source() -> impl Strategy<Value = Source> {
+    fn cause() -> impl Strategy<Value = Cause> {
         let key = || {
             (any::<u32>(), 0..=GENERATION_MASK)
                 .prop_map(|(index, generation)| Key { index, generation })
         };
         prop_oneof![
-            (0..1_000_000usize).prop_map(Source::Own),
-            (key(), 0..PORTS.len()).prop_map(|(key, port)| Source::Link(key, PORTS[port])),
-            key().prop_map(Source::Listener),
+            Just(Cause::Waker),
+            (key(), 0..PORTS.len()).prop_map(|(key, port)| Cause::Link(key, PORTS[port])),
+            key().prop_map(Cause::Listener),
+            key().prop_map(Cause::Source),
         ]
     }
 
     proptest! {
         #[test]
-        fn tokens_name_their_source(source in source()) {
-            prop_assert_eq!(Source::of(source.token()), Some(source));
+        fn tokens_name_their_cause(cause in cause()) {
+            prop_assert_eq!(Cause::of(cause.token()), Some(cause));
         }
     }
 }

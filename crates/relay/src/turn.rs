@@ -12,7 +12,7 @@ use crate::link::writers::Writers;
 use crate::observer::Observer;
 use crate::relay::clock::Clock;
 use crate::relay::counters::Counters;
-use crate::session::sessions::Sessions;
+use crate::source::sources::EventSources;
 
 /// The shared things that moving bytes needs.
 #[derive(Debug)]
@@ -24,8 +24,8 @@ pub(crate) struct Turn<'a> {
     /// The copy buffer. Holds nothing between two steps.
     pub(crate) buffer: &'a mut [u8],
     pub(crate) pool: &'a mut PipePool,
-    /// The sessions, whose streams may be sides of links.
-    pub(crate) sessions: &'a mut Sessions,
+    /// The sources of events, sessions among them, whose streams may be sides of links.
+    pub(crate) sessions: &'a mut EventSources,
     /// Permission for new lanes to splice.
     pub(crate) splice: bool,
     /// The burst that raises the low-water mark of a source.

@@ -197,11 +197,11 @@ impl Job {
         }
         let (mut relay, _handle) = self.relay(false)?;
         relay.adopt(downstream, self.forward(second, Places::unlimited())).map_err(Fault::new)?;
-        self.attend_children(&mut relay)?;
+        self.add_nursery(&mut relay)?;
         let ending = Ending::default();
         let status = self.status.clone();
         let watchman = Watchman::of_one(self.signals, journal.clone(), ending.clone());
-        relay.attend(Box::new(watchman)).map_err(Fault::new)?;
+        relay.add_source(Box::new(watchman)).map_err(Fault::new)?;
         relay.run().map_err(Fault::new)?;
         drop(relay);
         drop(holds);
@@ -270,14 +270,15 @@ impl Job {
     }
 
     /// Has the loop reap the children of this process, if there may be any.
-    fn attend_children(&self, relay: &mut Relay) -> Result<(), Fault> {
+    fn add_nursery(&self, relay: &mut Relay) -> Result<(), Fault> {
         let starts =
             [&self.line.first, &self.line.second].into_iter().any(manners::starts_programs);
         if !starts {
             return Ok(());
         }
         let nursery = Nursery::open().map_err(Fault::new)?;
-        relay.attend(Box::new(nursery)).map_err(Fault::new)
+        relay.add_source(Box::new(nursery)).map_err(Fault::new)?;
+        Ok(())
     }
 
     fn forward(&self, opener: Box<dyn Opener>, places: Places) -> Forward {

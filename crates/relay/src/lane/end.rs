@@ -8,7 +8,8 @@ use std::os::fd::BorrowedFd;
 use nix::errno::Errno;
 
 use crate::net::fd::{Descriptor, Kind};
-use crate::session::sessions::{Sessions, StreamRef};
+use crate::session::StreamRef;
+use crate::source::sources::EventSources;
 
 /// One end of a lane.
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +72,7 @@ impl<'a> End<'a> {
     }
 
     /// Reads into `buffer`; 0 is the end, EAGAIN means dry.
-    pub(crate) fn read(self, buffer: &mut [u8], sessions: &mut Sessions) -> nix::Result<usize> {
+    pub(crate) fn read(self, buffer: &mut [u8], sessions: &mut EventSources) -> nix::Result<usize> {
         match self {
             Self::Fd(descriptor) => descriptor.read(buffer),
             Self::Stream(stream) => sessions.read(stream, buffer),
@@ -79,7 +80,7 @@ impl<'a> End<'a> {
     }
 
     /// Writes from `bytes`; EAGAIN means full.
-    pub(crate) fn write(self, bytes: &[u8], sessions: &mut Sessions) -> nix::Result<usize> {
+    pub(crate) fn write(self, bytes: &[u8], sessions: &mut EventSources) -> nix::Result<usize> {
         match self {
             Self::Fd(descriptor) => descriptor.write(bytes),
             Self::Stream(stream) => sessions.write(stream, bytes),

@@ -39,8 +39,9 @@ use crate::lane::pipe::{Pipe, PipePool};
 use crate::lane::step::Ends;
 use crate::lane::step::{Means, Mover, Sink, Source, Step};
 use crate::net::fd::{Descriptor, Kind};
-use crate::session::sessions::{Sessions, StreamRef};
 use crate::session::streams::Front;
+use crate::session::StreamRef;
+use crate::source::sources::EventSources;
 
 /// The bytes that a lane has between its ends.
 #[derive(Debug, Default)]
@@ -76,7 +77,7 @@ pub(crate) struct LaneMover<'a> {
     pub(crate) buffer: &'a mut [u8],
     pub(crate) pool: &'a mut PipePool,
     /// Where the streams are that ends may be.
-    pub(crate) sessions: &'a mut Sessions,
+    pub(crate) sessions: &'a mut EventSources,
     /// Set when splice(2) was refused, so that the loop can say so.
     pub(crate) refusal: &'a mut Option<Errno>,
 }
@@ -314,7 +315,7 @@ fn give(
     bytes: &[u8],
     in_flight: &mut InFlight,
     source: Source,
-    sessions: &mut Sessions,
+    sessions: &mut EventSources,
 ) -> Step {
     let (written, sink) =
         if bytes.is_empty() { (0, Sink::Taking) } else { offer(sink, bytes, sessions) };
@@ -325,7 +326,7 @@ fn give(
 }
 
 /// Gives `bytes` to `sink`: how many it took, and what it said.
-fn offer(sink: End<'_>, bytes: &[u8], sessions: &mut Sessions) -> (usize, Sink) {
+fn offer(sink: End<'_>, bytes: &[u8], sessions: &mut EventSources) -> (usize, Sink) {
     taken(sink.write(bytes, sessions), bytes.len(), sink.is_socket())
 }
 

@@ -14,7 +14,7 @@ use crate::link::conn::Conn;
 use crate::link::policy::Owner;
 use crate::net::interest::forget;
 use crate::outcome::{Limit, Outcome, Side};
-use crate::session::sessions::Sessions;
+use crate::source::sources::EventSources;
 use crate::turn::Turn;
 
 use super::decide::{Farewell, Parting};
@@ -202,7 +202,7 @@ impl Link {
     }
 
     /// Takes over the reason with which the peer of a stream has ended the link.
-    fn explain_abort(&mut self, outcome: Outcome, sessions: &mut Sessions) {
+    fn explain_abort(&mut self, outcome: Outcome, sessions: &mut EventSources) {
         let by_downstream = matches!(
             outcome,
             Outcome::Cancelled
@@ -288,7 +288,7 @@ impl Link {
 
     /// Ends the link once its child has ended. A child that was served to the end and not pushed
     /// may still say that it failed, and then it is said that the client did not see that.
-    pub(super) fn close_further(&mut self, sessions: &mut Sessions) -> Next {
+    pub(super) fn close_further(&mut self, sessions: &mut EventSources) -> Next {
         let Stage::Closing { outcome, push } = self.stage else { return Next::Wait };
         let Some(verdict) = self.watch.as_ref().and_then(|watch| watch.verdict()).cloned() else {
             return Next::Wait;

@@ -14,12 +14,13 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use nix::sys::socket::{shutdown, Shutdown};
 
 use crate::lane::end::End;
+use crate::link::downstream::Downstream;
 use crate::link::policy::Finish;
 use crate::net::farewell::{abort, leave};
 use crate::net::fd::Kind;
 use crate::outcome::Outcome;
-use crate::session::sessions::{Sessions, StreamRef};
-use crate::session::Ending;
+use crate::session::{Ending, StreamRef};
+use crate::source::sources::EventSources;
 
 /// One side of a link.
 #[derive(Debug, Default)]
@@ -56,6 +57,17 @@ impl Conn {
         Ok(Self::Pair(Box::new(Pair { source: (source, source_kind), sink })))
     }
 
+    /// The side of a link that a downstream becomes.
+    pub(crate) fn handed_over(downstream: Downstream) -> nix::Result<Self> {
+        match downstream {
+            Downstream::Socket(socket) => {
+                let kind = Kind::of(&socket)?;
+                Ok(Self::Socket(socket, kind))
+            }
+            Downstream::Pair { source, sink } => Self::pair(source, sink),
+        }
+    }
+
     /// The stream that this side is, if it is one of a session.
     pub(crate) fn stream_of_session(&self) -> Option<StreamRef> {
         match self {
@@ -90,7 +102,7 @@ impl Conn {
 
     /// Says "no more": shuts the sending half of a socket down, closes the sink of a pair, sends the
     /// end of a stream.
-    pub(crate) fn finish(&mut self, how: Finish, sessions: &mut Sessions) -> nix::Result<()> {
+    pub(crate) fn finish(&mut self, how: Finish, sessions: &mut EventSources) -> nix::Result<()> {
         match self {
             _ if how == Finish::Nothing => Ok(()),
             Self::Closed => Ok(()),
@@ -113,7 +125,7 @@ impl Conn {
     }
 
     /// Closes a side that has had its FIN and has ended itself.
-    pub(crate) fn close(self, sessions: &mut Sessions) {
+    pub(crate) fn close(self, sessions: &mut EventSources) {
         if let Self::Stream(stream) = self {
             sessions.close(stream, Ending::Left);
         }
@@ -121,7 +133,7 @@ impl Conn {
 
     /// Closes a side that has had its FIN, although it may still be sending: what was sent to it
     /// is delivered.
-    pub(crate) fn leave(self, buffer: &mut [u8], sessions: &mut Sessions) {
+    pub(crate) fn leave(self, buffer: &mut [u8], sessions: &mut EventSources) {
         if let Some(source) = self.source().and_then(End::socket) {
             leave(source.fd, buffer);
         }
@@ -129,7 +141,7 @@ impl Conn {
     }
 
     /// Closes with RST; `outcome` and `detail` are told to the peer of a stream.
-    pub(crate) fn abort(self, outcome: Outcome, detail: Option<&str>, sessions: &mut Sessions) {
+    pub(crate) fn abort(self, outcome: Outcome, detail: Option<&str>, sessions: &mut EventSources) {
         for socket in [self.source(), self.sink()].into_iter().flatten().filter_map(End::socket) {
             abort(socket.fd);
         }

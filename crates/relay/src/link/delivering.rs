@@ -20,13 +20,13 @@ use crate::link::conn::Conn;
 use crate::observer::Work;
 use crate::open::Verdict;
 use crate::outcome::{Outcome, Side};
-use crate::session::sessions::Sessions;
+use crate::source::sources::EventSources;
 
 use super::{Link, Next, Phase, Stage};
 
 impl Link {
     /// The outcome of a link whose child has ended and whose output has been given to the client.
-    pub(super) fn judge(&mut self, verdict: Verdict, sessions: &mut Sessions) -> Outcome {
+    pub(super) fn judge(&mut self, verdict: Verdict, sessions: &mut EventSources) -> Outcome {
         match verdict {
             Verdict::Success => match self.untaken(sessions) {
                 0 => Outcome::Clean,
@@ -49,7 +49,7 @@ impl Link {
     }
 
     /// Bytes of the client's that the child has not read, as far as that can be told.
-    fn untaken(&self, sessions: &mut Sessions) -> usize {
+    fn untaken(&self, sessions: &mut EventSources) -> usize {
         let pending = usize::try_from(self.pending(Side::Downstream)).unwrap_or(usize::MAX);
         let Some(watch) = &self.watch else { return pending };
         let [down, up] = &self.halves;
@@ -64,7 +64,7 @@ impl Link {
 
     /// Returns whether the end of a child that neither reads nor writes any more is waited for, for
     /// a moment: it may be about to end, and how it does says more than what it has left unread.
-    pub(super) fn waits_for_verdict(&mut self, now: Instant, sessions: &mut Sessions) -> bool {
+    pub(super) fn waits_for_verdict(&mut self, now: Instant, sessions: &mut EventSources) -> bool {
         let untaken = self.untaken(sessions);
         let Some(watch) = self.watch.as_mut().filter(|_| untaken > 0) else { return false };
         let until = *watch.deaf_grace.get_or_insert(now + GRACE);
@@ -77,7 +77,7 @@ impl Link {
         &mut self,
         outcome: Outcome,
         now: Instant,
-        sessions: &mut Sessions,
+        sessions: &mut EventSources,
     ) -> Next {
         let judged = match outcome {
             Outcome::Clean | Outcome::ChildFailed => true,

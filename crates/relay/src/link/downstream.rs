@@ -2,9 +2,6 @@
 
 use std::os::fd::OwnedFd;
 
-use crate::link::conn::Conn;
-use crate::net::fd::Kind;
-
 /// A downstream that is handed over instead of accepted.
 #[derive(Debug)]
 pub enum Downstream {
@@ -17,17 +14,4 @@ pub enum Downstream {
         /// The descriptor that bytes go to.
         sink: OwnedFd,
     },
-}
-
-impl Downstream {
-    /// The side of a link that it becomes.
-    pub(crate) fn into_conn(self) -> nix::Result<Conn> {
-        match self {
-            Self::Socket(socket) => {
-                let kind = Kind::of(&socket)?;
-                Ok(Conn::Socket(socket, kind))
-            }
-            Self::Pair { source, sink } => Conn::pair(source, sink),
-        }
-    }
 }

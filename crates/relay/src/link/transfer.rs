@@ -22,7 +22,7 @@ use crate::net::interest::{forget, reregister, Watched};
 use crate::observer::{Traffic, Work};
 use crate::open::{OpenError, Verdict};
 use crate::outcome::{Outcome, Side};
-use crate::session::sessions::Sessions;
+use crate::source::sources::EventSources;
 use crate::table::Port;
 use crate::turn::Turn;
 
@@ -258,7 +258,7 @@ impl Link {
     }
 
     /// Ends the link if a side has announced an error that no lane is about to meet by itself.
-    fn notice_errors(&mut self, sessions: &mut Sessions) -> Option<Outcome> {
+    fn notice_errors(&mut self, sessions: &mut EventSources) -> Option<Outcome> {
         for side in [Side::Downstream, Side::Upstream] {
             if !self.halves[side as usize].ready.error() {
                 continue;
@@ -279,7 +279,7 @@ impl Link {
 
     /// Returns whether a side is a stream that was ended because it held too much, and not by its
     /// client.
-    fn has_overflowed(&self, side: Side, sessions: &mut Sessions) -> bool {
+    fn has_overflowed(&self, side: Side, sessions: &mut EventSources) -> bool {
         let stream = self.halves[side as usize].conn.stream_of_session();
         stream.is_some_and(|stream| sessions.has_overflowed(stream))
     }

@@ -18,7 +18,7 @@ use mio::{Interest, Registry, Token};
 
 /// The interest in a registered descriptor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Watched {
+pub enum Watched {
     /// Bytes, urgent ones (EPOLLPRI), and the end of them.
     #[default]
     Reads,

@@ -6,28 +6,27 @@
 //! wake-up, so nothing else ever clears one.
 
 use mio::event::Event;
+use nix::poll::PollFlags;
 
-use crate::open::Wake;
-
-/// A report of a source of events: a descriptor by way of epoll(7), or a stream of a session.
+/// A report of a source of events: of a descriptor by way of epoll(7), or of a stream of a session.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Ready {
-    /// There is something to read.
-    pub(crate) readable: bool,
-    /// There is room for bytes.
-    pub(crate) writable: bool,
+pub struct Wake {
+    /// There is something to read, or the end of it.
+    pub readable: bool,
+    /// There is room for bytes; a socket that was connecting is connected, unless `error` is set.
+    pub writable: bool,
     /// The end is behind what there is to read.
-    pub(crate) closed: bool,
-    /// There is an error to collect.
-    pub(crate) error: bool,
+    pub closed: bool,
+    /// There is an error to collect (EPOLLERR).
+    pub error: bool,
     /// Urgent data is among what there is to read.
-    pub(crate) urgent: bool,
+    pub urgent: bool,
 }
 
-impl From<&Event> for Ready {
+impl From<&Event> for Wake {
     fn from(event: &Event) -> Self {
         Self {
-            readable: event.is_readable(),
+            readable: event.is_readable() || event.is_read_closed(),
             writable: event.is_writable(),
             closed: event.is_read_closed(),
             error: event.is_error(),
@@ -36,27 +35,44 @@ impl From<&Event> for Ready {
     }
 }
 
-impl Ready {
-    const NOTHING: Self =
+impl From<PollFlags> for Wake {
+    /// Takes the report of poll(2), for whoever drives an attempt without a loop.
+    fn from(seen: PollFlags) -> Self {
+        let closed = seen.contains(PollFlags::POLLHUP);
+        Self {
+            readable: seen.contains(PollFlags::POLLIN) || closed,
+            writable: seen.contains(PollFlags::POLLOUT),
+            closed,
+            error: seen.contains(PollFlags::POLLERR),
+            urgent: seen.contains(PollFlags::POLLPRI),
+        }
+    }
+}
+
+impl Wake {
+    /// No report: the first call, before anything was waited for, or one that was asked for.
+    pub const START: Self =
         Self { readable: false, writable: false, closed: false, error: false, urgent: false };
 
     /// Bytes have come.
-    pub(crate) const BYTES: Self = Self { readable: true, ..Self::NOTHING };
+    pub(crate) const BYTES: Self = Self { readable: true, ..Self::START };
 
     /// There is room again.
-    pub(crate) const ROOM: Self = Self { writable: true, ..Self::NOTHING };
+    pub(crate) const ROOM: Self = Self { writable: true, ..Self::START };
 
     /// The end has come.
-    pub(crate) const END: Self = Self { readable: true, closed: true, ..Self::NOTHING };
+    pub(crate) const END: Self = Self { readable: true, closed: true, ..Self::START };
 
     /// An abort has come.
-    pub(crate) const ABORT: Self = Self { readable: true, error: true, ..Self::NOTHING };
+    pub(crate) const ABORT: Self = Self { readable: true, error: true, ..Self::START };
 
-    /// What an attempt is told of its source: it does not tell bytes from their end.
-    pub(crate) fn add_to(self, wake: &mut Wake) {
-        wake.readable |= self.readable || self.closed;
-        wake.writable |= self.writable;
-        wake.error |= self.error;
+    /// Adds a later report.
+    pub(crate) fn add(&mut self, later: Self) {
+        self.readable |= later.readable;
+        self.writable |= later.writable;
+        self.closed |= later.closed;
+        self.error |= later.error;
+        self.urgent |= later.urgent;
     }
 }
 
@@ -81,35 +97,31 @@ impl Readiness {
         Self(Self::WRITABLE | Self::READABLE)
     }
 
-    /// A stream that has become connected with this event.
+    /// A stream that has become connected with this report: the server may have spoken by then.
     pub(crate) fn of_wake(wake: Wake) -> Self {
         let mut ready = Self::of_connected();
-        // A wake does not tell bytes from what may be behind them, so there may be both.
-        if wake.readable || wake.error {
-            ready.set_readable(true);
-            ready.set_something_behind();
-        }
-        ready.set(Self::ERROR, wake.error);
+        ready.note_source(wake);
+        ready.note_sink(wake);
         ready
     }
 
     /// Takes in what was reported of the end that bytes come from.
-    pub(crate) fn note_source(&mut self, ready: Ready) {
-        if ready.readable || ready.closed || ready.error {
+    pub(crate) fn note_source(&mut self, wake: Wake) {
+        if wake.readable || wake.error {
             self.0 |= Self::READABLE;
         }
-        if ready.closed || ready.error || ready.urgent {
+        if wake.closed || wake.error || wake.urgent {
             self.set_something_behind();
         }
     }
 
     /// Takes in what was reported of the end that bytes go to.
-    pub(crate) fn note_sink(&mut self, ready: Ready) {
-        if ready.writable || ready.error {
+    pub(crate) fn note_sink(&mut self, wake: Wake) {
+        if wake.writable || wake.error {
             self.0 |= Self::WRITABLE;
         }
         // EPOLLERR on a socket: an RST has come. On a pipe: its reader is gone.
-        if ready.error {
+        if wake.error {
             self.0 |= Self::ERROR;
         }
     }

@@ -128,7 +128,7 @@ impl Relay {
             counters.link_rejected(reason);
             self.observer.trouble(&Trouble::Refused { labels, client, reason });
             if matches!(policy.endings, Endings::Gentle(_)) {
-                return conn.close(&mut self.sessions);
+                return conn.close(&mut self.sources);
             }
         }
         let class = match reason {
@@ -136,7 +136,7 @@ impl Relay {
             Reason::Client | Reason::Target => OpenClass::Forbidden,
         };
         let outcome = Outcome::OpenFailed(class);
-        conn.abort(outcome, Some(reason.in_words()), &mut self.sessions);
+        conn.abort(outcome, Some(reason.in_words()), &mut self.sources);
     }
 
     /// Makes a link of a downstream, or refuses it if the service drains, has no place left, or does
@@ -183,7 +183,7 @@ impl Relay {
         });
         self.size_listeners();
         if let Some(stream) = stream {
-            self.sessions.attach(stream, key);
+            self.sources.attach(stream, key);
         }
         self.with_link(key, Link::start);
     }

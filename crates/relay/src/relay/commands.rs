@@ -35,6 +35,10 @@ impl Relay {
                 Command::Services(answer) => reply(&answer, self.reports()),
                 Command::Links(answer) => reply(&answer, self.glimpses()),
                 Command::End(link, answer) => reply(&answer, self.end(link)),
+                Command::AddSource(source, answer) => reply(&answer, self.add_source(source)),
+                Command::RemoveSource(source, answer) => {
+                    reply(&answer, self.remove_source(source));
+                }
                 Command::Drain(time, answer) => {
                     self.drain(time);
                     reply(&answer, self.links.len());

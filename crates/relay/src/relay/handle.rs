@@ -17,6 +17,7 @@ use crate::net::listen::Listener;
 use crate::relay::counters::Counters;
 use crate::relay::error::RelayError;
 use crate::relay::service::{ServiceId, ServiceReport};
+use crate::source::{EventSource, SourceId};
 
 /// A command to a loop, and where its answer goes.
 #[derive(Debug)]
@@ -33,6 +34,10 @@ pub(crate) enum Command {
     Links(Sender<Vec<Glimpse>>),
     /// End this link.
     End(LinkId, Sender<bool>),
+    /// Add this source of events.
+    AddSource(Box<dyn EventSource>, Sender<Result<SourceId, RelayError>>),
+    /// Remove this source.
+    RemoveSource(SourceId, Sender<bool>),
     /// Close all listeners now; end what is left by RST after this time.
     Drain(Option<Duration>, Sender<usize>),
     /// End everything now.
@@ -131,6 +136,25 @@ impl Handle {
     /// When the loop cannot be woken.
     pub fn end(&self, link: LinkId) -> io::Result<Answer<bool>> {
         self.ask(|sender| Command::End(link, sender))
+    }
+
+    /// Adds a source of events, as [`crate::Relay::add_source`] does. The answer is its id on that loop.
+    ///
+    /// # Errors
+    /// When the loop cannot be woken.
+    pub fn add_source(
+        &self,
+        source: Box<dyn EventSource>,
+    ) -> io::Result<Answer<Result<SourceId, RelayError>>> {
+        self.ask(|sender| Command::AddSource(source, sender))
+    }
+
+    /// Removes a source of events. The answer is whether the loop had it still.
+    ///
+    /// # Errors
+    /// When the loop cannot be woken.
+    pub fn remove_source(&self, source: SourceId) -> io::Result<Answer<bool>> {
+        self.ask(|sender| Command::RemoveSource(source, sender))
     }
 
     /// Retires all services, and takes no other from now on. The loop returns when the last link has

@@ -10,13 +10,14 @@ use nix::errno::Errno;
 
 use crate::forward::Forward;
 use crate::link::arrival::Arrival;
+use crate::link::conn::Conn;
 use crate::link::downstream::Downstream;
 use crate::link::Next;
 use crate::net::interest::forget;
 use crate::net::listen::Listener;
 use crate::outcome::{Limit, Outcome};
 use crate::session::EndpointService;
-use crate::table::{Key, Source};
+use crate::table::{Cause, Key};
 
 use super::acceptor::Acceptor;
 use super::error::RelayError;
@@ -78,7 +79,7 @@ impl Relay {
         acceptor.confine(self.budget.queues());
         let descriptor = acceptor.as_fd().as_raw_fd();
         let key = self.acceptors.insert(|_| acceptor);
-        let token = Source::Listener(key).token();
+        let token = Cause::Listener(key).token();
         self.poll
             .registry()
             .register(&mut SourceFd(&descriptor), token, Interest::READABLE)
@@ -109,7 +110,7 @@ impl Relay {
             what: "use the downstream",
             source: io::Error::from(error),
         };
-        let conn = downstream.into_conn().map_err(unusable)?;
+        let conn = Conn::handed_over(downstream).map_err(unusable)?;
         let service = self.services.insert(|_| Service::new(forward));
         self.now = self.clock.now();
         self.admit_to(service, Arrival::handed_over(conn));
@@ -152,9 +153,11 @@ impl Relay {
         Some(self.services.get(key)?.report(ServiceId(key), addresses))
     }
 
-    /// Closes the listeners of all services at once, and gives the links `time`.
+    /// Has the loop's own sources drain, closes the listeners of all services at once, and gives the
+    /// links `time`.
     pub(super) fn drain(&mut self, time: Option<Duration>) {
         self.drains = true;
+        self.drain_sources(None);
         self.close_acceptors(|_| true);
         for service in self.services.keys() {
             self.begin_to_drain(service, time);
@@ -166,7 +169,7 @@ impl Relay {
         let until = time.map(|time| self.now + time);
         let Some(draining) = self.services.get_mut(service) else { return };
         draining.retire(until);
-        self.drain_sessions(service);
+        self.drain_sources(Some(service));
         if !self.draining.contains(&service) {
             self.draining.push(service);
         }
@@ -176,6 +179,7 @@ impl Relay {
     /// Ends all links by RST.
     pub(super) fn stop(&mut self) {
         self.drains = true;
+        self.forget_owned();
         self.drop_acceptors(|_| true);
         for service in self.services.keys() {
             self.begin_to_drain(service, None);

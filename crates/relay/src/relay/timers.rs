@@ -1,6 +1,6 @@
-//! The timers of a loop: at most one for each link.
+//! The timers of a loop: at most one for each link, and one for each source of events.
 //!
-//! A link computes from its state when it next has to be looked at; the loop enters the earliest
+//! A link, or a source, computes from its state when it next has to be looked at; the loop enters the earliest
 //! such moment here. A moment that has meanwhile moved into the future (a link that was idle and
 //! is not any more) is left standing and corrected when it comes up, so moving bytes never touches
 //! this set. Setting the clock or suspending the machine expires nothing (`clock.rs`).
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::table::Key;
 
-/// Moments and the links they belong to.
+/// Moments, and the links or the sources they belong to.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     set: BTreeSet<(Instant, Key)>,

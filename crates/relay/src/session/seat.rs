@@ -11,25 +11,25 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
-use mio::{Registry, Token};
 use nix::errno::Errno;
+use nsplice_sys::describe;
 
 use crate::net::farewell::is_reset;
 use crate::net::fd::{Descriptor, Kind};
-use crate::net::interest::{register, Watched};
-use crate::net::readiness::{Readiness, Ready};
+use crate::net::interest::Watched;
+use crate::net::readiness::{Readiness, Wake};
 use crate::outcome::{Outcome, Side};
-use crate::table::{Key, Source};
-use nsplice_sys::describe;
+use crate::source::{EventSource, Need, Order, SourceTurn};
+use crate::table::Key;
 
 use super::ops::{Opens, Ops};
 use super::outbox::Outbox;
 use super::queue::{Queue, Spares};
 use super::streams::Streams;
-use super::{Ending, Life, NewStream, Session, SessionLimits, StreamId};
+use super::{Ending, Life, NewStream, Session, SessionLimits, StreamId, StreamRef};
 
 /// How much of what a client sends a session takes in in one turn: as often as this, a buffer full.
 const READS_PER_TURN: usize = 4;
@@ -45,35 +45,18 @@ enum Stage {
     Gone,
 }
 
-/// What a session needs after a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Need {
-    /// To be told of an event, or its deadline.
-    Wait,
-    /// Another turn without waiting.
-    Again,
-    /// It is over.
-    End(Outcome, Option<String>),
-}
-
 /// A session and what belongs to it.
 #[derive(Debug)]
 pub(crate) struct Seat {
-    pub(crate) key: Key,
+    key: Key,
     /// Which of the loop's services it belongs to.
     pub(crate) service: Key,
     pub(crate) client: Option<SocketAddr>,
     pub(crate) began: Instant,
-    /// The deadline that stands in the loop's set.
-    pub(crate) deadline: Option<Instant>,
-    /// On the loop's list of sessions that have a turn.
-    pub(crate) queued: bool,
-    /// On the list of those that are looked at at the end of the turn.
-    pub(super) touched: bool,
     /// How it ended, once it has.
     pub(crate) outcome: Option<(Outcome, Option<String>)>,
     pub(crate) streams: Streams,
-    /// Streams that have been opened and are not links yet.
+    /// Streams that the protocol has opened in the call that it is in.
     opened: Vec<(StreamId, NewStream)>,
     protocol: Box<dyn Session>,
     socket: Option<OwnedFd>,
@@ -102,9 +85,6 @@ impl Seat {
             service,
             client,
             began: now,
-            deadline: None,
-            queued: false,
-            touched: false,
             outcome: None,
             streams: Streams::new(limits),
             opened: Vec::new(),
@@ -119,32 +99,9 @@ impl Seat {
         }
     }
 
-    /// Begins to wait for the client.
-    pub(crate) fn start(&self, registry: &Registry) -> io::Result<()> {
-        match &self.socket {
-            Some(socket) => register(registry, socket, self.token(), self.watched),
-            None => Ok(()),
-        }
-    }
-
-    fn token(&self) -> Token {
-        Source::Session(self.key).token()
-    }
-
-    /// Takes in what was reported of the client's socket.
-    pub(crate) fn note(&mut self, ready: Ready) {
-        self.ready.note_source(ready);
-        self.ready.note_sink(ready);
-    }
-
     /// Returns whether the protocol is asked and told.
     fn is_on(&self) -> bool {
         matches!(self.stage, Stage::Serving | Stage::Draining)
-    }
-
-    /// Returns whether nothing is left of it: neither the socket nor a stream.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.stage == Stage::Gone && self.streams.is_empty()
     }
 
     /// Returns whether the client is to be read. Frames of streams never fill the outbox beyond its
@@ -156,111 +113,97 @@ impl Seat {
             && self.outbox.len() < 2 * self.limits.outbox
     }
 
-    /// Returns whether the client is to be read and has something to say.
-    pub(crate) fn wants_turn(&self) -> bool {
-        (self.may_read() && self.ready.readable()) || (self.is_on() && self.ready.error())
-    }
-
-    fn call(
-        &mut self,
-        now: Instant,
-        spares: &mut Spares,
-        call: impl FnOnce(&mut dyn Session, &mut Ops<'_>) -> Life,
-    ) -> Need {
-        if !self.is_on() {
-            return Need::Wait;
-        }
-        let opens = if self.stage == Stage::Serving { Opens::Yes } else { Opens::No };
-        let mut ops = Ops {
-            now,
-            opens,
-            streams: &mut self.streams,
-            opened: &mut self.opened,
-            outbox: &mut self.outbox,
-            spares,
-        };
-        match call(self.protocol.as_mut(), &mut ops) {
-            Life::Goes => Need::Wait,
-            Life::Over(outcome, detail) => Need::End(outcome, detail),
-        }
-    }
-
-    /// Takes in what the client has sent, within a budget.
-    pub(crate) fn turn(&mut self, buffer: &mut [u8], now: Instant, spares: &mut Spares) -> Need {
-        for _ in 0..READS_PER_TURN {
-            if !self.may_read() {
-                // What cannot be read is not worth waiting for once the client has reset.
-                let is_reset = self.is_on() && self.ready.error();
-                let lost = Need::End(Outcome::Reset(Side::Downstream), None);
-                return if is_reset { lost } else { Need::Wait };
-            }
-            let Some(socket) = self.socket.as_ref().filter(|_| self.ready.readable()) else {
-                return Need::Wait;
-            };
-            let need = match (Descriptor { fd: socket.as_fd(), kind: Kind::STREAM }).read(buffer) {
-                Ok(0) => {
-                    self.has_ended = true;
-                    self.ready.set_readable(false);
-                    self.call(now, spares, |protocol, ops| protocol.end(ops))
-                }
-                Ok(read) => {
-                    if read < buffer.len() {
-                        self.ready.set_readable(self.ready.something_behind());
-                    }
-                    self.call(now, spares, |protocol, ops| protocol.receive(&buffer[..read], ops))
-                }
-                Err(Errno::EAGAIN) => {
-                    self.ready.set_readable(false);
-                    return Need::Wait;
-                }
-                Err(errno) => return lost_by(errno),
-            };
-            if need != Need::Wait {
-                return need;
-            }
-        }
-        if self.wants_turn() {
+    /// What is needed of the loop for the client to be read.
+    fn need(&self) -> Need {
+        let reads = self.may_read() && self.ready.readable();
+        if reads || (self.is_on() && self.ready.error()) {
             Need::Again
         } else {
             Need::Wait
         }
     }
 
-    /// Does what is due by the clock.
-    pub(crate) fn expire(&mut self, now: Instant, spares: &mut Spares) -> Need {
-        match self.wanted_deadline() {
-            Some(deadline) if deadline <= now => {
-                self.call(now, spares, |protocol, ops| protocol.expire(ops))
+    /// Lets the protocol do something, and does what it then wants; false if it is over with that.
+    fn call(
+        &mut self,
+        turn: &mut SourceTurn<'_>,
+        call: impl FnOnce(&mut dyn Session, &mut Ops<'_>) -> Life,
+    ) -> bool {
+        if !self.is_on() {
+            return false;
+        }
+        let opens = if self.stage == Stage::Serving { Opens::Yes } else { Opens::No };
+        let mut ops = Ops {
+            now: turn.now,
+            opens,
+            streams: &mut self.streams,
+            opened: &mut self.opened,
+            outbox: &mut self.outbox,
+            spares: turn.spares,
+        };
+        match call(self.protocol.as_mut(), &mut ops) {
+            Life::Goes => true,
+            Life::Over(outcome, detail) => {
+                self.end((outcome, detail), turn);
+                false
             }
-            _ => Need::Wait,
         }
     }
 
-    /// When the session has to be looked at next.
-    pub(crate) fn wanted_deadline(&self) -> Option<Instant> {
-        match self.stage {
-            Stage::Serving | Stage::Draining => self.protocol.deadline(),
-            Stage::Leaving { until } => Some(until),
-            Stage::Gone => None,
+    /// Takes in what the client has sent, within a budget.
+    fn take_in(&mut self, turn: &mut SourceTurn<'_>) {
+        for _ in 0..READS_PER_TURN {
+            if !self.may_read() {
+                // What cannot be read is not worth waiting for once the client has reset.
+                if self.is_on() && self.ready.error() {
+                    self.end((Outcome::Reset(Side::Downstream), None), turn);
+                }
+                return;
+            }
+            let Some(socket) = self.socket.as_ref().filter(|_| self.ready.readable()) else {
+                return;
+            };
+            let sent = (Descriptor { fd: socket.as_fd(), kind: Kind::STREAM }).read(turn.buffer);
+            let goes = match sent {
+                Ok(0) => {
+                    self.has_ended = true;
+                    self.ready.set_readable(false);
+                    self.call(turn, |protocol, ops| protocol.end(ops))
+                }
+                Ok(read) => {
+                    if read < turn.buffer.len() {
+                        self.ready.set_readable(self.ready.something_behind());
+                    }
+                    let buffer = std::mem::take(&mut turn.buffer);
+                    let goes =
+                        self.call(turn, |protocol, ops| protocol.receive(&buffer[..read], ops));
+                    turn.buffer = buffer;
+                    goes
+                }
+                Err(Errno::EAGAIN) => {
+                    self.ready.set_readable(false);
+                    return;
+                }
+                Err(errno) => {
+                    self.end(lost_by(errno), turn);
+                    false
+                }
+            };
+            if !goes {
+                return;
+            }
         }
     }
 
-    /// Opens no more streams, and ends the session with the last one.
-    pub(crate) fn drain(&mut self, spares: &mut Spares) {
-        if self.stage == Stage::Serving {
-            self.stage = Stage::Draining;
-            self.protocol.drain(&mut Outbox { queue: &mut self.outbox, spares });
-        }
-    }
-
-    /// What is to be told to the links of the streams.
-    pub(crate) fn take_news(&mut self) -> Vec<(Key, Ready)> {
-        self.streams.take_news()
-    }
-
-    /// The streams that have been opened since the last time, to become links.
-    pub(crate) fn take_opened(&mut self) -> Vec<(StreamId, NewStream)> {
-        std::mem::take(&mut self.opened)
+    /// Gives the loop its orders: links of the streams that have been opened, and news for the links
+    /// that there are.
+    fn give_orders(&mut self, turn: &mut SourceTurn<'_>) {
+        let session = self.key;
+        let opened = std::mem::take(&mut self.opened)
+            .into_iter()
+            .map(|(stream, new)| Order::Open(StreamRef { session, stream }, Box::new(new)));
+        let news = self.streams.take_news().into_iter();
+        turn.orders.extend(opened.chain(news.map(|(link, wake)| Order::Note(link, wake))));
     }
 
     /// Bytes that streams may add to the outbox.
@@ -302,8 +245,73 @@ impl Seat {
     }
 }
 
+impl EventSource for Seat {
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().map(AsFd::as_fd)
+    }
+
+    fn watched(&self) -> Watched {
+        self.watched
+    }
+
+    fn wake(&mut self, wake: Wake, turn: &mut SourceTurn<'_>) -> Need {
+        self.ready.note_source(wake);
+        self.ready.note_sink(wake);
+        self.take_in(turn);
+        self.give_orders(turn);
+        self.need()
+    }
+
+    fn flush(&mut self, turn: &mut SourceTurn<'_>) -> Need {
+        let waits = self.send_out(turn);
+        self.give_orders(turn);
+        if self.is_empty() {
+            return Need::Over;
+        }
+        if waits {
+            return Need::Again;
+        }
+        self.need()
+    }
+
+    /// What the protocol has asked for, or the end of the time for its last words.
+    fn deadline(&self) -> Option<Instant> {
+        match self.stage {
+            Stage::Serving | Stage::Draining => self.protocol.deadline(),
+            Stage::Leaving { until } => Some(until),
+            Stage::Gone => None,
+        }
+    }
+
+    fn expire(&mut self, turn: &mut SourceTurn<'_>) -> Need {
+        self.call(turn, |protocol, ops| protocol.expire(ops));
+        self.give_orders(turn);
+        Need::Wait
+    }
+
+    /// Opens no more streams, and ends with the last one.
+    fn drain(&mut self, turn: &mut SourceTurn<'_>) -> Need {
+        if self.stage == Stage::Serving {
+            self.stage = Stage::Draining;
+            let spares = &mut *turn.spares;
+            self.protocol.drain(&mut Outbox { queue: &mut self.outbox, spares });
+        }
+        Need::Wait
+    }
+
+    fn unwatched(&mut self, error: &io::Error, turn: &mut SourceTurn<'_>) -> Need {
+        self.end((Outcome::Failed(Side::Downstream), Some(describe(error))), turn);
+        self.give_orders(turn);
+        Need::Wait
+    }
+
+    fn keeps_loop(&self) -> bool {
+        true
+    }
+}
+
 /// The end of a session whose socket has failed.
-fn lost_by(errno: Errno) -> Need {
+fn lost_by(errno: Errno) -> (Outcome, Option<String>) {
     let outcome = if is_reset(errno) { Outcome::Reset } else { Outcome::Failed };
-    Need::End(outcome(Side::Downstream), Some(describe(&errno.into())))
+    (outcome(Side::Downstream), Some(describe(&errno.into())))
 }

@@ -1,72 +1,30 @@
 //! The sessions of a loop, as the links of their streams use them.
 //!
-//! A link names its stream by a [`StreamRef`] and is lent all sessions for its turn. What it does to a
+//! A link names its stream by a [`StreamRef`] and is lent all sources of the loop for its turn. What it does to a
 //! stream *touches* the session: it is looked at once more at the end of the turn, when its outbox is
 //! flushed, and its client is read again if that had to wait.
 
 use nix::errno::Errno;
 
-use crate::table::{Key, Table};
+use crate::source::sources::EventSources;
+use crate::table::Key;
 
 use super::queue::Spares;
 use super::seat::Seat;
 use super::streams::{Abort, Front};
-use super::{Ending, StreamId};
+use super::{Ending, StreamRef};
 
-/// Names a stream of a session of the loop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct StreamRef {
-    pub(crate) session: Key,
-    pub(crate) stream: StreamId,
-}
-
-/// All sessions of a loop.
-#[derive(Debug)]
-pub(crate) struct Sessions {
-    pub(crate) seats: Table<Seat>,
-    pub(crate) spares: Spares,
-    touched: Vec<Key>,
-}
-
-impl Default for Sessions {
-    fn default() -> Self {
-        Self { seats: Table::new(), spares: Spares::default(), touched: Vec::new() }
-    }
-}
-
-impl Sessions {
-    /// Has a session looked at at the end of the turn.
-    pub(crate) fn touch(&mut self, key: Key) {
-        let Some(seat) = self.seats.get_mut(key) else { return };
-        if !std::mem::replace(&mut seat.touched, true) {
-            self.touched.push(key);
-        }
-    }
-
-    /// Those that have been touched since the last time.
-    pub(crate) fn take_touched(&mut self) -> Vec<Key> {
-        let touched = std::mem::take(&mut self.touched);
-        for key in &touched {
-            self.seats.get_mut(*key).into_iter().for_each(|seat| seat.touched = false);
-        }
-        touched
-    }
-
-    /// Returns whether one has been touched.
-    pub(crate) fn are_touched(&self) -> bool {
-        !self.touched.is_empty()
-    }
-
+impl EventSources {
     /// A stream is the downstream of `link` from now on.
     pub(crate) fn attach(&mut self, at: StreamRef, link: Key) {
-        if let Some(seat) = self.seats.get_mut(at.session) {
+        if let Some(seat) = self.table.session(at.session) {
             seat.streams.attach(at.stream, link);
         }
     }
 
     /// What the lane finds at the front of a stream.
     pub(crate) fn front(&mut self, at: StreamRef) -> Front<'_> {
-        match self.seats.get_mut(at.session) {
+        match self.table.session(at.session) {
             Some(seat) => seat.streams.front(at.stream),
             None => Front::Failed(Errno::ECONNRESET),
         }
@@ -74,7 +32,7 @@ impl Sessions {
 
     /// Takes `count` bytes from the front of a stream.
     pub(crate) fn take(&mut self, at: StreamRef, count: usize) {
-        if let Some(seat) = self.seats.get_mut(at.session) {
+        if let Some(seat) = self.table.session(at.session) {
             let was_full = seat.streams.are_full();
             seat.streams.take(at.stream, count, &mut self.spares);
             if was_full {
@@ -102,7 +60,7 @@ impl Sessions {
     /// How many bytes may be written to a stream now. After a 0 its link is told when there may be
     /// some again.
     pub(crate) fn allowance(&mut self, at: StreamRef) -> nix::Result<usize> {
-        let Some(seat) = self.seats.get_mut(at.session) else { return Err(Errno::ECONNRESET) };
+        let Some(seat) = self.table.session(at.session) else { return Err(Errno::ECONNRESET) };
         let room = seat.room();
         let allowed = seat.streams.allowance(at.stream, room)?;
         if allowed == 0 {
@@ -114,7 +72,7 @@ impl Sessions {
     /// Writes to a stream as to a socket: EAGAIN means full.
     pub(crate) fn write(&mut self, at: StreamRef, bytes: &[u8]) -> nix::Result<usize> {
         let written = self.allowance(at)?.min(bytes.len());
-        let Some(seat) = self.seats.get_mut(at.session).filter(|_| written > 0) else {
+        let Some(seat) = self.table.session(at.session).filter(|_| written > 0) else {
             return Err(Errno::EAGAIN);
         };
         seat.streams.sent(at.stream, written);
@@ -139,7 +97,7 @@ impl Sessions {
     }
 
     fn with(&mut self, at: StreamRef, call: impl FnOnce(&mut Seat, &mut Spares)) {
-        if let Some(seat) = self.seats.get_mut(at.session) {
+        if let Some(seat) = self.table.session(at.session) {
             call(seat, &mut self.spares);
             self.touch(at.session);
         }
@@ -147,7 +105,7 @@ impl Sessions {
 
     /// Why a stream was aborted, if it was.
     pub(crate) fn why_aborted(&mut self, at: StreamRef) -> Option<&Abort> {
-        self.seats.get_mut(at.session)?.streams.why_aborted(at.stream)
+        self.table.session(at.session)?.streams.why_aborted(at.stream)
     }
 
     /// Returns whether a stream was aborted because its client has sent more than it may hold.
@@ -157,6 +115,6 @@ impl Sessions {
 
     /// How many bytes of a stream nobody has read.
     pub(crate) fn unread(&mut self, at: StreamRef) -> usize {
-        self.seats.get_mut(at.session).map_or(0, |seat| seat.streams.unread(at.stream))
+        self.table.session(at.session).map_or(0, |seat| seat.streams.unread(at.stream))
     }
 }

@@ -20,7 +20,7 @@ use std::collections::{HashMap, VecDeque};
 
 use nix::errno::Errno;
 
-use crate::net::readiness::Ready;
+use crate::net::readiness::Wake;
 use crate::table::Key;
 
 use super::queue::{Queue, Spares};
@@ -105,7 +105,7 @@ pub(crate) struct Streams {
     /// Bytes in all queues.
     queued: usize,
     line: VecDeque<StreamId>,
-    news: Vec<(Key, Ready)>,
+    news: Vec<(Key, Wake)>,
     /// Grows with each flush.
     round: u64,
     /// Streams that have sent in this round.
@@ -165,12 +165,12 @@ impl Streams {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         stream.link = Some(link);
         // A link takes its downstream for readable and writable when it begins.
-        let ready = match stream.behind {
+        let report = match stream.behind {
             Behind::More => return,
-            Behind::End => Ready::END,
-            Behind::Abort(_) => Ready::ABORT,
+            Behind::End => Wake::END,
+            Behind::Abort(_) => Wake::ABORT,
         };
-        self.news.push((link, ready));
+        self.news.push((link, report));
     }
 
     /// Takes a stream out of the books.
@@ -205,7 +205,7 @@ impl Streams {
         stream.queue.push(bytes, spares);
         self.queued += bytes.len();
         if before == 0 {
-            self.tell(id, Ready::BYTES);
+            self.tell(id, Wake::BYTES);
         }
         Received::Queued
     }
@@ -215,7 +215,7 @@ impl Streams {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         if matches!(stream.behind, Behind::More) {
             stream.behind = Behind::End;
-            self.tell(id, Ready::END);
+            self.tell(id, Wake::END);
         }
     }
 
@@ -237,7 +237,7 @@ impl Streams {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         if !matches!(stream.behind, Behind::Abort(_)) {
             stream.behind = Behind::Abort(abort);
-            self.tell(id, Ready::ABORT);
+            self.tell(id, Wake::ABORT);
         }
     }
 
@@ -248,17 +248,17 @@ impl Streams {
         *credit = credit.saturating_add(bytes);
         if stream.waits == Waits::Credit && *credit > 0 {
             stream.waits = Waits::No;
-            self.tell(id, Ready::ROOM);
+            self.tell(id, Wake::ROOM);
         }
     }
 
-    fn tell(&mut self, id: StreamId, ready: Ready) {
+    fn tell(&mut self, id: StreamId, report: Wake) {
         let link = self.streams.get(&id).and_then(|stream| stream.link);
-        self.news.extend(link.map(|link| (link, ready)));
+        self.news.extend(link.map(|link| (link, report)));
     }
 
     /// What is to be told to links.
-    pub(crate) fn take_news(&mut self) -> Vec<(Key, Ready)> {
+    pub(crate) fn take_news(&mut self) -> Vec<(Key, Wake)> {
         std::mem::take(&mut self.news)
     }
 
@@ -355,7 +355,7 @@ impl Streams {
             let Some(stream) = self.streams.get_mut(&id) else { continue };
             stream.waits = Waits::Told;
             left = left.saturating_sub(self.share);
-            self.tell(id, Ready::ROOM);
+            self.tell(id, Wake::ROOM);
         }
         room > 0 && !self.line.is_empty()
     }

@@ -37,5 +37,6 @@ mod services;
 mod sessions;
 mod sharing;
 mod shortage;
+mod sources;
 mod timers;
 mod vanishing;

@@ -1,20 +1,17 @@
 //! The policies a forward can have instead of TCP's own: gentle ends, one way only, filters, clients
-//! that wait, ends that are not believed; listeners of other families, and attendants of the loop.
+//! that wait, ends that are not believed; and listeners of other families.
 
 use std::fs::File;
-use std::io::{PipeReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::mpsc::{channel, Sender};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nsplice_relay::{
-    Answers, Attempt, Attendant, Downstream, Endings, Ends, Filter, Filters, Finish, Forward,
-    Lanes, Limit, Limits, LinkPolicy, Order, Outcome, Pass, Places, Progress, Settings, Side,
-    Upstream, Wake, WhenFull,
+    Answers, Attempt, Downstream, Endings, Ends, Filter, Filters, Finish, Forward, Lanes, Limit,
+    Limits, LinkPolicy, Outcome, Pass, Places, Progress, Settings, Side, Upstream, Wake, WhenFull,
 };
 use nsplice_testkit::talk::{
     echo, expect_eof, expect_ramp, half_close, read_exactly, read_to_eof, reset, send_ramp,
@@ -379,68 +376,5 @@ fn a_unix_listener_is_served_like_any_other() {
         assert_eq!(relay.only_end().outcome, Outcome::Clean);
         relay.close();
         server.join();
-    });
-}
-
-/// Gives an order for each byte that comes through a pipe.
-#[derive(Debug)]
-struct Ordered {
-    pipe: PipeReader,
-    links: Sender<usize>,
-}
-
-impl Attendant for Ordered {
-    fn source(&self) -> BorrowedFd<'_> {
-        self.pipe.as_fd()
-    }
-
-    fn attend(&mut self) -> Order {
-        let mut byte = [0];
-        if self.pipe.read(&mut byte).is_err() {
-            return Order::Nothing;
-        }
-        match byte[0] {
-            b'd' => {
-                let links = self.links.clone();
-                Order::DrainThen(Box::new(move |alive| links.send(alive).expect("heard")))
-            }
-            b's' => Order::Stop,
-            _ => Order::Report,
-        }
-    }
-}
-
-#[test]
-fn an_attendant_drains_or_stops_the_loop() {
-    scene(|| {
-        for stop in [false, true] {
-            let (pipe, mut orders) = std::io::pipe().expect("a pipe");
-            fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).expect("non-blocking");
-            let (links, heard) = channel();
-            let upstream = listen("127.0.0.1:0");
-            upstream.set_nonblocking(true).expect("non-blocking");
-            let opener = connecting(upstream.local_addr().expect("an address"));
-            let mut address = ANY_PORT;
-            let relay = Running::start(Settings::default(), |relay| {
-                address = listening(relay, forward(opener));
-                relay.attend(Box::new(Ordered { pipe, links })).expect("attend");
-            });
-            let (client, server) = (connect(address), accept(&upstream));
-            orders.write_all(b"r").expect("a report, and at the same time");
-            if stop {
-                orders.write_all(b"s").expect("stop");
-                assert_eq!(relay.only_end().outcome, Outcome::Stopped);
-            } else {
-                orders.write_all(b"d").expect("drain");
-                assert_eq!(heard.recv(), Ok(1), "links that were alive");
-                assert!(TcpStream::connect(address).is_err(), "the listener is gone");
-                send_ramp(&client, 0, 10);
-                expect_ramp(&server, 0, 10);
-                drop((client, server));
-                assert_eq!(relay.only_end().outcome, Outcome::Clean);
-            }
-            relay.wait_returned();
-            relay.close();
-        }
     });
 }

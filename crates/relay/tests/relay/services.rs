@@ -7,7 +7,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use nsplice_relay::{
-    Attendant, Counters, Downstream, Forward, Order, Outcome, Reason, ServiceId, Settings, Totals,
+    Counters, Downstream, EventSource, Forward, Need, Outcome, Reason, ServiceId, Settings,
+    SourceTurn, Totals, Wake,
 };
 use nsplice_testkit::talk::{expect_eof, expect_ramp, half_close, send_ramp};
 use nsplice_testkit::{connect, wait_until};
@@ -132,18 +133,24 @@ struct HandingOver {
     downstreams: Vec<OwnedFd>,
 }
 
-impl Attendant for HandingOver {
-    fn source(&self) -> BorrowedFd<'_> {
-        self.bell.as_fd()
+impl EventSource for HandingOver {
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.bell.as_fd())
     }
 
-    fn attend(&mut self) -> Order {
+    fn wake(&mut self, _: Wake, turn: &mut SourceTurn<'_>) -> Need {
         match self.downstreams.pop() {
             Some(socket) if self.bell.read(&mut [0]).is_ok() => {
-                Order::Admit(self.service, Downstream::Socket(socket))
+                turn.admit(self.service, Downstream::Socket(socket));
+                Need::Again
             }
-            _ => Order::Nothing,
+            _ => Need::Wait,
         }
+    }
+
+    /// Stays, and goes on handing over.
+    fn drain(&mut self, _: &mut SourceTurn<'_>) -> Need {
+        Need::Wait
     }
 }
 
@@ -161,7 +168,8 @@ fn after_a_drain_nothing_is_admitted_by_any_door() {
             let service = service.expect("add a service");
             address = listening(relay, forward(connecting(target)));
             let downstreams = vec![theirs.into()];
-            relay.attend(Box::new(HandingOver { service, bell, downstreams })).expect("attend");
+            let source = HandingOver { service, bell, downstreams };
+            relay.add_source(Box::new(source)).expect("add a source");
         });
         let (client, server) = (connect(address), accept(&upstream));
         relay.handle.drain(None).expect("tell the loop");

@@ -12,7 +12,7 @@ use nsplice_relay::{Attempt, Forward, OpenClass, Opener, Outcome, Settings};
 use nsplice_testkit::talk::{
     echo, expect_eof, expect_ramp, expect_reset, half_close, read_exactly, send_ramp,
 };
-use nsplice_testkit::{connect, listen, skip, wait_until, Census, Server};
+use nsplice_testkit::{connect, knock, listen, skip, wait_until, Census, Server};
 
 use crate::bench::{accept, listening, ANY_PORT};
 use crate::openers::{connecting, failing, forward, leashed, Then};
@@ -248,7 +248,7 @@ fn an_opening_that_has_waited_is_tried_again_from_the_reserve() {
         drop((client, server));
         assert_eq!(relay.only_end().outcome, Outcome::Clean);
         // The reserve is back, and nobody is given a third try.
-        let client = connect(address);
+        let client = knock(address);
         assert_eq!((counted.recv(), counted.recv()), (Ok(full), Ok(full - 10)));
         expect_reset(&client);
         assert_eq!(relay.ended(2)[1].outcome, Outcome::OpenFailed(OpenClass::Exhausted));

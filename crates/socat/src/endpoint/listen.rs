@@ -7,7 +7,7 @@
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, OnceLock};
 
-use nsplice_relay::{Attempt, Attendant, Opener, Order, Progress, Wake};
+use nsplice_relay::{Attempt, EventSource, Need, Opener, Progress, SourceTurn, Wake};
 
 use crate::fault::Fault;
 use crate::journal::{Journal, Level};
@@ -102,26 +102,35 @@ pub(crate) struct AcceptLimit {
 
 impl AcceptLimit {
     /// The socket listens from now on. When listening has ended, `then` is called: from then on the
-    /// loop has no attendants any more.
+    /// loop heeds no signals any more.
     pub(crate) fn start(&mut self, then: fn()) {
         self.then = then;
         self.recess.start();
     }
+
+    /// Looks whether listening has ended, and tells it.
+    pub(super) fn is_over(&self) -> bool {
+        let is_over = self.recess.is_over();
+        if is_over {
+            tell_timeout(&self.journal);
+        }
+        is_over
+    }
 }
 
-impl Attendant for AcceptLimit {
-    fn source(&self) -> BorrowedFd<'_> {
-        self.recess.source()
+impl EventSource for AcceptLimit {
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.recess.source())
     }
 
-    fn attend(&mut self) -> Order {
-        if !self.recess.is_over() {
-            return Order::Nothing;
+    fn wake(&mut self, _: Wake, turn: &mut SourceTurn<'_>) -> Need {
+        if !self.is_over() {
+            return Need::Wait;
         }
-        tell_timeout(&self.journal);
         // The links that are alive are carried to their ends.
         let then = self.then;
-        Order::DrainThen(Box::new(move |_links| then()))
+        turn.drain_then(move |_links| then());
+        Need::Over
     }
 }
 

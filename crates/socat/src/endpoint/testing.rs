@@ -147,10 +147,5 @@ fn wait(source: BorrowedFd<'_>) -> Wake {
     let mut watched = [PollFd::new(source, PollFlags::POLLIN | PollFlags::POLLOUT)];
     let patience = PollTimeout::try_from(PATIENCE).unwrap();
     assert_eq!(poll(&mut watched, patience), Ok(1), "nothing happened");
-    let seen = watched[0].revents().unwrap();
-    Wake {
-        readable: seen.contains(PollFlags::POLLIN),
-        writable: seen.contains(PollFlags::POLLOUT),
-        error: seen.contains(PollFlags::POLLERR),
-    }
+    watched[0].revents().unwrap().into()
 }

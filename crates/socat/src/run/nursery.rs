@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use nsplice_relay::{Attendant, OpenError, Order};
+use nsplice_relay::{EventSource, Need, OpenError, SourceTurn, Wake};
 
 use crate::endpoint::children;
 
@@ -19,14 +19,15 @@ impl Nursery {
     }
 }
 
-impl Attendant for Nursery {
-    fn source(&self) -> BorrowedFd<'_> {
-        self.source.as_fd()
+impl EventSource for Nursery {
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.source.as_fd())
     }
 
-    fn attend(&mut self) -> Order {
+    fn wake(&mut self, _: Wake, turn: &mut SourceTurn<'_>) -> Need {
         children::reap();
-        ending_links()
+        end_links(turn);
+        Need::Wait
     }
 
     fn keeps_loop(&self) -> bool {
@@ -34,11 +35,9 @@ impl Attendant for Nursery {
     }
 }
 
-/// What the loop is to do about links whose stand-ins were killed.
-pub(super) fn ending_links() -> Order {
+/// Has the loop end links whose stand-ins were killed, if there are any.
+pub(super) fn end_links(turn: &mut SourceTurn<'_>) {
     if children::end_links() {
-        Order::EndLetGo
-    } else {
-        Order::Nothing
+        turn.end_let_go();
     }
 }

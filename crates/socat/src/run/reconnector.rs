@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use nix::fcntl::OFlag;
 use nix::unistd::{pipe2, read, write};
-use nsplice_relay::{Attendant, Downstream, OpenError, Opener, Order, ServiceId};
+use nsplice_relay::{
+    Downstream, EventSource, Need, OpenError, Opener, ServiceId, SourceTurn, Wake,
+};
 
 use crate::journal::{Journal, Level};
 
@@ -26,8 +28,6 @@ pub(super) struct Reconnector {
     opened: Receiver<Result<Downstream, OpenError>>,
     bell: OwnedFd,
     journal: Journal,
-    /// Until an opening has failed for good.
-    goes_on: bool,
 }
 
 impl Reconnector {
@@ -46,7 +46,7 @@ impl Reconnector {
         thread::Builder::new()
             .name("reconnect".to_owned())
             .spawn(move || open_again_and_again(first, interval, &sender, &rope))?;
-        Ok(Self { service, opened, bell, journal, goes_on: true })
+        Ok(Self { service, opened, bell, journal })
     }
 }
 
@@ -76,26 +76,28 @@ fn open_again_and_again(
     }
 }
 
-impl Attendant for Reconnector {
-    fn source(&self) -> BorrowedFd<'_> {
-        self.bell.as_fd()
+impl EventSource for Reconnector {
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.bell.as_fd())
     }
 
-    fn attend(&mut self) -> Order {
+    fn wake(&mut self, _: Wake, turn: &mut SourceTurn<'_>) -> Need {
         // However often it has rung: what was opened is taken one by one until there is no more.
         let _ = read(&self.bell, &mut [0; 64]);
-        match self.opened.try_recv() {
-            Ok(Ok(downstream)) => Order::Admit(self.service, downstream),
-            Ok(Err(error)) => {
-                self.journal.tell(Level::Error, error);
-                self.goes_on = false;
-                Order::Nothing
+        while let Ok(opened) = self.opened.try_recv() {
+            match opened {
+                Ok(downstream) => turn.admit(self.service, downstream),
+                Err(error) => {
+                    self.journal.tell(Level::Error, error);
+                    return Need::Over;
+                }
             }
-            Err(_) => Order::Nothing,
         }
+        Need::Wait
     }
 
+    /// Until an opening has failed for good.
     fn keeps_loop(&self) -> bool {
-        self.goes_on
+        true
     }
 }

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use nsplice_relay::{
-    Admission, Attendant, Downstream, Forward, Hold, OpenClass, Opener, Order, Places,
+    Admission, Downstream, EventSource, Forward, Hold, Need, OpenClass, Opener, Places, SourceTurn,
+    Wake,
 };
 use nsplice_sys::{Branch, Pool};
 
@@ -26,7 +27,7 @@ use crate::language::Opt;
 use super::doorkeeper::Doorkeeper;
 use super::driver::{self, Opened};
 use super::manners;
-use super::nursery::ending_links;
+use super::nursery::end_links;
 use super::reconnector::Reconnector;
 use super::signals::{self, Demand, Signals};
 use super::{split, Job};
@@ -34,7 +35,7 @@ use super::{split, Job};
 /// Time between two connections of an address that connects with `fork`.
 const RECONNECT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The signal that ended the loop, shared between the loop's attendant and whoever ran it.
+/// The signal that ended the loop, shared between the loop's source and whoever ran it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ending(Arc<AtomicI32>);
 
@@ -62,29 +63,24 @@ pub(super) struct Watchman {
     survives: Option<Pool>,
 }
 
-impl Attendant for Watchman {
-    fn source(&self) -> BorrowedFd<'_> {
-        self.signals.as_fd()
+impl EventSource for Watchman {
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.signals.as_fd())
     }
 
-    fn attend(&mut self) -> Order {
-        match self.signals.next(&self.journal) {
-            // A child may have ended.
-            None => ending_links(),
-            Some(Demand::Statistics) => Order::Report,
-            Some(Demand::Exit { signal, from_terminal }) => {
-                self.ending.set(signal);
-                children::pass_on(signal);
-                // Ctrl-C reaches every process of socat's group, and so ends them all.
-                let Some(pool) = self.survives.clone().filter(|_| !from_terminal) else {
-                    return Order::Stop;
-                };
-                let (leftovers, journal) = (take(&mut self.leftovers), self.journal.clone());
-                Order::DrainThen(Box::new(move |links| {
-                    leave(signal, links, leftovers, &journal, &pool);
-                }))
+    fn wake(&mut self, _: Wake, turn: &mut SourceTurn<'_>) -> Need {
+        while let Some(demand) = self.signals.next(&self.journal) {
+            match demand {
+                Demand::Statistics => turn.report(),
+                Demand::Exit { signal, from_terminal } => {
+                    self.exit(signal, from_terminal, turn);
+                    return Need::Over;
+                }
             }
         }
+        // A child may have ended.
+        end_links(turn);
+        Need::Wait
     }
 }
 
@@ -92,6 +88,18 @@ impl Watchman {
     /// For a loop with one link, which ends with the first signal.
     pub(super) fn of_one(signals: Signals, journal: Journal, ending: Ending) -> Self {
         Self { signals, journal, ending, leftovers: Vec::new(), survives: None }
+    }
+
+    /// Ends the loop because of a signal.
+    fn exit(&mut self, signal: Signal, from_terminal: bool, turn: &mut SourceTurn<'_>) {
+        self.ending.set(signal);
+        children::pass_on(signal);
+        // Ctrl-C reaches every process of socat's group, and so ends them all.
+        let Some(pool) = self.survives.clone().filter(|_| !from_terminal) else {
+            return turn.stop();
+        };
+        let (leftovers, journal) = (take(&mut self.leftovers), self.journal.clone());
+        turn.drain_then(move |links| leave(signal, links, leftovers, &journal, &pool));
     }
 }
 
@@ -165,7 +173,7 @@ impl Job {
         relay.add_forward(forward, [socket]).map_err(Fault::new)?;
         if let Some(mut limit) = limit {
             limit.start(signals::release);
-            relay.attend(Box::new(limit)).map_err(Fault::new)?;
+            relay.add_source(Box::new(limit)).map_err(Fault::new)?;
         }
         // A program lives until the last link has ended, in whatever process; a name goes at once.
         if !manners::starts_programs(&self.line.second) {
@@ -191,7 +199,7 @@ impl Job {
             self.context.journal.clone(),
         )
         .map_err(|error| Fault::new(format_args!("cannot start a thread: {error}")))?;
-        relay.attend(Box::new(source)).map_err(Fault::new)?;
+        relay.add_source(Box::new(source)).map_err(Fault::new)?;
         self.run_loop(relay, Vec::new())
     }
 
@@ -200,7 +208,7 @@ impl Job {
         mut relay: nsplice_relay::Relay,
         mut leftovers: Vec<Box<dyn Hold>>,
     ) -> Result<u8, Fault> {
-        self.attend_children(&mut relay)?;
+        self.add_nursery(&mut relay)?;
         let ending = Ending::default();
         leftovers.extend(self.lock.map(|lock| Box::new(lock) as Box<dyn Hold>));
         let watchman = Watchman {
@@ -210,7 +218,7 @@ impl Job {
             leftovers,
             survives: Some(self.context.pool.clone()),
         };
-        relay.attend(Box::new(watchman)).map_err(Fault::new)?;
+        relay.add_source(Box::new(watchman)).map_err(Fault::new)?;
         relay.run().map_err(Fault::new)?;
         Ok(ending.signal().map_or_else(|| u8::from(self.context.journal.failed()), signals::status))
     }

@@ -149,7 +149,7 @@ fn run(from: Thing, to: Thing, mode: Mode) -> Ended {
     readiness[0].set_something_behind();
     let (mut in_flight, mut buffer) = (InFlight::default(), vec![0; COPY_BUFFER]);
     let (mut pool, mut refusal) = (PipePool::new(4, 1 << 16), None);
-    let mut sessions = Sessions::default();
+    let mut sessions = EventSources::default();
     let (mut lane, mut got) = (Lane::new(mode), Vec::new());
     let ended = loop {
         let before = lane.traffic();

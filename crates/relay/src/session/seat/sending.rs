@@ -1,65 +1,61 @@
 //! What a session gives to its client: its frames at the end of each turn, and its last words.
 
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use mio::Registry;
 use nix::errno::Errno;
-use nsplice_sys::describe;
 
 use crate::net::farewell::{abort, leave};
 use crate::net::fd::{Descriptor, Kind};
-use crate::net::interest::{reregister, Watched};
-use crate::outcome::{Outcome, Side};
-use crate::session::queue::Spares;
+use crate::net::interest::Watched;
+use crate::outcome::Outcome;
+use crate::source::SourceTurn;
 
-use super::{lost_by, Need, Seat, Stage};
+use super::{lost_by, Seat, Stage};
 
 /// How long a session that is over may take to send its last words.
 const LEAVE_TIME: Duration = Duration::from_secs(5);
 
 impl Seat {
     /// Gives what is in the outbox to the kernel, tells streams that there is room, and looks whether
-    /// the session has come to its end.
-    pub(crate) fn flush(&mut self, registry: &Registry, spares: &mut Spares) -> Need {
-        let need = self.send_out(registry, spares);
-        if need != Need::Wait {
-            return need;
+    /// the session has come to its end. True if it has to be looked at again without waiting.
+    pub(super) fn send_out(&mut self, turn: &mut SourceTurn<'_>) -> bool {
+        if let (Err(errno), true) = (self.empty_outbox(turn), self.is_on()) {
+            self.end(lost_by(errno), turn);
         }
-        if self.streams.wake(self.room()) {
-            return Need::Again;
+        if self.is_on() {
+            if self.streams.wake(self.room()) {
+                return true;
+            }
+            let is_idle = self.streams.is_empty() && self.outbox.is_empty();
+            if self.stage == Stage::Draining && is_idle {
+                self.end((Outcome::Clean, None), turn);
+            }
         }
-        let is_idle = self.streams.is_empty() && self.outbox.is_empty();
-        match self.stage {
-            Stage::Draining if is_idle => Need::End(Outcome::Clean, None),
-            _ => Need::Wait,
-        }
+        self.leave(turn);
+        false
     }
 
-    fn send_out(&mut self, registry: &Registry, spares: &mut Spares) -> Need {
-        let Some(socket) = &self.socket else { return Need::Wait };
+    /// Writes what the client takes. From the first time that it does not take everything, the socket
+    /// is watched for room as well.
+    fn empty_outbox(&mut self, turn: &mut SourceTurn<'_>) -> nix::Result<()> {
+        let Some(socket) = &self.socket else { return Ok(()) };
         let sink = Descriptor { fd: socket.as_fd(), kind: Kind::STREAM };
         while !self.outbox.is_empty() && self.ready.writable() {
             let whole = self.outbox.len();
             match sink.write(self.outbox.bytes()) {
                 Ok(sent) => {
-                    self.outbox.take(sent, spares);
+                    self.outbox.take(sent, turn.spares);
                     self.ready.set_writable(sent == whole);
                 }
                 Err(Errno::EAGAIN) => self.ready.set_writable(false),
-                Err(errno) => return lost_by(errno),
+                Err(errno) => return Err(errno),
             }
         }
-        if self.ready.writable() || self.watched == Watched::Both {
-            return Need::Wait;
+        if !self.ready.writable() {
+            self.watched = Watched::Both;
         }
-        match reregister(registry, socket, self.token(), Watched::Both) {
-            Ok(()) => {
-                self.watched = Watched::Both;
-                Need::Wait
-            }
-            Err(error) => Need::End(Outcome::Failed(Side::Downstream), Some(describe(&error))),
-        }
+        Ok(())
     }
 
     /// Ends the session: its streams are reset. What is in the outbox is sent if the client takes it
@@ -67,14 +63,13 @@ impl Seat {
     pub(crate) fn end(
         &mut self,
         (outcome, detail): (Outcome, Option<String>),
-        now: Instant,
-        spares: &mut Spares,
+        turn: &mut SourceTurn<'_>,
     ) {
         if !self.is_on() {
             return;
         }
-        for (stream, _) in self.take_opened() {
-            self.streams.remove(stream, spares);
+        for (stream, _) in self.opened.drain(..) {
+            self.streams.remove(stream, turn.spares);
         }
         let why = detail.as_deref().unwrap_or(outcome.as_str());
         self.streams.reset_all(&format!("the session has ended: {why}"));
@@ -83,30 +78,29 @@ impl Seat {
             _ => LEAVE_TIME,
         };
         self.outcome = Some((outcome, detail));
-        self.stage = Stage::Leaving { until: now + waits };
+        self.stage = Stage::Leaving { until: turn.now + waits };
     }
 
     /// Closes the socket of a session that is over, once its last words are sent or its time is over.
-    pub(crate) fn leave(
-        &mut self,
-        registry: &Registry,
-        buffer: &mut [u8],
-        now: Instant,
-        spares: &mut Spares,
-    ) {
+    fn leave(&mut self, turn: &mut SourceTurn<'_>) {
         let Stage::Leaving { until } = self.stage else { return };
-        let failed = self.send_out(registry, spares) != Need::Wait;
+        let failed = self.empty_outbox(turn).is_err();
         let is_done = self.outbox.is_empty();
-        if !is_done && !failed && now < until {
+        if !is_done && !failed && turn.now < until {
             return;
         }
-        self.outbox.clear(spares);
+        self.outbox.clear(turn.spares);
         self.stage = Stage::Gone;
         let Some(socket) = self.socket.take() else { return };
         if is_done {
-            leave(socket, buffer);
+            leave(socket, turn.buffer);
         } else {
             abort(socket.as_fd());
         }
+    }
+
+    /// Returns whether nothing is left of it: neither the socket nor a stream.
+    pub(super) fn is_empty(&self) -> bool {
+        self.stage == Stage::Gone && self.streams.is_empty()
     }
 }
