@@ -1,9 +1,10 @@
-//! The names of a link: an identity, and labels that say what it is about.
+//! The names of a link: an identity, labels that say what it is about, and the numbers of its descriptors.
 //!
 //! Whatever is told of a link, in a log, a list or a metric, is told under these names.
 
 use std::fmt;
 use std::num::ParseIntError;
+use std::os::fd::RawFd;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
@@ -81,6 +82,18 @@ pub struct LinkRef<'a> {
     pub id: LinkId,
     /// Its labels.
     pub labels: &'a Labels,
+    /// The numbers of its descriptors, from the opening of its upstream on.
+    pub descriptors: Descriptors,
+}
+
+/// The numbers of the descriptors of a link, for messages that print them: what each side is read from
+/// and written to, indexed by [`crate::Side`]. A stream of a session has none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Descriptors {
+    /// The descriptor that each side is read from.
+    pub sources: [Option<RawFd>; 2],
+    /// The descriptor that each side is written to.
+    pub sinks: [Option<RawFd>; 2],
 }
 
 #[cfg(test)]

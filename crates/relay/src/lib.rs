@@ -26,7 +26,7 @@ mod turn;
 pub use admission::{Admission, Entrant, Entry, Reason};
 pub use forward::{Forward, Limits, Places, DEFAULT_CONNECT_TIMEOUT};
 pub use glimpse::{Glimpse, GlimpseMeans, GlimpseStage};
-pub use labels::{Found, Labels, LinkId, LinkRef};
+pub use labels::{Descriptors, Found, Labels, LinkId, LinkRef};
 pub use lane::filter::{Filter, Pass};
 pub use lane::low_water::LongBurst;
 pub use lane::step::Ends;
@@ -36,9 +36,7 @@ pub use net::congestion;
 pub use net::interest::Watched;
 pub use net::listen::{listen, Keepalive, ListenOptions, Listener, BACKLOG};
 pub use net::queues;
-pub use observer::{
-    Accepted, Joined, Observer, Record, SessionRecord, Silent, Traffic, Trouble, Work,
-};
+pub use observer::{Accepted, Observer, Record, SessionRecord, Silent, Traffic, Trouble, Work};
 pub use open::{
     Allowance, Attempt, Child, Hold, OpenClass, OpenError, Opener, Progress, Upstream, Verdict,
     Wake,

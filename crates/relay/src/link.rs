@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use crate::forward::Terms;
 use crate::glimpse::{Glimpse, GlimpseMeans, GlimpseStage};
-use crate::labels::{Labels, LinkId, LinkRef};
+use crate::labels::{Descriptors, Labels, LinkId, LinkRef};
 use crate::lane::end::End;
 use crate::lane::{Lane, Phase};
 use crate::link::arrival::Arrival;
@@ -29,7 +29,7 @@ use crate::link::child::Watch;
 use crate::link::half::Half;
 use crate::link::policy::{Endings, LinkPolicy, Owner};
 use crate::net::readiness::{Readiness, Wake};
-use crate::observer::{Joined, Traffic, Work};
+use crate::observer::{Traffic, Work};
 use crate::open::{Attempt, Hold, Opener};
 use crate::outcome::{Outcome, Side};
 use crate::relay::budget::Grant;
@@ -114,7 +114,7 @@ pub(crate) struct Link {
     pub(crate) accepted_at: Instant,
     pub(crate) open_time: Option<Duration>,
     /// The descriptors of both sides as they were when bytes began to flow.
-    pub(crate) joined: Option<Joined>,
+    descriptors: Descriptors,
     pub(crate) detail: Option<String>,
     /// What was being done when a side failed.
     pub(crate) work: Option<Work>,
@@ -158,7 +158,7 @@ impl Link {
             queued: false,
             accepted_at: now,
             open_time: None,
-            joined: None,
+            descriptors: Descriptors::default(),
             detail: None,
             work: None,
             opener,
@@ -176,7 +176,7 @@ impl Link {
 
     /// Its names.
     pub(crate) fn names(&self) -> LinkRef<'_> {
-        LinkRef { id: self.id, labels: &self.labels }
+        LinkRef { id: self.id, labels: &self.labels, descriptors: self.descriptors }
     }
 
     /// The descriptor that the client's bytes come from.
@@ -268,16 +268,13 @@ impl Link {
         }
     }
 
-    /// The descriptors of both sides.
-    fn join(&self) -> Option<Joined> {
-        let of = |side: Side| {
-            let conn = &self.halves[side as usize].conn;
-            let source = conn.source()?.descriptor()?.fd.as_raw_fd();
-            let sink = conn.sink().and_then(End::descriptor);
-            Some((source, sink.map_or(source, |sink| sink.fd.as_raw_fd())))
-        };
-        let (down, up) = (of(Side::Downstream)?, of(Side::Upstream)?);
-        Some(Joined { sources: [down.0, up.0], sinks: [down.1, up.1] })
+    /// The descriptors that both sides have now.
+    fn numbers(&self) -> Descriptors {
+        let number = |end: Option<End<'_>>| Some(end?.descriptor()?.fd.as_raw_fd());
+        let sides = [Side::Downstream, Side::Upstream];
+        let conns = sides.map(|side| &self.halves[side as usize].conn);
+        let sinks = conns.map(|conn| number(conn.sink()));
+        Descriptors { sources: conns.map(|conn| number(conn.source())), sinks }
     }
 
     fn is_gentle(&self) -> bool {

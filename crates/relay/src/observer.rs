@@ -7,7 +7,6 @@
 use std::fmt::Debug;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::RawFd;
 use std::time::Duration;
 
 use crate::admission::Reason;
@@ -23,19 +22,19 @@ pub trait Observer: Debug + Send {
     }
 
     /// The upstream of a link is open and bytes begin to flow.
-    fn relaying(&mut self, link: LinkRef<'_>, joined: &Joined) {
-        let _ = (link, joined);
+    fn relaying(&mut self, link: LinkRef<'_>) {
+        let _ = link;
     }
 
     /// A side of a link has reset, and that counts as the end of what it sends (see
     /// [`crate::Endings::Gentle`]).
-    fn side_reset(&mut self, link: LinkRef<'_>, joined: &Joined, side: Side, error: &io::Error) {
-        let _ = (link, joined, side, error);
+    fn side_reset(&mut self, link: LinkRef<'_>, side: Side, error: &io::Error) {
+        let _ = (link, side, error);
     }
 
     /// A side of a link has ended what it sends, and everything before that has been delivered.
-    fn side_ended(&mut self, link: LinkRef<'_>, joined: &Joined, side: Side) {
-        let _ = (link, joined, side);
+    fn side_ended(&mut self, link: LinkRef<'_>, side: Side) {
+        let _ = (link, side);
     }
 
     /// A link has ended; each accepted link ends exactly once.
@@ -75,16 +74,6 @@ pub struct Silent;
 
 impl Observer for Silent {}
 
-/// The descriptors of a link that relays: what each side is read from and written to. Indexed by
-/// [`Side`]. They are a detail for messages that print them; a link is named by its [`LinkRef`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Joined {
-    /// The descriptor that each side is read from.
-    pub sources: [RawFd; 2],
-    /// The descriptor that each side is written to.
-    pub sinks: [RawFd; 2],
-}
-
 /// A link that has just been accepted.
 #[derive(Debug, Clone, Copy)]
 pub struct Accepted<'a> {
@@ -111,8 +100,6 @@ pub struct Record<'a> {
     pub detail: Option<&'a str>,
     /// The work that was being done when a side failed; `None` if none did.
     pub work: Option<Work>,
-    /// The descriptors of the two sides; `None` if the upstream was never open.
-    pub joined: Option<Joined>,
     /// Bytes from downstream to upstream.
     pub up: Traffic,
     /// Bytes from upstream to downstream.

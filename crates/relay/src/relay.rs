@@ -307,7 +307,6 @@ impl Relay {
             outcome,
             detail: link.detail.as_deref(),
             work: link.work,
-            joined: link.joined,
             up,
             down,
             open_time: link.open_time,

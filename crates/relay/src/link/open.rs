@@ -86,7 +86,8 @@ impl Link {
         let mut progress = attempt.advance(wake);
         if let Progress::Found(found) = progress {
             self.labels = Arc::new(self.labels.with(found));
-            let link = LinkRef { id: self.id, labels: &self.labels };
+            let (id, descriptors) = (self.id, self.descriptors);
+            let link = LinkRef { id, labels: &self.labels, descriptors };
             if let Some(Entry::Refuse(reason)) = turn.admission.as_mut().map(|it| it.reaches(link))
             {
                 turn.counters.refused(reason);
@@ -189,7 +190,7 @@ impl Link {
         self.stage = Stage::Relaying;
         self.open_time = Some(turn.clock.now().saturating_duration_since(self.accepted_at));
         self.active_at = turn.now;
-        self.joined = self.join();
+        self.descriptors = self.numbers();
         self.opener = None;
         if let Some(stream) = self.halves[Side::Downstream as usize].conn.stream_of_session() {
             turn.sessions.opened(stream);
@@ -199,9 +200,7 @@ impl Link {
                 self.start_lane(from, turn.splice);
             }
         }
-        if let Some(joined) = &self.joined {
-            turn.observer.relaying(self.names(), joined);
-        }
+        turn.observer.relaying(self.names());
         self.relay(turn)
     }
 }

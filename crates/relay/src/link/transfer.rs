@@ -104,9 +104,7 @@ impl Link {
         half.lane.iter_mut().for_each(Lane::end_source);
         // The read that was answered by it may have taken it away before it was announced.
         half.ready.set_error();
-        if let Some(joined) = &self.joined {
-            turn.observer.side_reset(self.names(), joined, from, &errno.into());
-        }
+        turn.observer.side_reset(self.names(), from, &errno.into());
     }
 
     /// Ends a one-way link once its sink has everything.
@@ -206,9 +204,7 @@ impl Link {
             Due::Fin => false,
             Due::LastFin => true,
         };
-        if let Some(joined) = &self.joined {
-            turn.observer.side_ended(self.names(), joined, from);
-        }
+        turn.observer.side_ended(self.names(), from);
         let finish = self.policy.finishes[from.other() as usize];
         let gentle = self.is_gentle();
         let sink = &mut self.halves[from.other() as usize];

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::admission::{Entrant, Entry, Reason};
 use crate::forward::Terms;
-use crate::labels::{LinkId, LinkRef};
+use crate::labels::{Descriptors, LinkId, LinkRef};
 use crate::lane::end::End;
 use crate::link::arrival::Arrival;
 use crate::link::policy::{Endings, WhenFull};
@@ -165,7 +165,7 @@ impl Relay {
         self.counters.link_opened();
         terms.counters.link_opened();
         let id = LinkId::next();
-        let link = LinkRef { id, labels: &terms.labels };
+        let link = LinkRef { id, labels: &terms.labels, descriptors: Descriptors::default() };
         self.observer.accepted(&Accepted { link, local: arrival.local, client: arrival.client });
         let now = self.clock.now();
         let own = arrival.opener.as_deref_mut();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use nix::unistd::dup2_stdout;
 use nsplice_relay::{
-    Finish, Joined, Limit, LinkRef, Observer, OpenClass, Outcome, Record, Side, Traffic, Work,
+    Finish, Limit, LinkRef, Observer, OpenClass, Outcome, Record, Side, Traffic, Work,
 };
 use nsplice_sys::describe;
 
@@ -83,14 +83,19 @@ impl Teller {
     }
 
     /// The number of the descriptor that `side` is read from.
-    fn source(&self, link: &Joined, side: Side) -> RawFd {
-        self.numbers[side as usize][0].unwrap_or(link.sources[side as usize])
+    fn source(&self, link: LinkRef<'_>, side: Side) -> RawFd {
+        number(self.numbers[side as usize][0].or(link.descriptors.sources[side as usize]))
     }
 
     /// The number of the descriptor that `side` is written to.
-    fn sink(&self, link: &Joined, side: Side) -> RawFd {
-        self.numbers[side as usize][1].unwrap_or(link.sinks[side as usize])
+    fn sink(&self, link: LinkRef<'_>, side: Side) -> RawFd {
+        number(self.numbers[side as usize][1].or(link.descriptors.sinks[side as usize]))
     }
+}
+
+/// A number to be printed; -1, as system calls have it, where there is none.
+fn number(number: Option<RawFd>) -> RawFd {
+    number.unwrap_or(-1)
 }
 
 impl Drop for Teller {
@@ -102,7 +107,7 @@ impl Drop for Teller {
 }
 
 impl Observer for Teller {
-    fn relaying(&mut self, _: LinkRef<'_>, link: &Joined) {
+    fn relaying(&mut self, link: LinkRef<'_>) {
         let sides = [self.first_side, self.first_side.other()];
         let [a, b] = sides.map(|side| self.source(link, side));
         let [c, d] = sides.map(|side| self.sink(link, side));
@@ -113,13 +118,13 @@ impl Observer for Teller {
         );
     }
 
-    fn side_reset(&mut self, _: LinkRef<'_>, link: &Joined, side: Side, error: &io::Error) {
+    fn side_reset(&mut self, link: LinkRef<'_>, side: Side, error: &io::Error) {
         let fd = self.source(link, side);
         let told = format_args!("read({fd}, 0x0, {BLOCK}): {}", describe(error));
         self.journal.tell(Level::Warning, told);
     }
 
-    fn side_ended(&mut self, _: LinkRef<'_>, link: &Joined, side: Side) {
+    fn side_ended(&mut self, link: LinkRef<'_>, side: Side) {
         let number = if side == self.first_side { 1 } else { 2 };
         let fd = self.source(link, side);
         self.journal.tell(Level::Notice, format_args!("socket {number} (fd {fd}) is at EOF"));
@@ -185,15 +190,17 @@ impl Teller {
 
     /// A read(2) or write(2) failed, which is told at `level`.
     fn failed(&self, record: &Record<'_>, side: Side, detail: &str, level: Level) {
-        let Some(joined) = record.joined else { return };
+        if record.open_time.is_none() {
+            return;
+        }
         // Without an error the reader is known to have gone before anything was written to it.
         let (work, detail) = match detail {
             "" => (Some(Work::Write), "Broken pipe"),
             detail => (record.work, detail),
         };
         let (name, fd) = match work {
-            Some(Work::Write) => ("write", self.sink(&joined, side)),
-            _ => ("read", self.source(&joined, side)),
+            Some(Work::Write) => ("write", self.sink(record.link, side)),
+            _ => ("read", self.source(record.link, side)),
         };
         let lane = if side == Side::Upstream { record.up } else { record.down };
         let left = match work {
