@@ -71,7 +71,10 @@ fn together(reports: impl Iterator<Item = ServiceReport>) -> Vec<ServiceReport> 
     let mut told: Vec<ServiceReport> = Vec::new();
     for report in reports {
         match told.iter_mut().find(|each| each.labels.service == report.labels.service) {
-            Some(each) => each.links += report.links,
+            Some(each) => {
+                each.links += report.links;
+                each.sessions += report.sessions;
+            }
             None => told.push(report),
         }
     }

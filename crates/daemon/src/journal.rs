@@ -1,7 +1,7 @@
 //! The journal: a loop's news as lines of the log.
 //!
 //! Each link is logged in one line, at its end, with everything there is to know about it. A link
-//! that ended as links do is an `info`, anything else a warning. Clients can cause any of these
+//! that ended as links do is an `info`, anything else a warning; and so is a session. Clients can cause any of these
 //! lines as often as they like, so each kind has a budget per second; what is beyond it is counted,
 //! and the count is logged in one line.
 
@@ -9,7 +9,8 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use nsplice_relay::{
-    Accepted, Labels, Limit, LinkId, Observer, Outcome, Reason, Record, Side, Trouble,
+    Accepted, Labels, Limit, LinkId, Observer, Outcome, Reason, Record, SessionRecord, SessionRef,
+    Side, Trouble,
 };
 use nsplice_sys::describe;
 use slog::{debug, info, warn, Drain, Key, Level, Logger, Record as Line, Serializer, KV};
@@ -77,6 +78,28 @@ impl Observer for Journal {
         }
     }
 
+    fn session_began(&mut self, session: &SessionRef<'_>) {
+        if self.allow("session-began", Level::Debug) {
+            let client = session.client.map(|client| client.to_string());
+            debug!(self.log, "session began"; "endpoint" => &*session.endpoint.service,
+                "client" => client, "session" => %session.id);
+        }
+    }
+
+    fn session_ended(&mut self, record: &SessionRecord<'_>) {
+        let is_daily = is_daily_business(record.outcome);
+        let level = if is_daily { Level::Info } else { Level::Warning };
+        if !self.allow("session-ended", level) {
+            return;
+        }
+        let fields = SessionFields(record);
+        if is_daily {
+            info!(self.log, "session ended"; fields);
+        } else {
+            warn!(self.log, "session ended"; fields);
+        }
+    }
+
     fn trouble(&mut self, trouble: &Trouble<'_>) {
         if !self.allow(kind_of(trouble), Level::Warning) {
             return;
@@ -98,6 +121,16 @@ impl Observer for Journal {
                 let client = client.map(|address| address.to_string());
                 warn!(log, "max_links reached: client refused";
                     "forward" => &*labels.service, "client" => client);
+            }
+            Trouble::Refused { labels, client, reason: Reason::Sessions } => {
+                let client = client.map(|address| address.to_string());
+                warn!(log, "max_sessions reached: client refused";
+                    "endpoint" => &*labels.service, "client" => client);
+            }
+            Trouble::Refused { labels, client, reason: Reason::Streams } => {
+                let client = client.map(|address| address.to_string());
+                warn!(log, "max_streams reached: stream refused";
+                    "endpoint" => &*labels.service, "client" => client);
             }
             Trouble::Refused { labels, client, reason } => {
                 let client = client.map(|address| address.to_string());
@@ -179,6 +212,9 @@ impl KV for LinkFields<'_> {
             out.emit_str(Key::from("detail"), detail)?;
         }
         out.emit_str(Key::from("outcome"), outcome.as_str())?;
+        if let Some(session) = link.session {
+            out.emit_arguments(Key::from("session"), &format_args!("{session}"))?;
+        }
         identity(link.id, out)?;
         out.emit_u64(Key::from("duration_ms"), millis(*duration))?;
         if let Some(time) = open_time {
@@ -197,6 +233,28 @@ impl KV for LinkFields<'_> {
 impl fmt::Debug for LinkFields<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// The fields of a session's line, written as those of a link's.
+struct SessionFields<'a>(&'a SessionRecord<'a>);
+
+impl KV for SessionFields<'_> {
+    fn serialize(&self, _: &Line<'_>, out: &mut dyn Serializer) -> slog::Result {
+        let SessionRecord { session, outcome, detail, streams, up, down, duration } = self.0;
+        if let Some(detail) = detail {
+            out.emit_str(Key::from("detail"), detail)?;
+        }
+        out.emit_str(Key::from("outcome"), outcome.as_str())?;
+        out.emit_arguments(Key::from("session"), &format_args!("{}", session.id))?;
+        out.emit_u64(Key::from("duration_ms"), millis(*duration))?;
+        out.emit_u64(Key::from("down"), *down)?;
+        out.emit_u64(Key::from("up"), *up)?;
+        out.emit_u64(Key::from("streams"), *streams)?;
+        if let Some(client) = session.client {
+            out.emit_arguments(Key::from("client"), &format_args!("{client}"))?;
+        }
+        out.emit_str(Key::from("endpoint"), &session.endpoint.service)
     }
 }
 
@@ -260,19 +318,24 @@ mod tests {
         let labels = Labels::new("echo", "tcp/127.0.0.1");
         let mut journal = Journal::new(Logger::root(kept.clone().fuse(), o!()));
         for _ in 0..REFUSALS {
-            for reason in [Reason::Full, Reason::Client] {
+            for reason in [Reason::Full, Reason::Client, Reason::Sessions, Reason::Streams] {
                 let client = Some(([127, 0, 0, 1], 7).into());
                 journal.trouble(&Trouble::Refused { labels: &labels, client, reason });
             }
         }
         drop(journal);
         let (lines, held) = kept.0.lock().unwrap().clone();
-        for told in ["max_links reached: client refused", "client refused"] {
+        for told in [
+            "max_links reached: client refused",
+            "client refused",
+            "max_sessions reached: client refused",
+            "max_streams reached: stream refused",
+        ] {
             let count = lines.iter().filter(|line| *line == told).count();
             // Even if this has taken some seconds.
             assert!((1..REFUSALS / 2).contains(&count), "{count} lines of {told}");
         }
-        let told = lines.iter().filter(|line| line.ends_with("client refused")).count();
-        assert_eq!(told as u64 + held, 2 * REFUSALS as u64);
+        let told = lines.iter().filter(|line| line.ends_with(" refused")).count();
+        assert_eq!(told as u64 + held, 4 * REFUSALS as u64);
     }
 }

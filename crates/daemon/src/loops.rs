@@ -229,7 +229,7 @@ fn prepare(settings: &Settings, works: Vec<Work>) -> Result<Vec<(Relay, Handle)>
     for work in works {
         let (mut relay, handle) = Relay::new(settings.clone(), work.observer)?;
         for (forward, listeners) in work.forwards {
-            relay.add_forward(forward, listeners)?;
+            relay.add_service(forward, listeners)?;
         }
         if let Some((downstream, forward)) = work.adopted {
             relay.adopt(downstream, forward)?;

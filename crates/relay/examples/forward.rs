@@ -104,7 +104,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut relay, _handle) = Relay::new(Settings::default(), Box::new(Printer))?;
     let forward =
         Forward::new(Labels::new("example", target.to_string()), Box::new(Connect(target)));
-    relay.add_forward(forward, vec![listen(listen_on, ListenOptions::default())?])?;
+    relay.add_service(forward, vec![listen(listen_on, ListenOptions::default())?])?;
     relay.run()?;
     Ok(())
 }

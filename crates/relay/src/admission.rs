@@ -1,8 +1,9 @@
-//! Who may have a link of a service.
+//! Who may have a link, or a session, of a service.
 //!
 //! The question is put twice: when a client has been accepted, before anything is opened for it; and
 //! once more when a look-up has found out what the target is ([`crate::Progress::Found`]), before
-//! anything is opened in it. A refusal has a reason, which is counted for the loop and for the service.
+//! anything is opened in it. A client of an endpoint is asked about once, when it comes to have a
+//! session, and then each of its streams when its target has been looked up. A refusal has a reason, which is counted for the loop and for the service.
 
 use std::fmt::{self, Debug};
 use std::net::SocketAddr;
@@ -10,7 +11,7 @@ use std::os::fd::BorrowedFd;
 
 use crate::labels::{Labels, LinkRef};
 
-/// Decides who may have a link of a service. It lives on the thread of one loop and must not block.
+/// Decides who may have a link, or a session, of a service. It lives on the thread of one loop and must not block.
 pub trait Admission: Debug + Send {
     /// Decides on a client that has just come. One that is refused is told by RST, unless the service's
     /// links never reset anybody ([`crate::Endings::Gentle`]).
@@ -27,7 +28,7 @@ pub trait Admission: Debug + Send {
     }
 }
 
-/// A client that wants to have a link.
+/// A client that wants to have a link, or a session.
 #[derive(Debug, Clone, Copy)]
 pub struct Entrant<'a> {
     /// What its bytes come from.
@@ -36,7 +37,7 @@ pub struct Entrant<'a> {
     pub local: Option<SocketAddr>,
     /// Its address; `None` if it is not one of IP, or was handed over.
     pub client: Option<SocketAddr>,
-    /// What its link would be about.
+    /// What its link would be about, or the endpoint is.
     pub labels: &'a Labels,
 }
 
@@ -54,6 +55,10 @@ pub enum Entry {
 pub enum Reason {
     /// The service has as many links as it may have.
     Full,
+    /// The endpoint has as many sessions as it may have.
+    Sessions,
+    /// The session has as many streams as it may have.
+    Streams,
     /// The service takes nobody in any more.
     Draining,
     /// Clients like this one may not use the service.
@@ -66,13 +71,22 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 5] =
-        [Self::Full, Self::Draining, Self::Client, Self::Target, Self::Unfit];
+    pub const ALL: [Self; 7] = [
+        Self::Full,
+        Self::Sessions,
+        Self::Streams,
+        Self::Draining,
+        Self::Client,
+        Self::Target,
+        Self::Unfit,
+    ];
 
     /// The word used in logs and counters.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Full => "max-links",
+            Self::Sessions => "max-sessions",
+            Self::Streams => "max-streams",
             Self::Draining => "draining",
             Self::Client => "client-forbidden",
             Self::Target => "target-forbidden",
@@ -86,6 +100,8 @@ impl Reason {
     pub(crate) fn in_words(self) -> &'static str {
         match self {
             Self::Full => "no place left",
+            Self::Sessions => "no place left for a session",
+            Self::Streams => "the session has as many streams as it may have",
             Self::Draining => "no new connections are taken",
             Self::Client => "this client is not admitted",
             Self::Target => "this target is not to be reached",

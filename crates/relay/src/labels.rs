@@ -1,4 +1,4 @@
-//! The names of a link: an identity, labels that say what it is about, and the numbers of its descriptors.
+//! The names of a link, and of a session: an identity, labels that say what it is about, and the numbers of its descriptors.
 //!
 //! Whatever is told of a link, in a log, a list or a metric, is told under these names.
 
@@ -9,34 +9,51 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-/// The identity of a link: a number that no other link of this process has or will have, whichever
+/// Makes a kind of identity: a number that nothing else of this process has or will have, whichever
 /// loop it is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LinkId(u64);
+macro_rules! identity {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(u64);
+
+        impl $name {
+            /// The next identity.
+            pub(crate) fn next() -> Self {
+                Self(NEXT.fetch_add(1, Ordering::Relaxed))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseIntError;
+
+            /// Reads an identity as it is printed.
+            fn from_str(text: &str) -> Result<Self, ParseIntError> {
+                text.parse().map(Self)
+            }
+        }
+    };
+}
 
 /// The next number. Only that it differs from all others counts, so no order is asked for.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
-impl LinkId {
-    /// The identity of a new link.
-    pub(crate) fn next() -> Self {
-        Self(NEXT.fetch_add(1, Ordering::Relaxed))
-    }
+identity! {
+    /// The identity of a link: a number that no other link, and no session, of this process has or will
+    /// have, whichever loop it is on.
+    LinkId
 }
 
-impl fmt::Display for LinkId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromStr for LinkId {
-    type Err = ParseIntError;
-
-    /// Reads an identity as it is printed.
-    fn from_str(text: &str) -> Result<Self, ParseIntError> {
-        text.parse().map(Self)
-    }
+identity! {
+    /// The identity of a session: a number that no other session, and no link, of this process has or
+    /// will have, whichever loop it is on.
+    SessionId
 }
 
 /// Labels of a link. The service's are there from the start.
@@ -82,6 +99,8 @@ pub struct LinkRef<'a> {
     pub id: LinkId,
     /// Its labels.
     pub labels: &'a Labels,
+    /// The session one of whose streams is its downstream, if there is one.
+    pub session: Option<SessionId>,
     /// The numbers of its descriptors, from the opening of its upstream on.
     pub descriptors: Descriptors,
 }

@@ -25,8 +25,8 @@ mod turn;
 
 pub use admission::{Admission, Entrant, Entry, Reason};
 pub use forward::{Forward, Limits, Places, DEFAULT_CONNECT_TIMEOUT};
-pub use glimpse::{Glimpse, GlimpseMeans, GlimpseStage};
-pub use labels::{Descriptors, Found, Labels, LinkId, LinkRef};
+pub use glimpse::{Glimpse, GlimpseMeans, GlimpseStage, SessionGlimpse, SessionState};
+pub use labels::{Descriptors, Found, Labels, LinkId, LinkRef, SessionId};
 pub use lane::filter::{Filter, Pass};
 pub use lane::low_water::LongBurst;
 pub use lane::step::Ends;
@@ -36,7 +36,9 @@ pub use net::congestion;
 pub use net::interest::Watched;
 pub use net::listen::{listen, Keepalive, ListenOptions, Listener, BACKLOG};
 pub use net::queues;
-pub use observer::{Accepted, Observer, Record, SessionRecord, Silent, Traffic, Trouble, Work};
+pub use observer::{
+    Accepted, Observer, Record, SessionRecord, SessionRef, Silent, Traffic, Trouble, Work,
+};
 pub use open::{
     Allowance, Attempt, Child, Hold, OpenClass, OpenError, Opener, Progress, Upstream, Verdict,
     Wake,
@@ -47,13 +49,12 @@ pub use relay::clock::Clock;
 pub use relay::counters::{Counters, Totals};
 pub use relay::error::RelayError;
 pub use relay::handle::{Answer, Handle};
-pub use relay::service::{ServiceId, ServiceReport, ServiceState};
+pub use relay::service::{NewService, ServiceId, ServiceReport, ServiceState};
 pub use relay::settings::{Settings, DEFAULT_MAX_PIPES, DEFAULT_PIPE_SIZE};
 pub use relay::Relay;
-pub use session::ops::NotOpened;
 pub use session::streams::Received;
 pub use session::{
-    Client, Ending, Endpoint, EndpointService, Life, NewStream, Ops, Outbox, Session,
+    Client, Ending, Endpoint, EndpointService, Life, NewStream, NotOpened, Ops, Outbox, Session,
     SessionLimits, StreamId,
 };
 pub use source::{EventSource, Need, SourceId, SourceTurn};

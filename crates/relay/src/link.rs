@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use crate::forward::Terms;
 use crate::glimpse::{Glimpse, GlimpseMeans, GlimpseStage};
-use crate::labels::{Descriptors, Labels, LinkId, LinkRef};
+use crate::labels::{Descriptors, Labels, LinkId, LinkRef, SessionId};
 use crate::lane::end::End;
 use crate::lane::{Lane, Phase};
 use crate::link::arrival::Arrival;
@@ -105,6 +105,8 @@ pub(crate) struct Link {
     pub(crate) service: Key,
     pub(crate) terms: Arc<Terms>,
     pub(crate) client: Option<SocketAddr>,
+    /// The session whose stream its downstream is.
+    session: Option<SessionId>,
     /// The deadline that stands in the loop's set.
     pub(crate) deadline: Option<Instant>,
     /// On the loop's ready list.
@@ -146,7 +148,7 @@ impl Link {
         now: Instant,
     ) -> Self {
         let ready = Readiness::of_accepted();
-        let Arrival { conn, client, origin, opener, .. } = arrival;
+        let Arrival { conn, client, session, origin, opener, .. } = arrival;
         let downstream = Half { conn, origin, ready, ..Half::default() };
         Self {
             key,
@@ -154,6 +156,7 @@ impl Link {
             labels: Arc::clone(&terms.labels),
             service,
             client,
+            session,
             deadline: None,
             queued: false,
             accepted_at: now,
@@ -176,7 +179,8 @@ impl Link {
 
     /// Its names.
     pub(crate) fn names(&self) -> LinkRef<'_> {
-        LinkRef { id: self.id, labels: &self.labels, descriptors: self.descriptors }
+        let Self { id, session, descriptors, .. } = *self;
+        LinkRef { id, labels: &self.labels, session, descriptors }
     }
 
     /// The descriptor that the client's bytes come from.
@@ -256,6 +260,7 @@ impl Link {
         Glimpse {
             id: self.id,
             labels: Arc::clone(&self.labels),
+            session: self.session,
             backend: self.terms.backend,
             client: self.client,
             stage,

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::admission::Reason;
-use crate::labels::{Labels, LinkRef};
+use crate::labels::{Labels, LinkRef, SessionId};
 use crate::outcome::{Outcome, Side};
 use crate::relay::service::ServiceReport;
 
@@ -40,6 +40,11 @@ pub trait Observer: Debug + Send {
     /// A link has ended; each accepted link ends exactly once.
     fn ended(&mut self, record: &Record<'_>) {
         let _ = record;
+    }
+
+    /// A client of an endpoint has become a session; each ends exactly once.
+    fn session_began(&mut self, session: &SessionRef<'_>) {
+        let _ = session;
     }
 
     /// A session has ended, and so have the links of all its streams.
@@ -110,17 +115,34 @@ pub struct Record<'a> {
     pub duration: Duration,
 }
 
+/// A session by its names.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionRef<'a> {
+    /// Its identity.
+    pub id: SessionId,
+    /// The labels of its endpoint.
+    pub endpoint: &'a Labels,
+    /// The address that was listened on, if it is one of IP.
+    pub local: Option<SocketAddr>,
+    /// Address of the client, if it is one of IP.
+    pub client: Option<SocketAddr>,
+}
+
 /// The whole life of a session, told at its end.
 #[derive(Debug, Clone)]
 pub struct SessionRecord<'a> {
-    /// The endpoint.
-    pub endpoint: &'a Labels,
-    /// Address of the client, if it is one of IP.
-    pub client: Option<SocketAddr>,
+    /// The session.
+    pub session: SessionRef<'a>,
     /// The way it ended.
     pub outcome: Outcome,
     /// The reason, where there is more to say than the outcome.
     pub detail: Option<&'a str>,
+    /// Streams that it has opened.
+    pub streams: u64,
+    /// Bytes that its client has sent on streams.
+    pub up: u64,
+    /// Bytes that streams have sent to its client.
+    pub down: u64,
     /// From accept to the end.
     pub duration: Duration,
 }
@@ -171,7 +193,7 @@ pub enum Trouble<'a> {
         /// The error of accept(2).
         error: &'a io::Error,
     },
-    /// A client was refused when it came.
+    /// A client was refused when it came, or a stream of its session when it was opened.
     Refused {
         /// Whose client it was.
         labels: &'a Labels,

@@ -14,8 +14,10 @@
 //! In a turn: events, then sessions take in what their clients have sent, then links run, then each
 //! session whose outbox has something is flushed once.
 //!
-//! What bounds the memory of a session ([`SessionLimits`]):
+//! What bounds a session ([`SessionLimits`]):
 //!
+//! * it has so many streams at once and no more. One beyond that is not opened, and nothing else
+//!   happens to the session;
 //! * towards the upstream each stream has a receive queue. What does not fit ends that stream, and no
 //!   other one. When all queues together hold too much, the client's socket is not read until they
 //!   hold less;
@@ -31,6 +33,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::admission::{Admission, Reason};
 use crate::forward::{Limits, Places};
 use crate::labels::Labels;
 use crate::open::Opener;
@@ -38,7 +41,7 @@ use crate::outcome::Outcome;
 use crate::relay::counters::Counters;
 use crate::table::Key;
 
-pub use self::ops::Ops;
+pub use self::ops::{NotOpened, Ops};
 pub use self::outbox::Outbox;
 
 pub(crate) mod ops;
@@ -106,7 +109,7 @@ pub trait Session: Debug + Send {
     }
 }
 
-/// Whether a session goes on.
+/// A word on the life of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Life {
     /// It does.
@@ -116,7 +119,7 @@ pub enum Life {
     Over(Outcome, Option<String>),
 }
 
-/// How a side of a link is left.
+/// The way in which a side of a link is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending<'a> {
     /// It has got everything, and the end behind it.
@@ -145,8 +148,11 @@ pub struct NewStream {
 
 /// Makes sessions of the clients of a listener.
 pub trait Endpoint: Debug + Send {
-    /// The session of a client that has just been accepted, or `None` to close it at once.
-    fn accept(&mut self, client: &Client) -> Option<Box<dyn Session>>;
+    /// Makes the session of a client that has just been admitted.
+    ///
+    /// # Errors
+    /// The reason for which the client is refused after all.
+    fn accept(&mut self, client: &Client) -> Result<Box<dyn Session>, Reason>;
 }
 
 /// A client of an endpoint.
@@ -165,31 +171,41 @@ pub struct EndpointService {
     pub labels: Arc<Labels>,
     /// Makes the sessions.
     pub endpoint: Box<dyn Endpoint>,
+    /// Decides who may have a session, and what its streams may reach; without one everybody may, and
+    /// everything.
+    pub admission: Option<Box<dyn Admission>>,
     /// What bounds each session.
     pub session: SessionLimits,
-    /// How many links its streams may be at once, those of all sessions together; shared between the
-    /// loops that serve it.
+    /// The number of sessions that may be alive at once; shared between the loops that serve it. A
+    /// client for whom there is no place is refused by RST, and counted.
+    pub sessions: Arc<Places>,
+    /// The number of links that its streams may be at once, those of all sessions together; shared
+    /// between the loops that serve it. A stream for which there is no place is reset, and counted.
     pub places: Arc<Places>,
     /// The books of the service; shared between the loops that serve it.
     pub counters: Arc<Counters>,
 }
 
-/// What bounds a session, in bytes.
+/// What bounds a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionLimits {
-    /// What the receive queue of a stream may hold. What a client sends beyond that ends the stream.
+    /// The number of streams that may be alive at once. One more is not opened
+    /// ([`NotOpened::Full`]), and counted.
+    pub streams: usize,
+    /// Bytes that the receive queue of a stream may hold. What a client sends beyond that ends the stream.
     pub stream_queue: usize,
-    /// What the receive queues of all streams may hold before the client is read no more. One read
+    /// Bytes that the receive queues of all streams may hold before the client is read no more. One read
     /// may exceed it.
     pub session_queue: usize,
-    /// What may wait to be sent to the client before streams must wait. Frames without bytes of a
+    /// Bytes that may wait to be sent to the client before streams must wait. Frames without bytes of a
     /// stream may exceed it.
     pub outbox: usize,
 }
 
 impl Default for SessionLimits {
-    /// A stream may hold what a socket on loopback may hold at least; a session 16 of them.
+    /// A stream may hold what a socket on loopback may hold at least; a session 16 of them. Streams
+    /// there may be more than any page or pool of connections asks for, and fewer than descriptors.
     fn default() -> Self {
-        Self { stream_queue: 1 << 20, session_queue: 16 << 20, outbox: 256 * 1024 }
+        Self { streams: 4096, stream_queue: 1 << 20, session_queue: 16 << 20, outbox: 256 * 1024 }
     }
 }

@@ -21,6 +21,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
+use crate::admission::Reason;
 use crate::link::downstream::Downstream;
 use crate::net::interest::Watched;
 use crate::net::readiness::Wake;
@@ -114,7 +115,7 @@ impl SourceTurn<'_> {
         self.now
     }
 
-    /// Makes a link of a downstream, for a service (see [`crate::Relay::add_forward`]). If that drains
+    /// Makes a link of a downstream, for a service (see [`crate::Relay::add_service`]). If that drains
     /// the downstream is closed by RST.
     pub fn admit(&mut self, service: ServiceId, downstream: Downstream) {
         self.orders.push_back(Order::Admit(service, downstream));
@@ -151,6 +152,8 @@ pub(crate) enum Order {
     Admit(ServiceId, Downstream),
     /// Make a link of this stream, which the session has just opened.
     Open(StreamRef, Box<NewStream>),
+    /// Count and tell that a stream of this session was not opened.
+    Refuse(Key, Reason),
     /// Tell a link what has become of its downstream.
     Note(Key, Wake),
     /// Tell the observer what links have carried.
@@ -168,6 +171,7 @@ impl Debug for Order {
         f.write_str(match self {
             Self::Admit(..) => "Admit",
             Self::Open(..) => "Open",
+            Self::Refuse(..) => "Refuse",
             Self::Note(..) => "Note",
             Self::Report => "Report",
             Self::EndLetGo => "EndLetGo",

@@ -31,6 +31,9 @@ pub const GRANT: u8 = 16;
 /// The server opens no more streams.
 pub const BYE: u8 = 32;
 
+/// The server wants to know that the client has come as far as this, and the client sends it back.
+pub const PING: u8 = 64;
+
 /// Length of what stands before the bytes of a frame.
 pub const HEADER: usize = 9;
 
@@ -183,6 +186,12 @@ impl MuxClient {
     #[track_caller]
     pub fn grant(&self, stream: u32, bytes: u32) {
         self.send_frame(stream, GRANT, &bytes.to_be_bytes());
+    }
+
+    /// Answers a [`PING`].
+    #[track_caller]
+    pub fn pong(&self, stream: u32) {
+        self.send_frame(stream, PING, &[]);
     }
 
     /// Sends bytes on a stream.

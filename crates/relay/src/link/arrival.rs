@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
+use crate::labels::SessionId;
 use crate::link::conn::Conn;
 use crate::open::Opener;
 
@@ -24,6 +25,8 @@ pub(crate) struct Arrival {
     pub(crate) local: Option<SocketAddr>,
     /// Who connected.
     pub(crate) client: Option<SocketAddr>,
+    /// The session whose stream it is.
+    pub(crate) session: Option<SessionId>,
     pub(crate) origin: Origin,
     /// Opens its upstream; the service's own opener does if there is none.
     pub(crate) opener: Option<Box<dyn Opener>>,
@@ -36,11 +39,13 @@ impl Arrival {
         local: Option<SocketAddr>,
         client: Option<SocketAddr>,
     ) -> Self {
-        Self { conn: Conn::stream(socket), local, client, origin: Origin::Ours, opener: None }
+        let (conn, origin) = (Conn::stream(socket), Origin::Ours);
+        Self { conn, local, client, session: None, origin, opener: None }
     }
 
     /// One that was handed over instead of accepted.
     pub(crate) fn handed_over(conn: Conn) -> Self {
-        Self { conn, local: None, client: None, origin: Origin::HandedOver, opener: None }
+        let origin = Origin::HandedOver;
+        Self { conn, local: None, client: None, session: None, origin, opener: None }
     }
 }

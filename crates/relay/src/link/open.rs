@@ -86,8 +86,8 @@ impl Link {
         let mut progress = attempt.advance(wake);
         if let Progress::Found(found) = progress {
             self.labels = Arc::new(self.labels.with(found));
-            let (id, descriptors) = (self.id, self.descriptors);
-            let link = LinkRef { id, labels: &self.labels, descriptors };
+            let Self { id, session, descriptors, .. } = *self;
+            let link = LinkRef { id, labels: &self.labels, session, descriptors };
             if let Some(Entry::Refuse(reason)) = turn.admission.as_mut().map(|it| it.reaches(link))
             {
                 turn.counters.refused(reason);

@@ -1,13 +1,14 @@
 //! Accepting clients: pausing when a loop must, and resuming when it can.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::admission::{Entrant, Entry, Reason};
 use crate::forward::Terms;
-use crate::labels::{Descriptors, LinkId, LinkRef};
+use crate::labels::{Descriptors, Labels, LinkId, LinkRef};
 use crate::lane::end::End;
 use crate::link::arrival::Arrival;
 use crate::link::policy::{Endings, WhenFull};
@@ -17,6 +18,7 @@ use crate::observer::{Accepted, Trouble};
 use crate::open::{OpenClass, Opener};
 use crate::outcome::Outcome;
 use crate::relay::acceptor::{Accept, Acceptor, Gate, ACCEPTS_PER_TURN, PAUSE_TICK};
+use crate::relay::service::Service;
 use crate::table::Key;
 
 use super::Relay;
@@ -80,8 +82,9 @@ impl Relay {
                 Accept::Client(stream, client) => {
                     let (key, local) = (acceptor.service, acceptor.local);
                     let Some(service) = self.services.get_mut(key) else { return };
+                    let arrival = Arrival::accepted(stream, local, client);
                     let Some(opener) = service.serves.opener() else {
-                        self.begin_session(key, stream, local, client);
+                        self.begin_session(key, arrival);
                         continue;
                     };
                     let room = usize::try_from(service.terms.places.free()).unwrap_or(usize::MAX);
@@ -92,7 +95,7 @@ impl Relay {
                         opener.begin_burst(acceptor.as_fd(), left.min(room));
                         self.bursts.push(Burst { service: key, end });
                     }
-                    self.admit_to(key, Arrival::accepted(stream, local, client));
+                    self.admit_to(key, arrival);
                 }
                 Accept::Empty => {}
                 Accept::Skip(error) => {
@@ -121,22 +124,33 @@ impl Relay {
     }
 
     /// Refuses a client. One of a service that has stopped has nobody left whose name could be told.
-    fn turn_away(&mut self, arrival: Arrival, reason: Reason, terms: Option<&Terms>) {
+    pub(super) fn turn_away(&mut self, arrival: Arrival, reason: Reason, terms: Option<&Terms>) {
         let Arrival { conn, client, .. } = arrival;
-        self.counters.link_rejected(reason);
-        if let Some(Terms { labels, counters, policy, .. }) = terms {
-            counters.link_rejected(reason);
-            self.observer.trouble(&Trouble::Refused { labels, client, reason });
-            if matches!(policy.endings, Endings::Gentle(_)) {
-                return conn.close(&mut self.sources);
-            }
+        self.tell_refused(reason, client, terms);
+        if terms.is_some_and(|terms| matches!(terms.policy.endings, Endings::Gentle(_))) {
+            return conn.close(&mut self.sources);
         }
         let class = match reason {
-            Reason::Full | Reason::Draining | Reason::Unfit => OpenClass::Exhausted,
             Reason::Client | Reason::Target => OpenClass::Forbidden,
+            Reason::Full | Reason::Sessions | Reason::Streams => OpenClass::Exhausted,
+            Reason::Draining | Reason::Unfit => OpenClass::Exhausted,
         };
         let outcome = Outcome::OpenFailed(class);
         conn.abort(outcome, Some(reason.in_words()), &mut self.sources);
+    }
+
+    /// Counts and tells that a client, or a stream of its session, was refused.
+    pub(super) fn tell_refused(
+        &mut self,
+        reason: Reason,
+        client: Option<SocketAddr>,
+        terms: Option<&Terms>,
+    ) {
+        self.counters.link_rejected(reason);
+        if let Some(Terms { labels, counters, .. }) = terms {
+            counters.link_rejected(reason);
+            self.observer.trouble(&Trouble::Refused { labels, client, reason });
+        }
     }
 
     /// Makes a link of a downstream, or refuses it if the service drains, has no place left, or does
@@ -152,11 +166,11 @@ impl Relay {
         if !terms.places.take() {
             return self.turn_away(arrival, Reason::Full, Some(&terms));
         }
-        let entry = service.admission.as_mut().map_or(Entry::Admit, |admission| {
-            let source = arrival.conn.source().and_then(End::descriptor).map(|end| end.fd);
-            let Arrival { local, client, .. } = arrival;
-            admission.enters(&Entrant { source, local, client, labels: &terms.labels })
-        });
+        // Of a session's client it was asked when that came.
+        let entry = match arrival.session {
+            Some(_) => Entry::Admit,
+            None => entry(service, &arrival, &terms.labels),
+        };
         if let Entry::Refuse(reason) = entry {
             terms.places.give_back();
             return self.turn_away(arrival, reason, Some(&terms));
@@ -165,7 +179,8 @@ impl Relay {
         self.counters.link_opened();
         terms.counters.link_opened();
         let id = LinkId::next();
-        let link = LinkRef { id, labels: &terms.labels, descriptors: Descriptors::default() };
+        let (session, descriptors) = (arrival.session, Descriptors::default());
+        let link = LinkRef { id, labels: &terms.labels, session, descriptors };
         self.observer.accepted(&Accepted { link, local: arrival.local, client: arrival.client });
         let now = self.clock.now();
         let own = arrival.opener.as_deref_mut();
@@ -258,4 +273,13 @@ impl Relay {
         }
         self.drop_acceptors(is_meant);
     }
+}
+
+/// Asks who decides for a service whether a client may come in.
+pub(super) fn entry(service: &mut Service, arrival: &Arrival, labels: &Labels) -> Entry {
+    service.admission.as_mut().map_or(Entry::Admit, |admission| {
+        let source = arrival.conn.source().and_then(End::descriptor).map(|end| end.fd);
+        let Arrival { local, client, .. } = *arrival;
+        admission.enters(&Entrant { source, local, client, labels })
+    })
 }

@@ -10,7 +10,7 @@ use crate::outcome::Outcome;
 use super::handle::Command;
 use super::Relay;
 
-/// What is said of a link that a command has ended.
+/// What is said of a link, or a session, that a command has ended.
 const ENDED_BY_COMMAND: &str = "ended by command";
 
 /// Answers, if whoever has asked is there still.
@@ -23,18 +23,22 @@ impl Relay {
     pub(super) fn obey(&mut self) {
         while let Ok(command) = self.commands.try_recv() {
             match command {
-                Command::Serve(forward, listeners, answer) => {
-                    reply(&answer, self.add_forward(*forward, listeners));
+                Command::Serve(service, listeners, answer) => {
+                    reply(&answer, self.add_service(*service, listeners));
                 }
-                Command::Replace(service, forward, answer) => {
-                    reply(&answer, self.replace(service, *forward));
+                Command::Replace(service, with, answer) => {
+                    reply(&answer, self.replace(service, *with));
                 }
                 Command::Retire(service, time, answer) => {
                     reply(&answer, self.retire(service, time));
                 }
                 Command::Services(answer) => reply(&answer, self.reports()),
                 Command::Links(answer) => reply(&answer, self.glimpses()),
+                Command::Sessions(answer) => reply(&answer, self.session_glimpses()),
                 Command::End(link, answer) => reply(&answer, self.end(link)),
+                Command::EndSession(session, answer) => {
+                    reply(&answer, self.end_session_by_command(session, ENDED_BY_COMMAND));
+                }
                 Command::AddSource(source, answer) => reply(&answer, self.add_source(source)),
                 Command::RemoveSource(source, answer) => {
                     reply(&answer, self.remove_source(source));

@@ -10,30 +10,33 @@ use std::time::Duration;
 
 use mio::Waker;
 
-use crate::forward::Forward;
-use crate::glimpse::Glimpse;
-use crate::labels::LinkId;
+use crate::glimpse::{Glimpse, SessionGlimpse};
+use crate::labels::{LinkId, SessionId};
 use crate::net::listen::Listener;
 use crate::relay::counters::Counters;
 use crate::relay::error::RelayError;
-use crate::relay::service::{ServiceId, ServiceReport};
+use crate::relay::service::{NewService, ServiceId, ServiceReport};
 use crate::source::{EventSource, SourceId};
 
 /// A command to a loop, and where its answer goes.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Serve clients that come to these listeners.
-    Serve(Box<Forward>, Vec<Listener>, Sender<Result<ServiceId, RelayError>>),
+    Serve(Box<NewService>, Vec<Listener>, Sender<Result<ServiceId, RelayError>>),
     /// Serve the next clients of this service otherwise.
-    Replace(ServiceId, Box<Forward>, Sender<Result<(), RelayError>>),
+    Replace(ServiceId, Box<NewService>, Sender<Result<(), RelayError>>),
     /// Close the listeners of this service; end what is left by RST after this time.
     Retire(ServiceId, Option<Duration>, Sender<Result<usize, RelayError>>),
     /// Tell which services there are.
     Services(Sender<Vec<ServiceReport>>),
     /// Tell which links are alive.
     Links(Sender<Vec<Glimpse>>),
+    /// Tell which sessions are alive.
+    Sessions(Sender<Vec<SessionGlimpse>>),
     /// End this link.
     End(LinkId, Sender<bool>),
+    /// End this session.
+    EndSession(SessionId, Sender<bool>),
     /// Add this source of events.
     AddSource(Box<dyn EventSource>, Sender<Result<SourceId, RelayError>>),
     /// Remove this source.
@@ -74,35 +77,36 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Adds a service, as [`crate::Relay::add_forward`] does. The answer is its id on that loop.
+    /// Adds a service, as [`crate::Relay::add_service`] does. The answer is its id on that loop.
     ///
     /// # Errors
     /// When the loop cannot be woken.
     pub fn serve(
         &self,
-        forward: Forward,
+        service: impl Into<NewService>,
         listeners: impl IntoIterator<Item = impl Into<Listener>>,
     ) -> io::Result<Answer<Result<ServiceId, RelayError>>> {
         let listeners = listeners.into_iter().map(Into::into).collect();
-        self.ask(|sender| Command::Serve(Box::new(forward), listeners, sender))
+        self.ask(|sender| Command::Serve(Box::new(service.into()), listeners, sender))
     }
 
-    /// Serves the clients of a service as `forward` says from now on. Its listeners stay open, so none
-    /// is refused meanwhile, and its links go on as they were accepted.
+    /// Serves the clients of a service as `with` says from now on. Its listeners stay open, so none is
+    /// refused meanwhile, and its links and sessions go on as they were accepted.
     ///
     /// # Errors
     /// When the loop cannot be woken.
     pub fn replace(
         &self,
         service: ServiceId,
-        forward: Forward,
+        with: impl Into<NewService>,
     ) -> io::Result<Answer<Result<(), RelayError>>> {
-        self.ask(|sender| Command::Replace(service, Box::new(forward), sender))
+        self.ask(|sender| Command::Replace(service, Box::new(with.into()), sender))
     }
 
     /// Closes the listeners of a service at once and gives its links `time` to end by themselves
-    /// (`None`: as long as they like); what is left then is ended by RST. Clients that are in the queue
-    /// become links. The answer is how many links are left.
+    /// (`None`: as long as they like); what is left then is ended by RST. Sessions say good-bye, open no
+    /// streams any more, and end with their last one. Clients that are in the queue are taken in still.
+    /// The answer is how many links are left.
     ///
     /// # Errors
     /// When the loop cannot be woken.
@@ -128,6 +132,23 @@ impl Handle {
     /// When the loop cannot be woken.
     pub fn links(&self) -> io::Result<Answer<Vec<Glimpse>>> {
         self.ask(Command::Links)
+    }
+
+    /// Asks for the sessions that are alive.
+    ///
+    /// # Errors
+    /// When the loop cannot be woken.
+    pub fn sessions(&self) -> io::Result<Answer<Vec<SessionGlimpse>>> {
+        self.ask(Command::Sessions)
+    }
+
+    /// Ends a session: its streams are reset, what it has still to say is sent if the client takes it at
+    /// once, and its connection is closed. The answer is whether this loop has it.
+    ///
+    /// # Errors
+    /// When the loop cannot be woken.
+    pub fn end_session(&self, session: SessionId) -> io::Result<Answer<bool>> {
+        self.ask(|sender| Command::EndSession(session, sender))
     }
 
     /// Ends a link by RST. The answer is whether this loop has it.

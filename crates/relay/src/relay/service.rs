@@ -2,10 +2,10 @@
 //!
 //! It serves, then drains, then has stopped, and never goes back:
 //!
-//! * *Serving*: clients become links.
+//! * *Serving*: clients become links, or sessions.
 //! * *Draining*: it has no listener and takes nobody in, whoever hands a client over. Its links end by
 //!   themselves, or by RST when the time that they were given is over.
-//! * *Stopped*: its last link has ended. The loop forgets it at that moment, and its id finds nothing
+//! * *Stopped*: its last link and its last session have ended. The loop forgets it at that moment, and its id finds nothing
 //!   any more.
 //!
 //! This file decides only; `serving.rs` does what is decided.
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::admission::Admission;
-use crate::forward::{Forward, Limits, Parts, Terms};
+use crate::forward::{Forward, Limits, Parts, Places, Terms};
 use crate::labels::Labels;
 use crate::link::writers::Writers;
 use crate::open::Opener;
@@ -30,15 +30,15 @@ pub struct ServiceId(pub(crate) Key);
 /// A state in the life of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServiceState {
-    /// Its clients become links.
+    /// Its clients become links, or sessions.
     Serving,
-    /// It takes nobody in, and its links are left to end.
+    /// It takes nobody in, its sessions open no streams any more, and its links are left to end.
     Draining {
         /// The moment at which those that are left are ended; `None` if they may take as long as
         /// they like.
         until: Option<Instant>,
     },
-    /// It has no links left, and will have none.
+    /// It has neither links nor sessions left, and will have none.
     Stopped,
 }
 
@@ -68,6 +68,8 @@ pub struct ServiceReport {
     pub addresses: Vec<SocketAddr>,
     /// Links that are alive there.
     pub links: usize,
+    /// Sessions that are alive there, if it is an endpoint.
+    pub sessions: usize,
     /// Its books, of all loops that share them.
     pub totals: Totals,
 }
@@ -88,13 +90,41 @@ pub(crate) struct Service {
     sessions: usize,
 }
 
+/// A service that is to be added to a loop, or takes the place of one.
+#[derive(Debug)]
+pub enum NewService {
+    /// Its clients become links.
+    Forward(Forward),
+    /// Its clients become sessions, whose streams become links.
+    Endpoint(EndpointService),
+}
+
+impl From<Forward> for NewService {
+    fn from(forward: Forward) -> Self {
+        Self::Forward(forward)
+    }
+}
+
+impl From<EndpointService> for NewService {
+    fn from(endpoint: EndpointService) -> Self {
+        Self::Endpoint(endpoint)
+    }
+}
+
 /// What clients of a service become.
 #[derive(Debug)]
 pub(crate) enum Serves {
     /// Links, whose upstreams this opens.
     Forward(Box<dyn Opener>),
-    /// Sessions, whose streams become links, bounded as is said.
-    Endpoint(Box<dyn Endpoint>, SessionLimits),
+    /// Sessions, whose streams become links.
+    Endpoint {
+        /// Makes them.
+        endpoint: Box<dyn Endpoint>,
+        /// What bounds each.
+        limits: SessionLimits,
+        /// The number of them that may be alive.
+        places: Arc<Places>,
+    },
 }
 
 impl Serves {
@@ -102,27 +132,15 @@ impl Serves {
     pub(crate) fn opener(&mut self) -> Option<&mut (dyn Opener + 'static)> {
         match self {
             Self::Forward(opener) => Some(opener.as_mut()),
-            Self::Endpoint(..) => None,
+            Self::Endpoint { .. } => None,
         }
     }
 }
 
 impl Service {
-    /// A service that serves as `forward` says.
-    pub(crate) fn new(forward: Forward) -> Self {
-        let Parts { opener, admission, terms } = forward.into_parts();
-        Self::begin(Serves::Forward(opener), admission, terms)
-    }
-
-    /// A service whose clients become sessions.
-    pub(crate) fn of_endpoint(service: EndpointService) -> Self {
-        let EndpointService { labels, endpoint, session, places, counters } = service;
-        let (limits, policy) = (Limits::default(), Arc::default());
-        let terms = Terms { labels, backend: "session", limits, places, counters, policy };
-        Self::begin(Serves::Endpoint(endpoint, session), None, Arc::new(terms))
-    }
-
-    fn begin(serves: Serves, admission: Option<Box<dyn Admission>>, terms: Arc<Terms>) -> Self {
+    /// A service that has just been added.
+    pub(crate) fn new(service: NewService) -> Self {
+        let (serves, admission, terms) = parts(service);
         let (writers, state) = (Writers::default(), ServiceState::Serving);
         Self { serves, admission, terms, writers, state, links: 0, sessions: 0 }
     }
@@ -142,14 +160,14 @@ impl Service {
             state: self.state,
             addresses,
             links: self.links,
+            sessions: self.sessions,
             totals: counters.totals(),
         }
     }
 
-    /// Serves the next clients as `forward` says.
-    pub(crate) fn replace(&mut self, forward: Forward) {
-        let Parts { opener, admission, terms } = forward.into_parts();
-        (self.serves, self.admission, self.terms) = (Serves::Forward(opener), admission, terms);
+    /// Serves the next clients as `service` says.
+    pub(crate) fn replace(&mut self, service: NewService) {
+        (self.serves, self.admission, self.terms) = parts(service);
     }
 
     /// Returns whether a client may become a link.
@@ -214,6 +232,24 @@ impl Service {
     }
 }
 
+/// What a service serves, who decides on its clients, and what its links have of it.
+fn parts(service: NewService) -> (Serves, Option<Box<dyn Admission>>, Arc<Terms>) {
+    match service {
+        NewService::Forward(forward) => {
+            let Parts { opener, admission, terms } = forward.into_parts();
+            (Serves::Forward(opener), admission, terms)
+        }
+        NewService::Endpoint(service) => {
+            let EndpointService { labels, endpoint, admission, session, .. } = service;
+            let EndpointService { sessions, places, counters, .. } = service;
+            let (limits, policy) = (Limits::default(), Arc::default());
+            let terms = Terms { labels, backend: "session", limits, places, counters, policy };
+            let serves = Serves::Endpoint { endpoint, limits: session, places: sessions };
+            (serves, admission, Arc::new(terms))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,7 +280,7 @@ mod tests {
         fn a_life_goes_one_way_and_ends_with_the_last_link(
             events in proptest::collection::vec(event(), 0..60),
         ) {
-            let mut service = Service::new(Forward::new(Labels::default(), never()));
+            let mut service = Service::new(Forward::new(Labels::default(), never()).into());
             let mut now = Instant::now();
             let (mut links, mut retired, mut earliest) = (0, false, None::<Instant>);
             for event in events {

@@ -16,52 +16,32 @@ use crate::link::Next;
 use crate::net::interest::forget;
 use crate::net::listen::Listener;
 use crate::outcome::{Limit, Outcome};
-use crate::session::EndpointService;
 use crate::table::{Cause, Key};
 
 use super::acceptor::Acceptor;
 use super::error::RelayError;
 use super::fd_reserve::FdReserve;
-use super::service::{Service, ServiceId, ServiceReport};
+use super::service::{NewService, Service, ServiceId, ServiceReport};
 use super::Relay;
 
 impl Relay {
-    /// Adds a service: a forward, and the sockets it listens on (made by [`crate::listen()`], or by
+    /// Adds a service, whose clients become links ([`Forward`]) or sessions
+    /// ([`crate::EndpointService`]), and the sockets it listens on (made by [`crate::listen()`], or by
     /// others).
     ///
     /// # Errors
     /// When a listener cannot be registered, when the reserve of descriptors cannot be had, or when
     /// the loop drains. Nothing is left of the service then.
-    pub fn add_forward(
+    pub fn add_service(
         &mut self,
-        forward: Forward,
-        listeners: impl IntoIterator<Item = impl Into<Listener>>,
-    ) -> Result<ServiceId, RelayError> {
-        self.begin_service(Service::new(forward), listeners)
-    }
-
-    /// Adds a service whose clients become sessions, and the sockets it listens on.
-    ///
-    /// # Errors
-    /// As [`Relay::add_forward`].
-    pub fn add_endpoint(
-        &mut self,
-        endpoint: EndpointService,
-        listeners: impl IntoIterator<Item = impl Into<Listener>>,
-    ) -> Result<ServiceId, RelayError> {
-        self.begin_service(Service::of_endpoint(endpoint), listeners)
-    }
-
-    fn begin_service(
-        &mut self,
-        service: Service,
+        service: impl Into<NewService>,
         listeners: impl IntoIterator<Item = impl Into<Listener>>,
     ) -> Result<ServiceId, RelayError> {
         if self.drains {
             return Err(RelayError::Draining);
         }
         self.reserve.establish().map_err(RelayError::when("reserve descriptors"))?;
-        let service = self.services.insert(|_| service);
+        let service = self.services.insert(|_| Service::new(service.into()));
         for listener in listeners {
             if let Err(error) = self.listen_for(service, listener.into()) {
                 self.drop_acceptors(|acceptor| acceptor.service == service);
@@ -111,19 +91,19 @@ impl Relay {
             source: io::Error::from(error),
         };
         let conn = Conn::handed_over(downstream).map_err(unusable)?;
-        let service = self.services.insert(|_| Service::new(forward));
+        let service = self.services.insert(|_| Service::new(forward.into()));
         self.now = self.clock.now();
         self.admit_to(service, Arrival::handed_over(conn));
         self.begin_to_drain(service, None);
         Ok(())
     }
 
-    /// Serves the next clients of a service as `forward` says.
-    pub(super) fn replace(&mut self, id: ServiceId, forward: Forward) -> Result<(), RelayError> {
+    /// Serves the next clients of a service as `with` says.
+    pub(super) fn replace(&mut self, id: ServiceId, with: NewService) -> Result<(), RelayError> {
         // What was made ready in advance is the old opener's.
         self.end_bursts(|burst| burst.service == id.0);
         let service = self.services.get_mut(id.0).filter(|service| service.admits());
-        service.ok_or(RelayError::NoSuchService)?.replace(forward);
+        service.ok_or(RelayError::NoSuchService)?.replace(with);
         Ok(())
     }
 

@@ -175,6 +175,7 @@ impl Relay {
     fn carry_out(&mut self, order: Order) {
         match order {
             Order::Open(stream, new) => self.admit_stream(stream, *new),
+            Order::Refuse(session, reason) => self.refuse_stream(session, reason),
             Order::Note(link, wake) => self.note_link(link, Port::DownSource, wake),
             // What cannot even be asked for its kind is closed, and that is all there is to do.
             Order::Admit(service, downstream) => {

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use crate::admission::Reason;
+
 use super::outbox::Outbox;
 use super::queue::{Queue, Spares};
 use super::streams::{Received, Streams};
@@ -13,12 +15,15 @@ pub struct Ops<'a> {
     pub(super) now: Instant,
     pub(super) opens: Opens,
     pub(super) streams: &'a mut Streams,
+    /// The number of streams that may be alive.
+    pub(super) most: usize,
     pub(super) opened: &'a mut Vec<(StreamId, NewStream)>,
+    pub(super) refused: &'a mut Vec<Reason>,
     pub(super) outbox: &'a mut Queue,
     pub(super) spares: &'a mut Spares,
 }
 
-/// Whether streams may be opened.
+/// Permission to open streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Opens {
     Yes,
@@ -26,12 +31,15 @@ pub(super) enum Opens {
     No,
 }
 
-/// Why a stream was not opened.
+/// A reason for which a stream was not opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotOpened {
     /// The session has a stream of that name.
     #[error("there is a stream of that name")]
     NameTaken,
+    /// The session has as many streams as it may have ([`super::SessionLimits::streams`]).
+    #[error("the session has as many streams as it may have")]
+    Full,
     /// The loop drains.
     #[error("the relay is draining and takes nothing new")]
     Draining,
@@ -48,7 +56,7 @@ impl Ops<'_> {
         Outbox { queue: self.outbox, spares: self.spares }
     }
 
-    /// How many streams are alive.
+    /// Counts the streams that are alive.
     pub fn streams(&self) -> usize {
         self.streams.len()
     }
@@ -58,10 +66,16 @@ impl Ops<'_> {
     /// [`Session::close`](super::Session::close).
     ///
     /// # Errors
-    /// When the loop drains, or the session has a stream of that name.
+    /// When the loop drains, when the session has as many streams as it may have (either is counted and
+    /// told as a refusal), or when it has a stream of that name.
     pub fn open(&mut self, stream: StreamId, new: NewStream) -> Result<(), NotOpened> {
         if self.opens == Opens::No {
+            self.refused.push(Reason::Draining);
             return Err(NotOpened::Draining);
+        }
+        if self.streams.len() >= self.most {
+            self.refused.push(Reason::Streams);
+            return Err(NotOpened::Full);
         }
         if !self.streams.open(stream, new.credit) {
             return Err(NotOpened::NameTaken);

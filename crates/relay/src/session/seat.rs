@@ -1,26 +1,25 @@
 //! One session in its loop: the client's socket, the protocol, its streams and its outbox.
 //!
-//! Stages, each entered once:
-//!
-//! * `Serving`: the client is read, streams may be opened.
-//! * `Draining`: the same, but no stream is opened any more. Without streams and with nothing to send
-//!   the session is over.
-//! * `Leaving`: the session is over, its streams are reset, and what is left in the outbox is on its
-//!   way, for a limited time. What the client sends is not looked at any more.
-//! * `Gone`: the socket is closed. The seat is kept until the links of its streams have ended.
+//! Its life goes one way ([`SessionState`]): it serves, may drain, leaves when it is over, and is gone
+//! when its socket is closed. The seat is kept until the links of its streams have ended.
 
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Instant;
 
 use nix::errno::Errno;
 use nsplice_sys::describe;
 
+use crate::admission::Reason;
+use crate::forward::{Places, Terms};
+use crate::glimpse::{SessionGlimpse, SessionState};
+use crate::labels::SessionId;
 use crate::net::farewell::is_reset;
 use crate::net::fd::{Descriptor, Kind};
 use crate::net::interest::Watched;
 use crate::net::readiness::{Readiness, Wake};
+use crate::observer::SessionRef;
 use crate::outcome::{Outcome, Side};
 use crate::source::{EventSource, Need, Order, SourceTurn};
 use crate::table::Key;
@@ -29,35 +28,32 @@ use super::ops::{Opens, Ops};
 use super::outbox::Outbox;
 use super::queue::{Queue, Spares};
 use super::streams::Streams;
-use super::{Ending, Life, NewStream, Session, SessionLimits, StreamId, StreamRef};
+use super::{Client, Ending, Life, NewStream, Session, SessionLimits, StreamId, StreamRef};
 
 /// How much of what a client sends a session takes in in one turn: as often as this, a buffer full.
 const READS_PER_TURN: usize = 4;
 
 mod sending;
 
-/// The life of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Serving,
-    Draining,
-    Leaving { until: Instant },
-    Gone,
-}
-
 /// A session and what belongs to it.
 #[derive(Debug)]
 pub(crate) struct Seat {
     key: Key,
+    pub(crate) id: SessionId,
     /// Which of the loop's services it belongs to.
     pub(crate) service: Key,
-    pub(crate) client: Option<SocketAddr>,
+    pub(crate) terms: SessionTerms,
+    pub(crate) client: Client,
     pub(crate) began: Instant,
+    /// When a byte of a stream has come or gone, and how many had by then.
+    active: (Instant, [u64; 2]),
     /// How it ended, once it has.
     pub(crate) outcome: Option<(Outcome, Option<String>)>,
     pub(crate) streams: Streams,
     /// Streams that the protocol has opened in the call that it is in.
     opened: Vec<(StreamId, NewStream)>,
+    /// The reasons for which others were not.
+    refused: Vec<Reason>,
     protocol: Box<dyn Session>,
     socket: Option<OwnedFd>,
     ready: Readiness,
@@ -65,43 +61,79 @@ pub(crate) struct Seat {
     /// The client has ended what it sends.
     has_ended: bool,
     outbox: Queue,
-    limits: SessionLimits,
-    stage: Stage,
+    state: SessionState,
+}
+
+/// The terms that a session was accepted on. They are its own until it ends, whatever becomes of the
+/// service meanwhile.
+#[derive(Debug)]
+pub(crate) struct SessionTerms {
+    /// Those of the links of its streams, where a stream has none of its own.
+    pub(crate) links: Arc<Terms>,
+    pub(crate) limits: SessionLimits,
+    pub(crate) places: Arc<Places>,
 }
 
 impl Seat {
     /// The session of a client whose socket is O_NONBLOCK.
     pub(crate) fn new(
-        key: Key,
-        service: Key,
-        client: Option<SocketAddr>,
+        (key, id, service): (Key, SessionId, Key),
+        terms: SessionTerms,
+        client: Client,
         socket: OwnedFd,
         protocol: Box<dyn Session>,
-        limits: SessionLimits,
         now: Instant,
     ) -> Self {
         Self {
             key,
+            id,
             service,
             client,
             began: now,
+            active: (now, [0; 2]),
             outcome: None,
-            streams: Streams::new(limits),
+            streams: Streams::new(terms.limits),
+            terms,
             opened: Vec::new(),
+            refused: Vec::new(),
             protocol,
             socket: Some(socket),
             ready: Readiness::of_accepted(),
             watched: Watched::Reads,
             has_ended: false,
             outbox: Queue::default(),
-            limits,
-            stage: Stage::Serving,
+            state: SessionState::Serving,
+        }
+    }
+
+    /// Its names.
+    pub(crate) fn names(&self) -> SessionRef<'_> {
+        let Client { local, address } = self.client;
+        SessionRef { id: self.id, endpoint: &self.terms.links.labels, local, client: address }
+    }
+
+    /// The session as it is now.
+    pub(crate) fn glimpse(&self, now: Instant) -> SessionGlimpse {
+        let [up, down] = self.streams.carried();
+        SessionGlimpse {
+            id: self.id,
+            endpoint: Arc::clone(&self.terms.links.labels),
+            client: self.client.address,
+            state: self.state,
+            streams: self.streams.len(),
+            opened: self.streams.opened(),
+            up,
+            down,
+            unread: self.streams.queued(),
+            unsent: self.outbox.len(),
+            age: now.saturating_duration_since(self.began),
+            silence: now.saturating_duration_since(self.active.0),
         }
     }
 
     /// Returns whether the protocol is asked and told.
     fn is_on(&self) -> bool {
-        matches!(self.stage, Stage::Serving | Stage::Draining)
+        matches!(self.state, SessionState::Serving | SessionState::Draining)
     }
 
     /// Returns whether the client is to be read. Frames of streams never fill the outbox beyond its
@@ -110,7 +142,7 @@ impl Seat {
         self.is_on()
             && !self.has_ended
             && !self.streams.are_full()
-            && self.outbox.len() < 2 * self.limits.outbox
+            && self.outbox.len() < 2 * self.terms.limits.outbox
     }
 
     /// What is needed of the loop for the client to be read.
@@ -132,12 +164,14 @@ impl Seat {
         if !self.is_on() {
             return false;
         }
-        let opens = if self.stage == Stage::Serving { Opens::Yes } else { Opens::No };
+        let opens = if self.state == SessionState::Serving { Opens::Yes } else { Opens::No };
         let mut ops = Ops {
             now: turn.now,
             opens,
             streams: &mut self.streams,
+            most: self.terms.limits.streams,
             opened: &mut self.opened,
+            refused: &mut self.refused,
             outbox: &mut self.outbox,
             spares: turn.spares,
         };
@@ -203,12 +237,14 @@ impl Seat {
             .into_iter()
             .map(|(stream, new)| Order::Open(StreamRef { session, stream }, Box::new(new)));
         let news = self.streams.take_news().into_iter();
+        let refused = self.refused.drain(..).map(|reason| Order::Refuse(session, reason));
+        turn.orders.extend(refused);
         turn.orders.extend(opened.chain(news.map(|(link, wake)| Order::Note(link, wake))));
     }
 
     /// Bytes that streams may add to the outbox.
     pub(super) fn room(&self) -> usize {
-        self.limits.outbox.saturating_sub(self.outbox.len())
+        self.terms.limits.outbox.saturating_sub(self.outbox.len())
     }
 
     /// Sends bytes of a stream's.
@@ -265,6 +301,10 @@ impl EventSource for Seat {
     fn flush(&mut self, turn: &mut SourceTurn<'_>) -> Need {
         let waits = self.send_out(turn);
         self.give_orders(turn);
+        let carried = self.streams.carried();
+        if carried != self.active.1 {
+            self.active = (turn.now, carried);
+        }
         if self.is_empty() {
             return Need::Over;
         }
@@ -276,10 +316,10 @@ impl EventSource for Seat {
 
     /// What the protocol has asked for, or the end of the time for its last words.
     fn deadline(&self) -> Option<Instant> {
-        match self.stage {
-            Stage::Serving | Stage::Draining => self.protocol.deadline(),
-            Stage::Leaving { until } => Some(until),
-            Stage::Gone => None,
+        match self.state {
+            SessionState::Serving | SessionState::Draining => self.protocol.deadline(),
+            SessionState::Leaving { until } => Some(until),
+            SessionState::Gone => None,
         }
     }
 
@@ -291,8 +331,8 @@ impl EventSource for Seat {
 
     /// Opens no more streams, and ends with the last one.
     fn drain(&mut self, turn: &mut SourceTurn<'_>) -> Need {
-        if self.stage == Stage::Serving {
-            self.stage = Stage::Draining;
+        if self.state == SessionState::Serving {
+            self.state = SessionState::Draining;
             let spares = &mut *turn.spares;
             self.protocol.drain(&mut Outbox { queue: &mut self.outbox, spares });
         }

@@ -104,6 +104,10 @@ pub(crate) struct Streams {
     streams: HashMap<StreamId, Stream>,
     /// Bytes in all queues.
     queued: usize,
+    /// Streams that have been opened.
+    opened: u64,
+    /// Bytes that have come for streams, and bytes that streams have sent.
+    carried: [u64; 2],
     line: VecDeque<StreamId>,
     news: Vec<(Key, Wake)>,
     /// Grows with each flush.
@@ -120,6 +124,8 @@ impl Streams {
             limits,
             streams: HashMap::new(),
             queued: 0,
+            opened: 0,
+            carried: [0; 2],
             line: VecDeque::new(),
             news: Vec::new(),
             round: 1,
@@ -134,6 +140,21 @@ impl Streams {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.streams.is_empty()
+    }
+
+    /// Bytes in all queues.
+    pub(crate) fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Counts the streams that have been opened.
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened
+    }
+
+    /// Bytes that have come for streams, and bytes that streams have sent.
+    pub(crate) fn carried(&self) -> [u64; 2] {
+        self.carried
     }
 
     /// Returns whether the queues hold so much that the client is to be read no more.
@@ -157,6 +178,7 @@ impl Streams {
             round: 0,
         };
         self.streams.insert(id, stream);
+        self.opened += 1;
         true
     }
 
@@ -204,6 +226,7 @@ impl Streams {
         }
         stream.queue.push(bytes, spares);
         self.queued += bytes.len();
+        self.carried[0] += bytes.len() as u64;
         if before == 0 {
             self.tell(id, Wake::BYTES);
         }
@@ -327,6 +350,7 @@ impl Streams {
             self.senders += 1;
         }
         stream.sent += count;
+        self.carried[1] += count as u64;
         if let Some(credit) = &mut stream.credit {
             *credit = credit.saturating_sub(count as u64);
         }

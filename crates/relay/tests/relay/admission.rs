@@ -19,12 +19,12 @@ use crate::scene::in_both_modes;
 
 /// Admits every second client.
 #[derive(Debug, Default)]
-struct EverySecond(usize);
+pub(crate) struct EverySecond(usize);
 
 impl Admission for EverySecond {
     fn enters(&mut self, client: &Entrant<'_>) -> Entry {
         assert!(client.source.is_some() && client.local.is_some() && client.client.is_some());
-        assert_eq!(&*client.labels.service, "test");
+        assert!(["test", "mux"].contains(&&*client.labels.service));
         self.0 += 1;
         if self.0 % 2 == 1 {
             Entry::Admit
@@ -78,9 +78,9 @@ fn who_is_refused_is_reset_and_counted_and_takes_no_place() {
 
 /// Finds out what the target is, and then goes on.
 #[derive(Debug)]
-struct LookedUp<A> {
-    found: Option<Arc<Found>>,
-    then: A,
+pub(crate) struct LookedUp<A> {
+    pub(crate) found: Option<Arc<Found>>,
+    pub(crate) then: A,
 }
 
 impl<A: Attempt> Attempt for LookedUp<A> {
@@ -98,7 +98,7 @@ impl<A: Attempt> Attempt for LookedUp<A> {
 
 /// Keeps clients out of one container.
 #[derive(Debug)]
-struct KeepsOut(&'static str);
+pub(crate) struct KeepsOut(pub(crate) &'static str);
 
 impl Admission for KeepsOut {
     fn reaches(&mut self, link: LinkRef<'_>) -> Entry {

@@ -24,7 +24,7 @@ pub(crate) const NARROW: usize = 32 * 1024;
 pub(crate) fn listening(relay: &mut Relay, forward: Forward) -> SocketAddr {
     let listener = relay_listen(ANY_PORT, ListenOptions::default()).expect("listen");
     let address = listener.local_addr().expect("a listener has an address");
-    relay.add_forward(forward, vec![listener]).expect("add the forward");
+    relay.add_service(forward, vec![listener]).expect("add the forward");
     address
 }
 

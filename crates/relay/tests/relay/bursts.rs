@@ -72,7 +72,7 @@ fn told(places: Places, counts: &[usize]) -> Vec<Told> {
     let opener = Box::new(Telling { opener, told: Arc::clone(&told) });
     let relay = Running::start(Settings::default(), |relay| {
         let forward = Forward { places: Arc::new(places), ..forward(opener) };
-        relay.add_forward(forward, listeners).expect("add the forward");
+        relay.add_service(forward, listeners).expect("add the forward");
     });
     let list = || told.lock().expect("the list").clone();
     wait_until("the burst to be over", || list().contains(&Told::End));

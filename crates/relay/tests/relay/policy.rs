@@ -359,7 +359,7 @@ fn a_unix_listener_is_served_like_any_other() {
         let listener = OwnedFd::from(UnixListener::bind(&path).expect("listen"));
         let opener = connecting(server.address());
         let relay = Running::start(settings, |relay| {
-            relay.add_forward(forward(opener), [listener]).expect("add the forward");
+            relay.add_service(forward(opener), [listener]).expect("add the forward");
         });
         let mut client = UnixStream::connect(&path).expect("connect");
         let bytes = ramp::bytes(1 << 20);

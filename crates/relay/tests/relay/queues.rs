@@ -67,7 +67,7 @@ fn telling(memory: Option<usize>) -> (Running, TcpListener, TcpListener, Receive
     let held = listener.try_clone().expect("a second hold");
     let settings = Settings { socket_memory: memory, ..Settings::default() };
     let relay = Running::start(settings, |relay| {
-        relay.add_forward(forward, vec![listener]).expect("add the forward");
+        relay.add_service(forward, vec![listener]).expect("add the forward");
     });
     (relay, held, upstream, allowed)
 }

@@ -3,6 +3,7 @@
 //! Whoever [`close`](Running::close)s it gets its books checked: what was opened has ended, the
 //! bytes of all links add up to the totals, and a clean link has delivered what it has read.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,7 @@ use std::time::Duration;
 use nix::unistd::gettid;
 use nsplice_relay::{
     Accepted, Clock, Glimpse, Handle, LinkId, Observer, Outcome, Record, Relay, ServiceReport,
-    Settings, Totals, Traffic, Trouble,
+    SessionGlimpse, SessionId, SessionRecord, SessionRef, Settings, Totals, Traffic, Trouble,
 };
 use nsplice_testkit::wait_until;
 
@@ -36,6 +37,25 @@ impl From<&Record<'_>> for Ended {
     }
 }
 
+/// How a session ended: a [`SessionRecord`] that can be kept.
+#[derive(Debug, Clone)]
+pub(crate) struct EndedSession {
+    pub(crate) id: SessionId,
+    pub(crate) outcome: Outcome,
+    pub(crate) detail: Option<String>,
+    pub(crate) streams: u64,
+    pub(crate) up: u64,
+    pub(crate) down: u64,
+}
+
+impl From<&SessionRecord<'_>> for EndedSession {
+    fn from(record: &SessionRecord<'_>) -> Self {
+        let SessionRecord { session, outcome, detail, streams, up, down, .. } = *record;
+        let (id, detail) = (session.id, detail.map(str::to_owned));
+        Self { id, outcome, detail, streams, up, down }
+    }
+}
+
 /// What an observer was told.
 #[derive(Debug, Default)]
 struct Journal {
@@ -43,6 +63,8 @@ struct Journal {
     ended: Vec<Ended>,
     troubles: Vec<String>,
     stopped: Vec<ServiceReport>,
+    /// Sessions that have begun, and those that have ended.
+    sessions: (Vec<SessionId>, Vec<EndedSession>),
 }
 
 /// Keeps what it is told, and may say it aloud.
@@ -68,6 +90,14 @@ impl Observer for Reporter {
             println!("ended: {}", record.outcome);
         }
         self.lock().ended.push(record.into());
+    }
+
+    fn session_began(&mut self, session: &SessionRef<'_>) {
+        self.lock().sessions.0.push(session.id);
+    }
+
+    fn session_ended(&mut self, record: &SessionRecord<'_>) {
+        self.lock().sessions.1.push(record.into());
     }
 
     fn service_stopped(&mut self, service: &ServiceReport) {
@@ -157,6 +187,21 @@ impl Running {
         answer.wait().unwrap_or_default()
     }
 
+    /// The sessions that are alive when the loop has done what it was told before.
+    #[track_caller]
+    pub(crate) fn sessions(&self) -> Vec<SessionGlimpse> {
+        let answer = self.handle.sessions().expect("ask the loop");
+        answer.wait().unwrap_or_default()
+    }
+
+    /// Waits until `count` sessions have ended, and returns all that have, in order.
+    #[track_caller]
+    pub(crate) fn ended_sessions(&self, count: usize) -> Vec<EndedSession> {
+        let ended = || self.reporter.lock().sessions.1.clone();
+        wait_until(&format!("the end of {count} sessions"), || ended().len() >= count);
+        ended()
+    }
+
     /// The services that have stopped.
     pub(crate) fn stopped(&self) -> Vec<ServiceReport> {
         self.reporter.lock().stopped.clone()
@@ -207,7 +252,16 @@ impl Running {
             assert!(thread.join().is_ok(), "the loop has panicked");
         }
         let totals = self.handle.counters().totals();
-        check_books(&totals, &self.reporter.lock().ended);
+        let journal = self.reporter.lock();
+        check_books(&totals, &journal.ended);
+        let (began, ended) = &journal.sessions;
+        let (began, ended): (Vec<_>, Vec<_>) =
+            (began.iter().collect(), ended.iter().map(|each| &each.id).collect());
+        let number = u64::try_from(began.len()).expect("they were counted");
+        assert_eq!((totals.sessions_opened, totals.sessions_ended), (number, number));
+        let [began, ended] = [began, ended].map(|ids| ids.into_iter().collect::<BTreeSet<_>>());
+        assert_eq!(began, ended, "sessions that began and that ended");
+        drop(journal);
         totals
     }
 }

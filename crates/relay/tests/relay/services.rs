@@ -164,7 +164,7 @@ fn after_a_drain_nothing_is_admitted_by_any_door() {
         let mut address = ANY_PORT;
         let relay = Running::start(settings, |relay| {
             let nothing = Vec::<OwnedFd>::new();
-            let service = relay.add_forward(forward(connecting(target)), nothing);
+            let service = relay.add_service(forward(connecting(target)), nothing);
             let service = service.expect("add a service");
             address = listening(relay, forward(connecting(target)));
             let downstreams = vec![theirs.into()];

@@ -8,5 +8,8 @@ mod cost;
 mod crowds;
 mod drain;
 mod ends;
+mod limits;
+mod lists;
+mod paces;
 mod pressure;
 mod vanish;

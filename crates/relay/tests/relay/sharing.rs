@@ -70,7 +70,7 @@ fn loop_of(
         let path = directory.path().join("s");
         let listener = UnixListener::bind(&path).expect("bind");
         listener.set_nonblocking(true).expect("non-blocking");
-        relay.add_forward(forward, [OwnedFd::from(listener)]).expect("add the forward");
+        relay.add_service(forward, [OwnedFd::from(listener)]).expect("add the forward");
         for letter in letters {
             let mut client = UnixStream::connect(&path).expect("connect");
             client.write_all(&[*letter; MESSAGE]).expect("send");

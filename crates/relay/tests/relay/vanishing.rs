@@ -32,7 +32,7 @@ fn an_unplugged_client_is_found_by_the_probes() {
         let target = upstream.local_addr().expect("a listener has an address");
         let relay = Running::start(Settings::default(), |relay| {
             let forward = forward(connecting(target));
-            relay.add_forward(forward, vec![listener]).expect("add the forward");
+            relay.add_service(forward, vec![listener]).expect("add the forward");
         });
         let client = namespace.inside(|| nsplice_testkit::connect(address));
         let server = accept(&upstream);

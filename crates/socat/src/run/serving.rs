@@ -170,7 +170,7 @@ impl Job {
         let admission = Some(Box::new(Doorkeeper::new(admission)) as Box<dyn Admission>);
         let forward = Forward { admission, ..self.forward(second, places) };
         let (mut relay, _handle) = self.relay(true)?;
-        relay.add_forward(forward, [socket]).map_err(Fault::new)?;
+        relay.add_service(forward, [socket]).map_err(Fault::new)?;
         if let Some(mut limit) = limit {
             limit.start(signals::release);
             relay.add_source(Box::new(limit)).map_err(Fault::new)?;
@@ -190,7 +190,7 @@ impl Job {
     ) -> Result<u8, Fault> {
         let forward = self.forward(second, Places::unlimited());
         let (mut relay, _handle) = self.relay(true)?;
-        let service = relay.add_forward(forward, Vec::<OwnedFd>::new()).map_err(Fault::new)?;
+        let service = relay.add_service(forward, Vec::<OwnedFd>::new()).map_err(Fault::new)?;
         let interval = manners::read(&self.line.first).time(Opt::Interval);
         let source = Reconnector::start(
             service,

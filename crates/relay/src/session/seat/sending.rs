@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
+use crate::glimpse::SessionState;
 use crate::net::farewell::{abort, leave};
 use crate::net::fd::{Descriptor, Kind};
 use crate::net::interest::Watched;
 use crate::outcome::Outcome;
 use crate::source::SourceTurn;
 
-use super::{lost_by, Seat, Stage};
+use super::{lost_by, Seat};
 
 /// How long a session that is over may take to send its last words.
 const LEAVE_TIME: Duration = Duration::from_secs(5);
@@ -28,7 +29,7 @@ impl Seat {
                 return true;
             }
             let is_idle = self.streams.is_empty() && self.outbox.is_empty();
-            if self.stage == Stage::Draining && is_idle {
+            if self.state == SessionState::Draining && is_idle {
                 self.end((Outcome::Clean, None), turn);
             }
         }
@@ -78,19 +79,19 @@ impl Seat {
             _ => LEAVE_TIME,
         };
         self.outcome = Some((outcome, detail));
-        self.stage = Stage::Leaving { until: turn.now + waits };
+        self.state = SessionState::Leaving { until: turn.now + waits };
     }
 
     /// Closes the socket of a session that is over, once its last words are sent or its time is over.
     fn leave(&mut self, turn: &mut SourceTurn<'_>) {
-        let Stage::Leaving { until } = self.stage else { return };
+        let SessionState::Leaving { until } = self.state else { return };
         let failed = self.empty_outbox(turn).is_err();
         let is_done = self.outbox.is_empty();
         if !is_done && !failed && turn.now < until {
             return;
         }
         self.outbox.clear(turn.spares);
-        self.stage = Stage::Gone;
+        self.state = SessionState::Gone;
         let Some(socket) = self.socket.take() else { return };
         if is_done {
             leave(socket, turn.buffer);
@@ -101,6 +102,6 @@ impl Seat {
 
     /// Returns whether nothing is left of it: neither the socket nor a stream.
     pub(super) fn is_empty(&self) -> bool {
-        self.stage == Stage::Gone && self.streams.is_empty()
+        self.state == SessionState::Gone && self.streams.is_empty()
     }
 }

@@ -6,7 +6,7 @@ use nsplice_testkit::ramp;
 use proptest::prelude::*;
 
 const LIMITS: SessionLimits =
-    SessionLimits { stream_queue: 40_000, session_queue: 60_000, outbox: 64 * 1024 };
+    SessionLimits { streams: 100, stream_queue: 40_000, session_queue: 60_000, outbox: 64 * 1024 };
 
 const NAMES: u32 = 4;
 

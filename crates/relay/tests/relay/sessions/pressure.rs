@@ -221,7 +221,8 @@ fn send_until_stuck_on(client: &MuxClient, stream: u32) -> usize {
 #[test]
 fn a_client_that_asks_and_never_reads_is_heard_no_more() {
     scene(|| {
-        let session = SessionLimits { outbox: 16 * 1024, ..SessionLimits::default() };
+        let session =
+            SessionLimits { outbox: 16 * 1024, streams: usize::MAX, ..SessionLimits::default() };
         let hub = Hub::with(Setup { session, places: 0, ..Setup::default() });
         let client = MuxClient::over(connect_with_receive_buffer(hub.address, Some(NARROW)));
         // Each of these is answered by a frame that is longer than the question.
