@@ -19,9 +19,11 @@ fn reply<T>(answer: &Sender<T>, value: T) {
 }
 
 impl Relay {
-    /// Does what the loop has been told since, and answers.
+    /// Does what the loop has been told since, and answers. What it is told meanwhile is for the next
+    /// turn: whoever asks again as soon as he is answered does not hold the loop up.
     pub(super) fn obey(&mut self) {
-        while let Ok(command) = self.commands.try_recv() {
+        let commands: Vec<Command> = self.commands.try_iter().collect();
+        for command in commands {
             match command {
                 Command::Serve(service, listeners, answer) => {
                     reply(&answer, self.add_service(*service, listeners));
