@@ -16,7 +16,7 @@ use nsplice_sys::{offload, Answer, Offloaded, Pool};
 use crate::choice::Choice;
 use crate::error::BackendError;
 use crate::options::Options;
-use crate::plan::Plan;
+use crate::settled::Settled;
 use crate::target::destination::Destination;
 
 /// How long an answer is good for links that come after it.
@@ -42,10 +42,10 @@ enum State {
         /// Held by the link that looks again.
         looking: Weak<()>,
     },
-    Found(Arc<Plan>),
+    Found(Arc<Settled>),
 }
 
-type Look = Offloaded<Result<Arc<Plan>, BackendError>>;
+type Look = Offloaded<Result<Arc<Settled>, BackendError>>;
 
 impl Expected {
     /// A destination of which `problem` has just been found.
@@ -66,15 +66,15 @@ impl Expected {
         }
     }
 
-    /// Looks for it. Blocks as [`Plan::prepare`] does.
+    /// Looks for it. Blocks as [`crate::Plan::prepare`] does.
     ///
     /// # Errors
     /// What is in its way still.
-    pub fn look(&self) -> Result<Arc<Plan>, BackendError> {
+    pub fn look(&self) -> Result<Arc<Settled>, BackendError> {
         if let State::Found(plan) = &*self.state() {
             return Ok(Arc::clone(plan));
         }
-        let answer = Plan::prepare(&self.destination, self.choice, &self.options, &self.pool);
+        let answer = Settled::prepare(&self.destination, self.choice, &self.options, &self.pool);
         let answer = answer.map(Arc::new);
         let mut state = self.state();
         match (&mut *state, &answer) {
@@ -128,7 +128,7 @@ impl Expected {
 }
 
 enum Asked {
-    Found(Arc<Plan>),
+    Found(Arc<Settled>),
     Looking(Look),
     Refused(OpenError),
 }
@@ -160,14 +160,9 @@ impl Opener for Patient {
             return opener.open(downstream);
         }
         let stage = match self.expected.ask() {
-            Asked::Found(plan) => match plan.opener() {
-                Ok(mut opener) => {
-                    let attempt = opener.open(downstream);
-                    self.found = Some(opener);
-                    return attempt;
-                }
-                Err(error) => Stage::Refused(error.into()),
-            },
+            Asked::Found(plan) => {
+                return self.found.insert(plan.opener()).open(downstream);
+            }
             Asked::Looking(look) => Stage::Asking(look),
             Asked::Refused(error) => Stage::Refused(error),
         };
@@ -219,16 +214,13 @@ impl Attempt for Waiting {
                 Progress::Waiting
             }
             Stage::Looking(look) => match look.take() {
-                Answer::Here(Ok(plan)) => match plan.opener() {
-                    Ok(mut opener) => {
-                        let mut attempt = opener.open(None);
-                        attempt.allow(self.allowance);
-                        let progress = attempt.advance(Wake::START);
-                        self.stage = Stage::Opening(attempt);
-                        progress
-                    }
-                    Err(error) => Progress::Failed(error.into()),
-                },
+                Answer::Here(Ok(plan)) => {
+                    let mut attempt = plan.opener().open(None);
+                    attempt.allow(self.allowance);
+                    let progress = attempt.advance(Wake::START);
+                    self.stage = Stage::Opening(attempt);
+                    progress
+                }
                 Answer::Here(Err(error)) => Progress::Failed(error.into()),
                 Answer::Lost => {
                     let detail = "internal error: the lookup of a missing target panicked";

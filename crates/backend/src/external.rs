@@ -25,7 +25,8 @@ use nsplice_sys::{wait_readable, Answer, Offloaded, Pool};
 use crate::error::BackendError;
 use crate::external::child::{start, Invocation, Started};
 use crate::external::template::{Placeholder, Template};
-use crate::target::destination::{Destination, Host};
+use crate::target::destination::Destination;
+use crate::target::host::Host;
 use crate::target::place::{entry_failed, Located, Place, Whereabouts};
 
 pub(crate) mod child;

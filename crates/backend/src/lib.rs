@@ -23,6 +23,7 @@ mod netns;
 mod options;
 mod plan;
 mod procfs;
+mod settled;
 mod shared;
 mod survey;
 mod target;
@@ -41,10 +42,12 @@ pub use netns::excursion::Unborn;
 pub use options::Options;
 pub use plan::Plan;
 pub use procfs::of_proc;
+pub use settled::Settled;
 pub use survey::limits::SystemLimits;
 pub use survey::{
     survey, BackendReport, Capability, ConnectReport, NameReport, Survey, TargetReport, ToolReport,
 };
-pub use target::destination::{Destination, Host, HostError};
+pub use target::destination::Destination;
+pub use target::host::{Host, HostError};
 pub use target::{Target, TargetError};
 pub use timer::{Limit, Timer};

@@ -19,10 +19,12 @@ use crate::external::which_program::{self, Persona};
 use crate::netns::excursion::try_leaving;
 use crate::netns::home::Home;
 use crate::options::Options;
-use crate::plan::{try_external, Plan};
+use crate::plan::Plan;
+use crate::settled::try_external;
 use crate::survey::limits::SystemLimits;
 use crate::survey::probe::Connected;
-use crate::target::destination::{Destination, Host};
+use crate::target::destination::Destination;
+use crate::target::host::Host;
 use crate::target::place::{Located, Place};
 use crate::target::Target;
 

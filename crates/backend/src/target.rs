@@ -16,10 +16,11 @@ use std::str::FromStr;
 
 use nsplice_runtime::nearest;
 
-use crate::target::destination::{Host, HostError};
+use crate::target::host::{Host, HostError};
 
 pub(crate) mod destination;
 pub(crate) mod docker;
+pub(crate) mod host;
 pub(crate) mod place;
 pub(crate) mod trail;
 

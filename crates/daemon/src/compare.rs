@@ -66,7 +66,7 @@ pub(crate) enum ComparingError {
 
 impl ComparingError {
     /// The exit code that tells it to scripts.
-    pub(crate) fn exit(&self) -> Exit {
+    fn exit(&self) -> Exit {
         match self {
             Self::Compare(CompareError::Stage(error)) => match error {
                 StageError::Target(error) => Exit::of_backend(BackendError::kind(error)),
@@ -76,6 +76,12 @@ impl ComparingError {
             },
             Self::Compare(_) | Self::Json(_) | Self::Page { .. } => Exit::Failed,
         }
+    }
+}
+
+impl From<ComparingError> for Failure {
+    fn from(error: ComparingError) -> Self {
+        Self::Told { exit: error.exit(), sentence: error.to_string() }
     }
 }
 
@@ -295,5 +301,5 @@ fn answer(comparison: &Comparison, format: OutputFormat) -> Result<(), Failure> 
 }
 
 fn comparing(error: impl Into<ComparingError>) -> Failure {
-    Failure::Comparing(error.into())
+    error.into().into()
 }

@@ -10,14 +10,15 @@ mod value;
 
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nsplice_backend::{Choice, Destination, Host, Options, Target};
+use nsplice_backend::{Choice, Destination, Options};
 use nsplice_relay::Limits;
 use nsplice_sys::describe;
 
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::log::{LogFormat, LogLevel};
 use crate::values::LoopCount;
@@ -74,7 +75,7 @@ pub(crate) enum ConfigError {
         source: io::Error,
     },
     /// Something in it makes no sense.
-    #[error("{}:{line}: {message}", path.display())]
+    #[error("{}: {message}", place(path, *line))]
     Refused {
         /// The file.
         path: PathBuf,
@@ -83,6 +84,24 @@ pub(crate) enum ConfigError {
         /// The message: what is wrong there.
         message: String,
     },
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let exit = Exit::Config;
+        match error {
+            ConfigError::Unreadable { .. } => Self::Told { exit, sentence: error.to_string() },
+            ConfigError::Refused { path, line, message } => {
+                let place = place(&path, line);
+                Self::Written { exit, place, sentence: message }
+            }
+        }
+    }
+}
+
+/// A place in the file at `path`, as editors take it.
+fn place(path: &Path, line: usize) -> String {
+    format!("{}:{line}", path.display())
 }
 
 /// Something that makes no sense, in a text whose file is not known here.
@@ -151,38 +170,17 @@ fn check(forward: &ForwardConfig, others: &[&ForwardConfig]) -> Result<(), Strin
                 other.name, other.line
             ));
         }
-        if leads_to(&forward.destination, *address) {
+        if forward.destination.leads_to(*address) {
             return Err(format!("target: {} is this forward's own listener", forward.destination));
         }
     }
     Ok(())
 }
 
-/// Returns whether `destination` is certain to be who listens on `address`: a plain dial to the
-/// same port of this machine's own loopback.
-pub(crate) fn leads_to(destination: &Destination, address: SocketAddr) -> bool {
-    let Target::Tcp(host) = &destination.target else { return false };
-    let host = match &destination.host {
-        Host::Localhost => host.parse().unwrap_or_default(),
-        other => other.clone(),
-    };
-    let is_same = |reached: IpAddr| {
-        let is_any = address.ip().is_unspecified() && address.is_ipv4() == reached.is_ipv4();
-        reached == address.ip() || (is_any && reached.is_loopback())
-    };
-    destination.port == address.port()
-        && match host {
-            Host::Address(reached) => is_same(reached),
-            // Tried first of what it stands for, and this forward would answer.
-            Host::Localhost => is_same(Ipv4Addr::LOCALHOST.into()),
-            Host::Name(_) => false,
-        }
-}
-
 impl ForwardConfig {
     /// Its place in the file at `path`, as editors take it.
     pub(crate) fn place(&self, path: &Path) -> String {
-        format!("{}:{}", path.display(), self.line)
+        place(path, self.line)
     }
 
     /// A failure of this forward, with its place in the file at `path`.

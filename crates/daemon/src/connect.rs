@@ -57,7 +57,7 @@ pub(crate) fn run(request: ConnectRequest) -> Result<Exit, Failure> {
         (_, Some(signal)) => Ok(Exit::Interrupted(signal)),
         (Ok(End { outcome, words }), None) => {
             let exit = Exit::of_outcome(outcome);
-            Err(Failure::Link { exit, sentence: words })
+            Err(Failure::Told { exit, sentence: words })
         }
         // The relay promises an end for each link.
         (Err(_), None) => Err(Failure::Defect),

@@ -7,18 +7,30 @@ use nsplice_relay::RelayError;
 use nsplice_sys::describe;
 
 use crate::bind::ListenError;
-use crate::compare::ComparingError;
-use crate::config::ConfigError;
 use crate::exit::Exit;
-use crate::install::InstallError;
 use crate::stdio::StdioError;
 
 /// A failure of a command to do what it was asked for. The message is for people.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// The configuration was refused.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
+    /// A failure of one command, which says itself what it is.
+    #[error("{sentence}")]
+    Told {
+        /// The exit code that tells it to scripts.
+        exit: Exit,
+        /// The sentence.
+        sentence: String,
+    },
+    /// The same of something that is written in a file.
+    #[error("{place}: {sentence}")]
+    Written {
+        /// The exit code that tells it to scripts.
+        exit: Exit,
+        /// `FILE:LINE` of it.
+        place: String,
+        /// The sentence.
+        sentence: String,
+    },
     /// The backend of the target on the command line could not be prepared.
     #[error(transparent)]
     Backend(#[from] BackendError),
@@ -60,20 +72,6 @@ pub(crate) enum Failure {
     /// Standard input or output is of no use.
     #[error(transparent)]
     Stdio(#[from] StdioError),
-    /// The names of socat and nsenter could not be taken or given back.
-    #[error(transparent)]
-    Install(#[from] InstallError),
-    /// There is no comparison, or it could not be kept.
-    #[error(transparent)]
-    Comparing(#[from] ComparingError),
-    /// The one link of `connect` did not end cleanly.
-    #[error("{sentence}")]
-    Link {
-        /// The exit code of its outcome.
-        exit: Exit,
-        /// The way it ended.
-        sentence: String,
-    },
     /// A loop has ended without a result, by a panic that has printed its own message.
     #[error("internal error: a loop ended without a result; please report this bug")]
     Defect,
@@ -113,7 +111,7 @@ impl Failure {
     /// The exit code that tells this failure to scripts.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) => Exit::Config,
+            Self::Told { exit, .. } | Self::Written { exit, .. } => *exit,
             Self::Backend(error) => Exit::of_backend(error.kind()),
             Self::Forward { source, .. } => match source.exit() {
                 // What does not fit together was written in the configuration.
@@ -122,9 +120,6 @@ impl Failure {
             },
             Self::Several { first, .. } => first.exit(),
             Self::Listen(_) => Exit::Listen,
-            Self::Install(error) => error.exit(),
-            Self::Comparing(error) => error.exit(),
-            Self::Link { exit, .. } => *exit,
             Self::Relay(_)
             | Self::TooFewDescriptors { .. }
             | Self::Stdio(_)
@@ -140,7 +135,7 @@ impl Failure {
         let line = match self {
             // Each of them is a line of its own already.
             Self::Several { .. } => return self.to_string(),
-            Self::Config(ConfigError::Refused { .. }) | Self::Forward { .. } => self.to_string(),
+            Self::Written { .. } | Self::Forward { .. } => self.to_string(),
             _ => format!("error: {self}"),
         };
         shown(&line).into_owned()

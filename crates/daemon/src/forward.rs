@@ -24,7 +24,6 @@ use nsplice_sys::Pool;
 use slog::{error, info, warn, Level, Logger};
 
 use crate::bind::bind_port;
-use crate::config::leads_to;
 use crate::dump::Dump;
 use crate::failure::Failure;
 use crate::journal::{in_words, is_daily_business, Journal};
@@ -146,7 +145,7 @@ fn ready(request: &ForwardRequest, pool: &Pool, log: &Logger) -> Result<Ready, F
             warn!(log, "{missed}");
         }
         for bound in port.bound {
-            if leads_to(&destination(request, pair.remote), bound.local) {
+            if destination(request, pair.remote).leads_to(bound.local) {
                 let told = format!(
                     "{} is this forward's own listener; LOCAL:REMOTE listens on another port",
                     destination(request, pair.remote)

@@ -85,7 +85,7 @@ pub(crate) enum InstallError {
 
 impl InstallError {
     /// The exit code that tells it.
-    pub(crate) fn exit(&self) -> Exit {
+    fn exit(&self) -> Exit {
         match self {
             Self::System { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Exit::Privilege
@@ -96,6 +96,12 @@ impl InstallError {
 
     fn system<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
         move |source| Self::System { what, path: path.into(), source }
+    }
+}
+
+impl From<InstallError> for Failure {
+    fn from(error: InstallError) -> Self {
+        Self::Told { exit: error.exit(), sentence: error.to_string() }
     }
 }
 

@@ -262,7 +262,7 @@ impl Connecting {
 mod tests {
     use super::*;
     use crate::netns::home::Home;
-    use crate::target::destination::Host;
+    use crate::target::host::Host;
     use crate::target::place::Place;
     use crate::target::Target;
     use nix::poll::{poll, PollFd, PollFlags, PollTimeout};

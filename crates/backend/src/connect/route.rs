@@ -11,7 +11,8 @@ use socket2::{Domain, Socket};
 use crate::connect::handshake::sizes;
 use crate::connect::resolver::Name;
 use crate::netns::home::Home;
-use crate::target::destination::{Destination, Host};
+use crate::target::destination::Destination;
+use crate::target::host::Host;
 use crate::target::place::{Located, Place};
 
 /// From where to what sockets are connected.
