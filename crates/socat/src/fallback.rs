@@ -17,10 +17,7 @@ use std::process::{Command, Stdio};
 
 use nsplice_sys::describe;
 
-use crate::fault::Fault;
-
-/// The environment variable that names a real socat.
-pub(crate) const VARIABLE: &str = "NSPLICE_SOCAT_FALLBACK";
+use crate::fault::{Fault, FALLBACK_VARIABLE};
 
 /// What socat 1.8 is called where `socat` is a link.
 const OTHER_NAME: &str = "socat1";
@@ -32,7 +29,7 @@ const OURSELVES: &str = "/proc/self/exe";
 /// back only if that is not possible: with nothing if no real socat is known, else with what is
 /// wrong with the one that is.
 pub(crate) fn replace_by_real(words: &[OsString]) -> Option<Fault> {
-    let path = match find(env::var_os(VARIABLE), env::var_os("PATH"))? {
+    let path = match find(env::var_os(FALLBACK_VARIABLE), env::var_os("PATH"))? {
         Ok(path) => path,
         Err(fault) => return Some(fault),
     };
@@ -43,7 +40,7 @@ pub(crate) fn replace_by_real(words: &[OsString]) -> Option<Fault> {
 
 /// What the real socat that would be handed over to answers to `flag`; nothing where there is none.
 pub(crate) fn answer_of_real(flag: &str) -> Option<String> {
-    let path = find(env::var_os(VARIABLE), env::var_os("PATH"))?.ok()?;
+    let path = find(env::var_os(FALLBACK_VARIABLE), env::var_os("PATH"))?.ok()?;
     let output = Command::new(path).arg(flag).stdin(Stdio::null()).output().ok()?;
     let answered = output.status.success() && !output.stdout.is_empty();
     answered.then(|| String::from_utf8_lossy(&output.stdout).into_owned())

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::fallback::VARIABLE;
+/// The environment variable that names a real socat, to which a command line can be handed over.
+pub(crate) const FALLBACK_VARIABLE: &str = "NSPLICE_SOCAT_FALLBACK";
 
 /// A failure that is told at level E and ends with an exit status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +28,7 @@ impl Fault {
     pub(crate) fn not_implemented(what: impl fmt::Display) -> Self {
         let message = format!(
             "{what} is not implemented in nsplice (socat compatibility); \
-             {VARIABLE}=/path/to/socat hands it to a real one"
+             {FALLBACK_VARIABLE}=/path/to/socat hands it to a real one"
         );
         Self { message, status: 1, foreign: true }
     }

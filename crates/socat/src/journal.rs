@@ -9,6 +9,7 @@
 //! did not want to read it. One that nobody reads in time never holds up the loop: see `sink.rs`. The
 //! process id is asked for anew each time, because a process may have been forked since.
 
+mod level;
 mod sink;
 mod stamp;
 mod syslog;
@@ -24,38 +25,12 @@ use nix::unistd::{gethostname, getpid};
 use crate::fault::Fault;
 use crate::language::Flags;
 
+pub(crate) use level::Level;
 pub(crate) use stamp::Stamp;
 pub(crate) use syslog::Facility;
 
 use sink::Sink;
 use target::{Target, Way};
-
-/// How important a message is; the letter is what is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Level {
-    /// D
-    Debug,
-    /// I
-    Info,
-    /// N
-    Notice,
-    /// W
-    Warning,
-    /// E
-    Error,
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Debug => "D",
-            Self::Info => "I",
-            Self::Notice => "N",
-            Self::Warning => "W",
-            Self::Error => "E",
-        })
-    }
-}
 
 /// Takes messages. Clones write to the same place.
 #[derive(Debug, Clone)]

@@ -19,8 +19,8 @@ use crate::journal::{Journal, Level};
 use crate::language::{Address, Opt};
 
 use super::admission::Admission;
-use super::connect::no_timer;
 use super::netns::errno_of;
+use super::refusal::no_timer;
 use super::route::{Route, Turn};
 use super::setup::{self, Setup};
 use super::socket_file::with_file;

@@ -13,11 +13,11 @@ use crate::language::flags::IpPreference;
 use crate::language::{Address, Opt};
 
 use super::binding::source_port;
-use super::connect::no_timer;
 use super::inet::Version;
 use super::name::{accepting, peer, spelled};
 use super::preference;
 use super::range::Range;
+use super::refusal::no_timer;
 use super::settings::{apply, Phase};
 
 /// What a client must be to be let in.

@@ -5,35 +5,26 @@
 //! addresses, `UNIX-CLIENT` one for each type. An address that is silent for a moment goes on beside
 //! the next one, and the first to be connected is taken (RFC 8305). When all fail, the failure of
 //! the first is the one that is told, as socat would have told it that tries no other.
-//!
-//! Kernel facts:
-//! - On the loopback a connect is decided before connect(2) returns EINPROGRESS, so one poll(2) right
-//!   after it spares a turn of the loop.
-//! - A UNIX socket whose listener's queue is full answers EAGAIN at once and reports nothing when
-//!   there is room; all that can be done is to try again after a moment.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::epoll::EpollFlags;
 use nsplice_backend::{Limit, Timer, STAGGER};
 use nsplice_relay::{Attempt, OpenClass, OpenError, Progress, Wake};
 use nsplice_sys::{describe, Answer, Offloaded};
-use socket2::{SockRef, Socket};
 
 use crate::journal::Level;
-use crate::language::Opt;
 
 use super::candidate::{Candidate, Connection, Found};
+use super::handshake::{outcome, Bound, Fate, Outcome};
 use super::name::spelled;
-use super::netns::errno_of;
+use super::refusal::{no_answer, no_timer};
 use super::route::{Route, Turn};
 use super::settings::{apply, Phase};
-use super::setup::no_answer;
-use super::socket_file::{mode_of, with_file, SocketFile};
+use super::socket_file::with_file;
 
 /// How long to wait for room in a listener's queue.
 const CONGESTED: Duration = Duration::from_millis(10);
@@ -87,24 +78,6 @@ struct Runner {
     bound: Bound,
     /// When `connect-timeout=` is over for it.
     end: Option<Instant>,
-}
-
-/// A socket and the file that its local name left behind.
-#[derive(Debug)]
-struct Bound {
-    socket: Socket,
-    file: Option<SocketFile>,
-}
-
-/// The fate of one candidate.
-enum Fate {
-    Connected(Bound),
-    Waiting(Bound),
-    /// There was no room in the listener's queue.
-    Congested,
-    Failed(OpenError),
-    /// The socket is of another type than the one it was to be connected to.
-    WrongType(OpenError),
 }
 
 impl Connecting {
@@ -324,86 +297,5 @@ impl Attempt for Connecting {
             State::Congested(_, timer) => Some(timer.as_fd()),
             State::Fresh | State::Over => None,
         }
-    }
-}
-
-impl Connection {
-    /// Makes a socket and begins to connect it.
-    fn step(&self, candidate: &Candidate) -> Fate {
-        match self.prepare(candidate) {
-            Ok(bound) => self.connect(candidate, bound),
-            Err(error) => Fate::Failed(error),
-        }
-    }
-
-    /// Everything before connect(2).
-    fn prepare(&self, candidate: &Candidate) -> Result<Bound, OpenError> {
-        let protocol = candidate.protocol();
-        let socket = self.birth.socket(candidate.remote.domain(), candidate.kind, protocol)?;
-        if self.is_impatient() && protocol.is_some() {
-            // What is relayed has been waited with already; refused by no kernel.
-            let _ = SockRef::from(&socket).set_tcp_nodelay(true);
-        }
-        apply(&socket, &self.address, Phase::Made)?;
-        apply(&socket, &self.address, Phase::BeforeBind)?;
-        candidate.local.bind(&socket, self.address.number(Opt::Mode).map(mode_of))?;
-        let stays =
-            self.address.setting(Opt::UnlinkClose).is_some() && !self.address.has(Opt::UnlinkClose);
-        let file = candidate.local.path().filter(|_| !stays).map(SocketFile::made);
-        Ok(Bound { socket, file })
-    }
-
-    fn connect(&self, candidate: &Candidate, bound: Bound) -> Fate {
-        let Err(error) = bound.socket.connect(&candidate.remote) else {
-            return Fate::Connected(bound);
-        };
-        match errno_of(&error) {
-            Errno::EAGAIN if candidate.remote.is_unix() => Fate::Congested,
-            Errno::EPROTOTYPE => {
-                Fate::WrongType(self.refused(candidate, &bound.socket, Errno::EPROTOTYPE))
-            }
-            Errno::EINPROGRESS => match outcome(&bound.socket) {
-                Outcome::Connected => Fate::Connected(bound),
-                Outcome::Undecided => Fate::Waiting(bound),
-                Outcome::Refused(errno) => {
-                    Fate::Failed(self.refused(candidate, &bound.socket, errno))
-                }
-            },
-            errno => Fate::Failed(self.refused(candidate, &bound.socket, errno)),
-        }
-    }
-
-    fn refused(&self, candidate: &Candidate, socket: &Socket, errno: Errno) -> OpenError {
-        let told = self.told(candidate, socket.as_raw_fd());
-        OpenError::new(OpenClass::of_errno(errno), format!("{told}: {}", describe(&errno.into())))
-    }
-}
-
-pub(crate) fn no_timer(errno: Errno) -> OpenError {
-    let told = format!("timerfd_create(): {}", describe(&errno.into()));
-    OpenError::new(OpenClass::of_errno(errno), told)
-}
-
-/// How far a connect has come.
-enum Outcome {
-    Connected,
-    Refused(Errno),
-    Undecided,
-}
-
-fn outcome(socket: &Socket) -> Outcome {
-    let mut watched = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
-    // A poll(2) that fails has told nothing; the loop's own will.
-    if !matches!(poll(&mut watched, PollTimeout::ZERO), Ok(1..)) {
-        return Outcome::Undecided;
-    }
-    let [watched] = watched;
-    if watched.revents() == Some(PollFlags::POLLOUT) {
-        // What was refused says so by POLLERR, and need not be asked.
-        return Outcome::Connected;
-    }
-    match socket.take_error() {
-        Ok(Some(error)) | Err(error) => Outcome::Refused(errno_of(&error)),
-        Ok(None) => Outcome::Connected,
     }
 }

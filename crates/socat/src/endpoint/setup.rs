@@ -3,10 +3,11 @@
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use nsplice_relay::{OpenClass, OpenError};
+use nsplice_relay::OpenError;
 use nsplice_sys::{offload, Answer, Offloaded};
 use socket2::SockAddr;
 
+use super::refusal::no_answer;
 use super::station::{Station, Stationed};
 
 /// A setup: the way to a listening socket.
@@ -66,9 +67,4 @@ impl Setup {
     fn listen(&self, resolved: Result<Option<SockAddr>, OpenError>) -> Advance {
         Advance::Over(resolved.and_then(|address| self.station.listen(address.as_ref())))
     }
-}
-
-/// A look-up ended without an answer.
-pub(crate) fn no_answer() -> OpenError {
-    OpenError::new(OpenClass::Other, "a name look-up broke")
 }

@@ -69,7 +69,7 @@ fn the_words_are_handed_over_unchanged() {
     let output = Command::new(env::current_exe().unwrap())
         .args(["--exact", "fallback::tests::the_words_are_handed_over_unchanged", "--nocapture"])
         .env(BECOME, "1")
-        .env(VARIABLE, "/bin/cat")
+        .env(FALLBACK_VARIABLE, "/bin/cat")
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");

@@ -1,6 +1,7 @@
 //! How links behave, read from flags and options: socat's manners in the relay's words.
 
 use std::ffi::OsStr;
+use std::os::fd::RawFd;
 use std::time::Duration;
 
 use nsplice_relay::{
@@ -14,8 +15,6 @@ use crate::fault::Fault;
 use crate::filter::Filters;
 use crate::language::flags::Directions;
 use crate::language::{Address, CommandLine, Flags, Keyword, Opt, Spec};
-
-use super::teller::Numbers;
 
 /// How long the second direction is given without progress after the first has ended, where `-t`
 /// does not say. socat gives it half a second, which cuts off answers that take longer.
@@ -156,6 +155,9 @@ pub(super) fn is_replaced_out_of_place(line: &CommandLine) -> bool {
 pub(super) fn is_program(address: &Address) -> bool {
     matches!(address.keyword, Keyword::Exec | Keyword::System)
 }
+
+/// The numbers of the descriptors of one side: the one it is read from, the one it is written to.
+pub(super) type Numbers = [Option<RawFd>; 2];
 
 /// The numbers that descriptors have by their address alone.
 pub(super) fn numbers(spec: &Spec) -> Numbers {

@@ -16,7 +16,8 @@ use crate::journal::{Journal, Level};
 
 use crate::language::Opt;
 
-use super::{manners, Job};
+use super::manners::{self, Numbers};
+use super::Job;
 
 /// Tells of links.
 #[derive(Debug)]
@@ -43,9 +44,6 @@ pub(super) struct Teller {
     /// Those of the links that are being reported.
     alive: [u64; 2],
 }
-
-/// The numbers of the descriptors of one side: the one it is read from, the one it is written to.
-pub(super) type Numbers = [Option<RawFd>; 2];
 
 /// The exit status of the link that ended last.
 #[derive(Debug, Clone, Default)]
