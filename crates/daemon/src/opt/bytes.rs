@@ -9,7 +9,8 @@ use std::ffi::OsString;
 
 use structopt::clap::{App, ArgMatches};
 
-use super::Answer;
+use super::answer::Answer;
+use super::help;
 
 /// Arguments that take a path, by their names in the structs.
 const PATHS: [&str; 6] = ["config", "report", "compare", "nsenter", "socat", "directory"];
@@ -30,7 +31,7 @@ pub(super) fn matches(
 }
 
 fn read(app: App<'static, 'static>, words: &[OsString]) -> Result<ArgMatches<'static>, Answer> {
-    app.get_matches_from_safe(words).map_err(|error| Answer::of(error, words))
+    app.get_matches_from_safe(words).map_err(|error| help::answer(error, words))
 }
 
 /// Refuses the first value that is no UTF-8 and no path.

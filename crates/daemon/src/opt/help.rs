@@ -9,8 +9,9 @@ use nsplice_backend::{nearest, Target};
 use structopt::clap::{Error, ErrorKind};
 use structopt::StructOpt;
 
-use super::Command;
-use crate::ports::{self, PortPair};
+use super::answer::Answer;
+use super::command::Command;
+use crate::ports;
 
 /// The command that prints help on another one.
 const HELP: &str = "help";
@@ -31,8 +32,16 @@ pub(super) fn spelled_out(words: impl IntoIterator<Item = OsString>) -> Vec<OsSt
     }
 }
 
+/// Returns what `error` about `words` comes to.
+pub(super) fn answer(error: Error, words: &[OsString]) -> Answer {
+    match error.kind {
+        ErrorKind::HelpDisplayed | ErrorKind::VersionDisplayed => Answer::Help(error.message),
+        _ => Answer::Usage(explained(&error, words)),
+    }
+}
+
 /// The message of `error`, and what `words` were probably meant to be.
-pub(super) fn explained(error: &Error, words: &[OsString]) -> String {
+fn explained(error: &Error, words: &[OsString]) -> String {
     let (told, rest) = error.message.split_once(PARAGRAPH).unwrap_or((&error.message, ""));
     let told = match error.kind {
         ErrorKind::UnknownArgument => error
@@ -97,37 +106,6 @@ fn joined(words: &[OsString]) -> Option<String> {
         let target = target.parse::<Target>().ok()?;
         ports::port(port).ok().map(|port| format!("{target} {port}"))
     })
-}
-
-/// Reads a target. Ports in its place have probably changed it with the target.
-pub(super) fn target(text: &str) -> Result<Target, String> {
-    match text.parse::<PortPair>() {
-        Ok(_) => Err(format!(
-            "`{text}` is a port; the target comes before it, as in `docker/web {text}`"
-        )),
-        Err(_) => text.parse::<Target>().map_err(|error| error.to_string()),
-    }
-}
-
-/// Reads a port.
-pub(super) fn port(text: &str) -> Result<u16, String> {
-    ports::port(text).map_err(|error| misplaced(text, error.to_string()))
-}
-
-/// Reads a pair of ports.
-pub(super) fn pair(text: &str) -> Result<PortPair, String> {
-    text.parse().map_err(|error: ports::PortError| misplaced(text, error.to_string()))
-}
-
-/// Returns the message about a `text` that is no port, but for other reasons than `told` if it is a
-/// target.
-fn misplaced(text: &str, told: String) -> String {
-    match text.parse::<Target>() {
-        Ok(target) => {
-            format!("`{text}` is a target; it comes before the port, as in `{target} 8080`")
-        }
-        Err(_) => told,
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,18 @@
-use super::*;
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::time::Duration;
+
+use nsplice_backend::{Choice, Host, Target, Template};
+use nsplice_compare::conformance::Extent;
+use nsplice_compare::cost::Timing;
+use nsplice_relay::Limits;
+use slog::Level;
+
+use super::*;
+use crate::applet::Applet;
+use crate::log::{LogFormat, LogLevel};
+use crate::request::{CompareRequest, ForwardRequest, LinkChange, Others, OutputFormat};
+use crate::values::LoopCount;
 
 fn read(words: &str) -> Result<Request, Answer> {
     read_with(words, &[])

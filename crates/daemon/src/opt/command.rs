@@ -1,0 +1,83 @@
+//! The commands, each with its words for the help.
+
+use structopt::clap::AppSettings;
+use structopt::StructOpt;
+
+use super::check::Check;
+use super::compare::Compare;
+use super::connect::Connect;
+use super::forward::Forward;
+use super::install::Install;
+use super::run::Run;
+use super::text;
+
+#[derive(Debug, StructOpt)]
+#[structopt(
+    name = "nsplice",
+    about = text::ABOUT,
+    usage = text::USAGE,
+    template = text::TEMPLATE,
+    after_help = text::EXAMPLES,
+    help_message = text::HELP,
+    version_message = text::VERSION,
+    global_settings = &[
+        AppSettings::DeriveDisplayOrder,
+        AppSettings::UnifiedHelpMessage,
+        AppSettings::VersionlessSubcommands,
+        AppSettings::ColorNever,
+        AppSettings::AllowNegativeNumbers,
+    ],
+    setting = AppSettings::SubcommandRequiredElseHelp,
+    setting = AppSettings::DisableHelpSubcommand,
+)]
+pub(super) enum Command {
+    #[structopt(
+        visible_alias = "port-forward",
+        about = text::FORWARD_ABOUT,
+        usage = text::FORWARD_USAGE,
+        template = text::FORWARD_TEMPLATE,
+        after_help = text::FORWARD_EXAMPLES,
+        help_message = text::HELP,
+    )]
+    Forward(Forward),
+    #[structopt(
+        about = text::CONNECT_ABOUT,
+        usage = text::CONNECT_USAGE,
+        template = text::CONNECT_TEMPLATE,
+        after_help = text::CONNECT_EXAMPLES,
+        help_message = text::HELP,
+    )]
+    Connect(Connect),
+    #[structopt(
+        about = text::RUN_ABOUT,
+        usage = text::RUN_USAGE,
+        template = text::RUN_TEMPLATE,
+        after_help = text::RUN_EXAMPLES,
+        help_message = text::HELP,
+    )]
+    Run(Run),
+    #[structopt(
+        about = text::CHECK_ABOUT,
+        usage = text::CHECK_USAGE,
+        template = text::CHECK_TEMPLATE,
+        after_help = text::CHECK_EXAMPLES,
+        help_message = text::HELP,
+    )]
+    Check(Check),
+    #[structopt(
+        about = text::INSTALL_ABOUT,
+        usage = text::INSTALL_USAGE,
+        template = text::INSTALL_TEMPLATE,
+        after_help = text::INSTALL_EXAMPLES,
+        help_message = text::HELP,
+    )]
+    Install(Install),
+    #[structopt(
+        about = text::COMPARE_ABOUT,
+        usage = text::COMPARE_USAGE,
+        template = text::COMPARE_TEMPLATE,
+        after_help = text::COMPARE_EXAMPLES,
+        help_message = text::HELP,
+    )]
+    Compare(Compare),
+}
