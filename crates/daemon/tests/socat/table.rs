@@ -17,6 +17,7 @@ mod options;
 mod programs;
 mod real;
 mod refused;
+mod second;
 mod stdio;
 mod syntax;
 mod tcp;
@@ -33,7 +34,7 @@ macro_rules! themes {
 }
 
 themes! {
-    files flags half_close listen messages options programs real refused stdio syntax tcp unix
+    files flags half_close listen messages options programs real refused second stdio syntax tcp unix
 }
 
 #[test]
@@ -48,6 +49,7 @@ fn names_are_unique_and_there_are_enough() {
         programs::CASES,
         real::CASES,
         refused::CASES,
+        second::CASES,
         stdio::CASES,
         syntax::CASES,
         tcp::CASES,
