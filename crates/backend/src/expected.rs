@@ -5,13 +5,11 @@
 //! So a missing target costs one thread of the pool at a time, and a few looks a second, however many
 //! clients come. Once it is found, links are opened as the plan says.
 
-use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use nsplice_relay::queues::FAR;
-use nsplice_relay::{Allowance, Attempt, OpenClass, OpenError, Opener, Progress, Wake};
-use nsplice_sys::{offload, Answer, Offloaded, Pool};
+use nsplice_relay::OpenError;
+use nsplice_sys::{offload, Offloaded, Pool};
 
 use crate::choice::Choice;
 use crate::error::BackendError;
@@ -45,7 +43,8 @@ enum State {
     Found(Arc<Settled>),
 }
 
-type Look = Offloaded<Result<Arc<Settled>, BackendError>>;
+/// A look that a thread of the pool takes.
+pub(crate) type Look = Offloaded<Result<Arc<Settled>, BackendError>>;
 
 impl Expected {
     /// A destination of which `problem` has just been found.
@@ -96,8 +95,8 @@ impl Expected {
         }
     }
 
-    /// What a link is to do.
-    fn ask(self: &Arc<Self>) -> Asked {
+    /// Tells a link what it is to do.
+    pub(crate) fn ask(self: &Arc<Self>) -> Asked {
         let mut state = self.state();
         let (problem, since, looking) = match &mut *state {
             State::Found(plan) => return Asked::Found(Arc::clone(plan)),
@@ -127,128 +126,12 @@ impl Expected {
     }
 }
 
-enum Asked {
+/// An order to a link that wants the destination.
+pub(crate) enum Asked {
+    /// To open what was found.
     Found(Arc<Settled>),
+    /// To wait for this look.
     Looking(Look),
+    /// To be refused.
     Refused(OpenError),
-}
-
-/// Opens upstreams of a destination that may have been found meanwhile.
-#[derive(Debug)]
-pub(crate) struct Patient {
-    expected: Arc<Expected>,
-    /// The opener of the plan, once there is one.
-    found: Option<Box<dyn Opener>>,
-}
-
-impl Patient {
-    pub(crate) fn new(expected: Arc<Expected>) -> Self {
-        Self { expected, found: None }
-    }
-}
-
-impl Opener for Patient {
-    fn backend(&self) -> &'static str {
-        match &self.found {
-            Some(opener) => opener.backend(),
-            None => self.expected.backend(),
-        }
-    }
-
-    fn open(&mut self, downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt> {
-        if let Some(opener) = &mut self.found {
-            return opener.open(downstream);
-        }
-        let stage = match self.expected.ask() {
-            Asked::Found(plan) => {
-                return self.found.insert(plan.opener()).open(downstream);
-            }
-            Asked::Looking(look) => Stage::Asking(look),
-            Asked::Refused(error) => Stage::Refused(error),
-        };
-        Box::new(Waiting { stage, allowance: Allowance::default() })
-    }
-
-    fn queues(&self) -> usize {
-        // Not less than whatever is found will size.
-        self.found.as_ref().map_or_else(|| FAR.total(), |opener| opener.queues())
-    }
-
-    fn begin_burst(&mut self, listener: BorrowedFd<'_>, most: usize) {
-        if let Some(opener) = &mut self.found {
-            opener.begin_burst(listener, most);
-        }
-    }
-
-    fn end_burst(&mut self) {
-        if let Some(opener) = &mut self.found {
-            opener.end_burst();
-        }
-    }
-}
-
-/// An upstream whose target is being looked for.
-#[derive(Debug)]
-struct Waiting {
-    stage: Stage,
-    /// For the opening, once there is a plan.
-    allowance: Allowance,
-}
-
-#[derive(Debug)]
-enum Stage {
-    Refused(OpenError),
-    /// The look has been given away, and is not waited for yet.
-    Asking(Look),
-    Looking(Look),
-    Opening(Box<dyn Attempt>),
-    Over,
-}
-
-impl Attempt for Waiting {
-    fn advance(&mut self, wake: Wake) -> Progress {
-        match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Refused(error) => Progress::Failed(error),
-            Stage::Asking(look) => {
-                self.stage = Stage::Looking(look);
-                Progress::Waiting
-            }
-            Stage::Looking(look) => match look.take() {
-                Answer::Here(Ok(plan)) => {
-                    let mut attempt = plan.opener().open(None);
-                    attempt.allow(self.allowance);
-                    let progress = attempt.advance(Wake::START);
-                    self.stage = Stage::Opening(attempt);
-                    progress
-                }
-                Answer::Here(Err(error)) => Progress::Failed(error.into()),
-                Answer::Lost => {
-                    let detail = "internal error: the lookup of a missing target panicked";
-                    Progress::Failed(OpenError::new(OpenClass::Other, detail))
-                }
-                Answer::NotYet => {
-                    self.stage = Stage::Looking(look);
-                    Progress::Pending
-                }
-            },
-            Stage::Opening(mut attempt) => {
-                let progress = attempt.advance(wake);
-                self.stage = Stage::Opening(attempt);
-                progress
-            }
-            Stage::Over => Progress::Pending,
-        }
-    }
-
-    fn allow(&mut self, allowance: Allowance) {
-        self.allowance = allowance;
-    }
-
-    fn source(&self) -> Option<BorrowedFd<'_>> {
-        match &self.stage {
-            Stage::Looking(look) => Some(look.source()),
-            Stage::Opening(attempt) => attempt.source(),
-            Stage::Refused(_) | Stage::Asking(_) | Stage::Over => None,
-        }
-    }
 }

@@ -219,18 +219,18 @@ impl Opener for External {
     }
 
     fn open(&mut self, _downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt> {
-        Box::new(Starting { recipe: Arc::clone(&self.recipe), stage: Stage::Fresh })
+        Box::new(Starting { recipe: Arc::clone(&self.recipe), state: State::Fresh })
     }
 }
 
 #[derive(Debug)]
 struct Starting {
     recipe: Arc<Recipe>,
-    stage: Stage,
+    state: State,
 }
 
 #[derive(Debug)]
-enum Stage {
+enum State {
     Fresh,
     Locating(Offloaded<Result<Arc<Process>, BackendError>>),
     Over,
@@ -250,16 +250,16 @@ impl Starting {
 impl Attempt for Starting {
     fn advance(&mut self, _: Wake) -> Progress {
         let target = &self.recipe.destination.target;
-        match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Fresh => match self.recipe.place.locate(target) {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Fresh => match self.recipe.place.locate(target) {
                 Whereabouts::Known(located) => self.start(&located),
                 Whereabouts::Lost(error) => Progress::Failed(error),
                 Whereabouts::Asked(asked) => {
-                    self.stage = Stage::Locating(asked);
+                    self.state = State::Locating(asked);
                     Progress::Waiting
                 }
             },
-            Stage::Locating(asked) => match asked.take() {
+            State::Locating(asked) => match asked.take() {
                 Answer::Here(Ok(process)) => self.start(&Located::Process(process)),
                 Answer::Here(Err(error)) => Progress::Failed(error.into()),
                 Answer::Lost => Progress::Failed(OpenError::new(
@@ -267,18 +267,18 @@ impl Attempt for Starting {
                     format!("internal error: the lookup of {target} panicked"),
                 )),
                 Answer::NotYet => {
-                    self.stage = Stage::Locating(asked);
+                    self.state = State::Locating(asked);
                     Progress::Pending
                 }
             },
-            Stage::Over => Progress::Pending,
+            State::Over => Progress::Pending,
         }
     }
 
     fn source(&self) -> Option<BorrowedFd<'_>> {
-        match &self.stage {
-            Stage::Locating(asked) => Some(asked.source()),
-            Stage::Fresh | Stage::Over => None,
+        match &self.state {
+            State::Locating(asked) => Some(asked.source()),
+            State::Fresh | State::Over => None,
         }
     }
 }

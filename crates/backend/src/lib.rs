@@ -21,6 +21,7 @@ mod expected;
 mod external;
 mod netns;
 mod options;
+mod patient;
 mod plan;
 mod procfs;
 mod settled;

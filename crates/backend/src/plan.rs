@@ -14,8 +14,9 @@ use nsplice_sys::Pool;
 
 use crate::choice::Choice;
 use crate::error::{BackendError, ErrorKind};
-use crate::expected::{Expected, Patient};
+use crate::expected::Expected;
 use crate::options::Options;
+use crate::patient::Patient;
 use crate::settled::Settled;
 use crate::target::destination::Destination;
 

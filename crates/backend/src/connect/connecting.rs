@@ -58,8 +58,8 @@ struct Runner {
     socket: Socket,
 }
 
-/// What became of one candidate.
-enum Step {
+/// The fate of one candidate.
+enum Fate {
     Connected(Socket),
     Waiting(Socket),
     /// This one will not do; the next may.
@@ -99,14 +99,14 @@ impl Connecting {
             let place = self.next;
             self.next += 1;
             match self.step(address, route) {
-                Step::Connected(socket) => return Progress::Open(Upstream::Stream(socket.into())),
-                Step::Waiting(socket) => {
+                Fate::Connected(socket) => return Progress::Open(Upstream::Stream(socket.into())),
+                Fate::Waiting(socket) => {
                     self.runners.push(Runner { place, socket });
                     return self.wait();
                 }
-                Step::Failed(error) => self.failures.push((place, error)),
+                Fate::Failed(error) => self.failures.push((place, error)),
                 // For those that run already there is hope.
-                Step::Hopeless(error) => self.hopeless = Some(error),
+                Fate::Hopeless(error) => self.hopeless = Some(error),
             }
         }
         if self.runners.is_empty() {
@@ -207,7 +207,7 @@ impl Connecting {
         self.candidates.get(place).copied().filter(|_| self.hopeless.is_none())
     }
 
-    fn step(&mut self, address: SocketAddr, route: &Route) -> Step {
+    fn step(&mut self, address: SocketAddr, route: &Route) -> Fate {
         let Route { destination, home, .. } = route;
         let made = match self.spare.take() {
             Some(spare) => Ok(spare),
@@ -216,22 +216,22 @@ impl Connecting {
         let socket = match made {
             Ok(socket) => socket,
             Err(Unborn::Outside(errno)) => {
-                return Step::Hopeless(entry_failed(&destination.target, &self.located, errno));
+                return Fate::Hopeless(entry_failed(&destination.target, &self.located, errno));
             }
             Err(Unborn::Inside(Errno::EAFNOSUPPORT)) => {
-                return Step::Failed(Errno::EAFNOSUPPORT.into());
+                return Fate::Failed(Errno::EAFNOSUPPORT.into());
             }
             Err(Unborn::Inside(errno)) => {
-                return Step::Hopeless(OpenError::from_io(
+                return Fate::Hopeless(OpenError::from_io(
                     format_args!("cannot make a socket {}", destination.within()),
                     &errno.into(),
                 ));
             }
         };
         match start(&socket, address, route, &self.located, self.queues) {
-            Ok(true) => Step::Connected(socket),
-            Ok(false) => Step::Waiting(socket),
-            Err(error) => Step::Failed(error),
+            Ok(true) => Fate::Connected(socket),
+            Ok(false) => Fate::Waiting(socket),
+            Err(error) => Fate::Failed(error),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The backends that connect by themselves: `setns` and `dial`.
 //!
 //! They differ in one thing only, where the socket is born: in the target's namespace, or at home.
-//! An opening goes through at most three stages, and most pass all of them without waiting:
+//! An opening goes through at most three states, and most pass all of them without waiting:
 //!
 //! 1. locating: only for a container whose process has ended is somebody asked;
 //! 2. resolving: only for a name;
@@ -22,7 +22,7 @@ use socket2::Socket;
 use crate::connect::candidates::interleaved;
 use crate::connect::connecting::Connecting;
 use crate::connect::resolver::Resolved;
-use crate::connect::route::{Ends, Route};
+use crate::connect::route::{Addresses, Route};
 use crate::connect::socket_pool::{Spare, Stock};
 use crate::error::BackendError;
 use crate::target::place::{entry_failed, Located, Whereabouts};
@@ -48,9 +48,9 @@ impl Opener for Direct {
 
     fn open(&mut self, _downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt> {
         let spare = self.stock.as_mut().and_then(|stock| stock.take(&self.route));
-        let stage = Stage::Fresh(spare);
+        let state = State::Fresh(spare);
         let route = Arc::clone(&self.route);
-        Box::new(Opening { route, stage, allowance: Allowance::default() })
+        Box::new(Opening { route, state, allowance: Allowance::default() })
     }
 
     fn queues(&self) -> usize {
@@ -69,12 +69,12 @@ impl Opener for Direct {
 #[derive(Debug)]
 struct Opening {
     route: Arc<Route>,
-    stage: Stage,
+    state: State,
     allowance: Allowance,
 }
 
 #[derive(Debug)]
-enum Stage {
+enum State {
     Fresh(Option<Spare>),
     Locating(Offloaded<Result<Arc<Process>, BackendError>>),
     Resolving(Located, Offloaded<Resolved>),
@@ -85,13 +85,13 @@ enum Stage {
 impl Opening {
     fn locate(&mut self, spare: Option<Spare>) -> Progress {
         let target = &self.route.destination.target;
-        match (spare, &self.route.ends) {
-            (Some(Spare { located, socket }), Ends::Known(candidates)) => {
+        match (spare, &self.route.addresses) {
+            (Some(Spare { located, socket }), Addresses::Known(candidates)) => {
                 self.connect(located, Arc::clone(candidates), Some(socket))
             }
             _ => match self.route.place.locate(target) {
                 Whereabouts::Known(located) => self.resolve(located),
-                Whereabouts::Asked(asked) => self.wait(Stage::Locating(asked)),
+                Whereabouts::Asked(asked) => self.wait(State::Locating(asked)),
                 Whereabouts::Lost(error) => Progress::Failed(error),
             },
         }
@@ -99,18 +99,18 @@ impl Opening {
 
     fn resolve(&mut self, located: Located) -> Progress {
         let destination = &self.route.destination;
-        let name = match &self.route.ends {
-            Ends::Known(candidates) => {
+        let name = match &self.route.addresses {
+            Addresses::Known(candidates) => {
                 return self.connect(located, Arc::clone(candidates), None);
             }
-            Ends::Named(name) => name,
+            Addresses::Named(name) => name,
         };
         // No name is looked up for a process that is gone.
         if matches!(&located, Located::Process(process) if !process.is_alive()) {
             return Progress::Failed(entry_failed(&destination.target, &located, Errno::ESRCH));
         }
         match name.ask() {
-            Ok(asked) => self.wait(Stage::Resolving(located, asked)),
+            Ok(asked) => self.wait(State::Resolving(located, asked)),
             Err(error) => Progress::Failed(OpenError::from_io(
                 format_args!("cannot look up {} {}", name.as_str(), destination.within()),
                 &error,
@@ -119,9 +119,9 @@ impl Opening {
     }
 
     fn resolved(&mut self, located: Located, answer: Resolved) -> Progress {
-        let found = match &self.route.ends {
-            Ends::Known(candidates) => Ok(candidates.to_vec()),
-            Ends::Named(name) => name.addresses(answer, &self.route.destination),
+        let found = match &self.route.addresses {
+            Addresses::Known(candidates) => Ok(candidates.to_vec()),
+            Addresses::Named(name) => name.addresses(answer, &self.route.destination),
         };
         match found {
             Ok(addresses) => self.connect(located, interleaved(addresses).into(), None),
@@ -137,12 +137,12 @@ impl Opening {
     ) -> Progress {
         let mut connecting = Connecting::new(located, candidates, spare, self.allowance);
         let progress = connecting.begin(&self.route);
-        self.stage = Stage::Connecting(connecting);
+        self.state = State::Connecting(connecting);
         progress
     }
 
-    fn wait(&mut self, stage: Stage) -> Progress {
-        self.stage = stage;
+    fn wait(&mut self, state: State) -> Progress {
+        self.state = state;
         Progress::Waiting
     }
 
@@ -155,31 +155,31 @@ impl Opening {
 
 impl Attempt for Opening {
     fn advance(&mut self, wake: Wake) -> Progress {
-        match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Fresh(spare) => self.locate(spare),
-            Stage::Locating(asked) => match asked.take() {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Fresh(spare) => self.locate(spare),
+            State::Locating(asked) => match asked.take() {
                 Answer::Here(Ok(process)) => self.resolve(Located::Process(process)),
                 Answer::Here(Err(error)) => Progress::Failed(error.into()),
                 Answer::Lost => self.unanswered("the lookup"),
                 Answer::NotYet => {
-                    self.stage = Stage::Locating(asked);
+                    self.state = State::Locating(asked);
                     Progress::Pending
                 }
             },
-            Stage::Resolving(located, asked) => match asked.take() {
+            State::Resolving(located, asked) => match asked.take() {
                 Answer::Here(answer) => self.resolved(located, answer),
                 Answer::Lost => self.unanswered("the name lookup"),
                 Answer::NotYet => {
-                    self.stage = Stage::Resolving(located, asked);
+                    self.state = State::Resolving(located, asked);
                     Progress::Pending
                 }
             },
-            Stage::Connecting(mut connecting) => {
+            State::Connecting(mut connecting) => {
                 let progress = connecting.advance(wake, &self.route);
-                self.stage = Stage::Connecting(connecting);
+                self.state = State::Connecting(connecting);
                 progress
             }
-            Stage::Over => Progress::Pending,
+            State::Over => Progress::Pending,
         }
     }
 
@@ -188,24 +188,24 @@ impl Attempt for Opening {
     }
 
     fn so_far(&self) -> Option<String> {
-        match (&self.stage, &self.route.ends) {
-            (Stage::Locating(_), _) => {
+        match (&self.state, &self.route.addresses) {
+            (State::Locating(_), _) => {
                 Some(format!("no response from Docker about {}", self.route.destination.target))
             }
-            (Stage::Resolving(..), Ends::Named(name)) => {
+            (State::Resolving(..), Addresses::Named(name)) => {
                 Some(format!("no answer to the lookup of {}", name.as_str()))
             }
-            (Stage::Connecting(connecting), _) => Some(connecting.so_far()),
+            (State::Connecting(connecting), _) => Some(connecting.so_far()),
             _ => None,
         }
     }
 
     fn source(&self) -> Option<BorrowedFd<'_>> {
-        match &self.stage {
-            Stage::Locating(asked) => Some(asked.source()),
-            Stage::Resolving(_, asked) => Some(asked.source()),
-            Stage::Connecting(connecting) => connecting.source(),
-            Stage::Fresh(_) | Stage::Over => None,
+        match &self.state {
+            State::Locating(asked) => Some(asked.source()),
+            State::Resolving(_, asked) => Some(asked.source()),
+            State::Connecting(connecting) => connecting.source(),
+            State::Fresh(_) | State::Over => None,
         }
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct Route {
     pub(crate) place: Place,
     /// Where the threads of this process live.
     pub(crate) home: Home,
-    pub(crate) ends: Ends,
+    pub(crate) addresses: Addresses,
     /// Whether sockets pace where this leads, by the first of them. A default that is changed later
     /// is not noticed.
     pacing: OnceLock<bool>,
@@ -33,7 +33,7 @@ pub(crate) struct Route {
 
 /// What to connect to.
 #[derive(Debug)]
-pub(crate) enum Ends {
+pub(crate) enum Addresses {
     /// These addresses, in turn.
     Known(Arc<[SocketAddr]>),
     /// The addresses of this name.
@@ -51,21 +51,21 @@ impl Route {
         asker: &Asker,
     ) -> Self {
         let port = destination.port;
-        let ends = match destination.reached() {
+        let addresses = match destination.reached() {
             Host::Localhost => {
                 let local: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-                Ends::Known(local.map(|address| SocketAddr::new(address, port)).into())
+                Addresses::Known(local.map(|address| SocketAddr::new(address, port)).into())
             }
-            Host::Address(address) => Ends::Known([SocketAddr::new(address, port)].into()),
-            Host::Name(name) => Ends::Named(Name::new(name, asker)),
+            Host::Address(address) => Addresses::Known([SocketAddr::new(address, port)].into()),
+            Host::Name(name) => Addresses::Named(Name::new(name, asker)),
         };
-        Self { backend, destination, place, home, ends, pacing: OnceLock::new() }
+        Self { backend, destination, place, home, addresses, pacing: OnceLock::new() }
     }
 
     /// Where sockets can be made in advance and of what kind; `None` where each opening makes its
     /// own as cheaply, or where it is not known yet what they are to be connected to.
     pub(crate) fn known(&self) -> Option<(Located, Domain)> {
-        let Ends::Known(candidates) = &self.ends else { return None };
+        let Addresses::Known(candidates) = &self.addresses else { return None };
         let domain = Domain::for_address(*candidates.first()?);
         let located = self.place.known().filter(|located| !matches!(located, Located::Home))?;
         Some((located, domain))
@@ -75,9 +75,9 @@ impl Route {
     /// the kernel.
     pub(crate) fn queues(&self) -> usize {
         let is_home = matches!(&self.place, Place::Fixed(located) if located.is_home());
-        let is_near = match &self.ends {
-            Ends::Known(candidates) => candidates.iter().copied().all(is_near),
-            Ends::Named(_) => false,
+        let is_near = match &self.addresses {
+            Addresses::Known(candidates) => candidates.iter().copied().all(is_near),
+            Addresses::Named(_) => false,
         };
         sizes(Queues::Ample, is_home, is_near).map_or(0, Sizes::total)
     }

@@ -9,9 +9,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use common::{
-    again, commander, counted, failed, failure, opener, plan, role, succeeds, to, Piped,
-};
+use common::{again, commander, counted, failed, failure, opener, plan, role, succeeds, to, Piped};
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nix::sys::signal::{pthread_sigmask, SigSet, SigmaskHow, Signal};
 use nsplice_backend::{Choice, ErrorKind};

@@ -5,9 +5,9 @@
 //! network namespace of its own, where 127.0.0.1 and ::1 are up and every port is free; so names
 //! and ports are plain constants, and the same for both programs.
 //!
-//! A play is a list of steps, done one after another. What comes from a connection or from the
+//! A play is a list of cues, followed one after another. What comes from a connection or from the
 //! program is collected in between whatever the play does, so that nobody ever waits for the
-//! player to read, and a step that waits for bytes finds those that came earlier as well.
+//! player to read, and a cue that waits for bytes finds those that came earlier as well.
 
 use nix::sys::signal::Signal;
 
@@ -24,7 +24,7 @@ pub(crate) struct Case {
     /// Variables of the environment that are set for it.
     pub(crate) env: &'static [(&'static str, &'static str)],
     /// What happens around it.
-    pub(crate) play: &'static [Step],
+    pub(crate) play: &'static [Cue],
     /// Whether ours may give a half-closed link its own time instead of socat's half second.
     pub(crate) own_linger: bool,
     /// What is expected.
@@ -58,9 +58,9 @@ pub(crate) enum Place {
     Abstract(&'static str),
 }
 
-/// One step of a play. Connections have names, which the report uses as well.
+/// One cue of a play, which the player follows. Connections have names, which the report uses as well.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Step {
+pub(crate) enum Cue {
     /// Listens, under this name.
     Listen(&'static str, Place),
     /// A shell command in the directory and the namespace of the run. What it prints is in the
@@ -109,7 +109,7 @@ pub(crate) enum Step {
 }
 
 /// A case in which ours has to be as socat is.
-pub(crate) const fn case(name: &'static str, line: &'static str, play: &'static [Step]) -> Case {
+pub(crate) const fn case(name: &'static str, line: &'static str, play: &'static [Cue]) -> Case {
     Case { name, line, env: &[], play, own_linger: false, expect: Expect::Same }
 }
 

@@ -25,7 +25,7 @@ use nsplice_testkit::ramp;
 use nsplice_testkit::wait::poll_for;
 use nsplice_testkit::PATIENCE;
 
-use crate::case::{Case, Step};
+use crate::case::{Case, Cue};
 use crate::mask::mask;
 use crate::remains::{files, left_behind};
 use crate::report::{Peer, Report, StreamEnd};
@@ -110,9 +110,9 @@ impl<'a> Player<'a> {
 
     fn run(mut self) -> Report {
         let mut broken = Vec::new();
-        for (index, step) in self.case.play.iter().enumerate() {
-            if !self.step(step) {
-                broken.push(format!("step {index}, {step:?}"));
+        for (index, cue) in self.case.play.iter().enumerate() {
+            if !self.follow(cue) {
+                broken.push(format!("cue {index}, {cue:?}"));
                 break;
             }
         }
@@ -171,76 +171,76 @@ impl<'a> Player<'a> {
         self.program = Some(Running { child, status: None, stdin, stdout, stderr });
     }
 
-    /// Does one step; whether what it waits for came.
-    fn step(&mut self, step: &Step) -> bool {
+    /// Follows one cue; returns whether what it waits for came.
+    fn follow(&mut self, cue: &Cue) -> bool {
         let work = self.work();
-        match *step {
-            Step::Listen(name, place) => {
+        match *cue {
+            Cue::Listen(name, place) => {
                 self.listeners.insert(name, Listener::at(place, &work));
                 true
             }
-            Step::Shell(line) => self.shell_step(line),
-            Step::Start => {
+            Cue::Shell(line) => self.shell_step(line),
+            Cue::Start => {
                 self.start();
                 true
             }
-            Step::Accept(listener, name) => {
+            Cue::Accept(listener, name) => {
                 let found = poll_for(PATIENCE, || self.listeners[listener].accept());
                 found.map(|connection| self.connections.insert(name, connection)).is_some()
             }
-            Step::Connect(name, place) => {
+            Cue::Connect(name, place) => {
                 let found = poll_for(PATIENCE, || Connection::to(place, &work));
                 found.map(|connection| self.connections.insert(name, connection)).is_some()
             }
-            Step::Say(name, text) => {
+            Cue::Say(name, text) => {
                 self.connections[name].say(text.as_bytes());
                 true
             }
-            Step::SayRamp(name, len) => {
+            Cue::SayRamp(name, len) => {
                 self.connections[name].say(&ramp_of(len));
                 true
             }
-            Step::Hear(name, text) => hears(self.connections[name].collected(), text),
-            Step::HearBytes(name, count) => {
+            Cue::Hear(name, text) => hears(self.connections[name].collected(), text),
+            Cue::HearBytes(name, count) => {
                 let collected = self.connections[name].collected();
                 collected.wait(PATIENCE, |peer| peer.bytes.len() >= count)
             }
-            Step::HearEnd(name) => {
+            Cue::HearEnd(name) => {
                 let collected = self.connections[name].collected();
                 collected.wait(PATIENCE, |peer| peer.end != StreamEnd::Open)
             }
-            Step::Fin(name) => {
+            Cue::Fin(name) => {
                 self.connections[name].fin();
                 true
             }
-            Step::Reset(name) => {
+            Cue::Reset(name) => {
                 self.connections.get_mut(name).expect("a connection").reset();
                 true
             }
-            Step::Type(text) => self.write(text.as_bytes()),
-            Step::TypeRamp(len) => self.write(&ramp_of(len)),
-            Step::EndInput => {
+            Cue::Type(text) => self.write(text.as_bytes()),
+            Cue::TypeRamp(len) => self.write(&ramp_of(len)),
+            Cue::EndInput => {
                 self.running().stdin = None;
                 true
             }
-            Step::Read(text) => hears(&self.running().stdout.clone(), text),
-            Step::Told(text) => hears(&self.running().stderr.clone(), text),
-            Step::Appears(name) => poll_for(PATIENCE, || exists(&work.join(name))).is_some(),
-            Step::Until(line) => poll_for(PATIENCE, || {
+            Cue::Read(text) => hears(&self.running().stdout.clone(), text),
+            Cue::Told(text) => hears(&self.running().stderr.clone(), text),
+            Cue::Appears(name) => poll_for(PATIENCE, || exists(&work.join(name))).is_some(),
+            Cue::Until(line) => poll_for(PATIENCE, || {
                 let status = self.shell(line).stdout(Stdio::null()).stderr(Stdio::null()).status();
                 status.expect("sh can be run").success().then_some(())
             })
             .is_some(),
-            Step::Pause(milliseconds) => {
+            Cue::Pause(milliseconds) => {
                 thread::sleep(Duration::from_millis(milliseconds));
                 true
             }
-            Step::Kill(signal) => {
+            Cue::Kill(signal) => {
                 let pid = pid_of(&self.running().child);
                 kill(pid, signal).expect("a child can be signalled");
                 true
             }
-            Step::Exit => self.running().ends(PATIENCE),
+            Cue::Exit => self.running().ends(PATIENCE),
         }
     }
 

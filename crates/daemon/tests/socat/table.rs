@@ -3,8 +3,8 @@
 use nix::sys::signal::Signal;
 use nix::sys::signal::Signal::SIGTERM;
 
+use crate::case::Cue::{self, *};
 use crate::case::Place::{self, Abstract, Tcp, Tcp6, Unix};
-use crate::case::Step::{self, *};
 use crate::compare::compare;
 use crate::report::{Report, StreamEnd};
 
@@ -70,13 +70,13 @@ const FRONT: Place = Tcp(7000);
 const BACK: Place = Tcp(7001);
 
 /// It runs and ends by itself, with its input open.
-const RUN: &[Step] = &[Start, Exit];
+const RUN: &[Cue] = &[Start, Exit];
 
 /// It runs and ends with its input.
-const NO_INPUT: &[Step] = &[Start, EndInput, Exit];
+const NO_INPUT: &[Cue] = &[Start, EndInput, Exit];
 
 /// A line is typed, and that is all.
-const ONE_LINE: &[Step] = &[Start, Type("line\n"), EndInput, Exit];
+const ONE_LINE: &[Cue] = &[Start, Type("line\n"), EndInput, Exit];
 
 /// It connects standard input and output to a server, which ends second.
 macro_rules! client_of {

@@ -5,10 +5,10 @@ use crate::case::{case, Case};
 use crate::differences::Difference;
 
 /// There is a file to read.
-const WITH_IN: &[Step] = &[Shell("echo content >in"), Start, EndInput, Exit];
+const WITH_IN: &[Cue] = &[Shell("echo content >in"), Start, EndInput, Exit];
 
 /// There is a file to write to.
-const WITH_OUT: &[Step] =
+const WITH_OUT: &[Cue] =
     &[Shell("echo before >out; chmod 640 out"), Start, Type("line\n"), EndInput, Exit];
 
 /// It makes a FIFO, and is ended while it waits for the other end.

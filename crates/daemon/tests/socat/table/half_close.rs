@@ -69,7 +69,7 @@ macro_rules! upload_after {
 }
 
 /// Nobody says anything after the client's end.
-const SILENCE: &[Step] = &[
+const SILENCE: &[Cue] = &[
     Listen("s", BACK),
     Start,
     Accept("s", "server"),

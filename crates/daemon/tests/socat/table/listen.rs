@@ -5,10 +5,10 @@ use crate::case::{case, Case};
 use crate::differences::Difference;
 
 /// It listens with an end that only a signal brings.
-const IDLE: &[Step] = &[Start, Until("ss -Hltn sport = 7000 | grep ."), Kill(SIGTERM), Exit];
+const IDLE: &[Cue] = &[Start, Until("ss -Hltn sport = 7000 | grep ."), Kill(SIGTERM), Exit];
 
 /// The sockets that listen, and how many clients may wait.
-const LOOK: &[Step] = &[
+const LOOK: &[Cue] = &[
     Start,
     Until("ss -Hltn sport = 7000 | grep ."),
     Shell("ss -Hltn sport = 7000 | awk '{print $3, $4}'"),

@@ -25,11 +25,11 @@ macro_rules! control {
 }
 
 /// A probe that looks whether a port is open, with no input.
-const PROBE: &[Step] =
+const PROBE: &[Cue] =
     &[Listen("s", BACK), Start, Accept("s", "server"), HearEnd("server"), Fin("server"), Exit];
 
 /// A client's bytes end on standard output.
-const SUNK: &[Step] = &[
+const SUNK: &[Cue] = &[
     Start,
     Connect("client", FRONT),
     Say("client", "ping\n"),
@@ -39,7 +39,7 @@ const SUNK: &[Step] = &[
 ];
 
 /// The same for many, until SIGTERM.
-const SUNK_FORKED: &[Step] = &[
+const SUNK_FORKED: &[Cue] = &[
     Start,
     Connect("client", FRONT),
     Say("client", "ping\n"),
@@ -51,7 +51,7 @@ const SUNK_FORKED: &[Step] = &[
 ];
 
 /// One client of a server that is SYSTEM or EXEC and answers without being asked.
-const ANSWERED: &[Step] =
+const ANSWERED: &[Cue] =
     &[Start, Connect("client", FRONT), HearEnd("client"), Fin("client"), Kill(SIGTERM), Exit];
 
 pub(super) const CASES: &[Case] = &[

@@ -4,7 +4,7 @@ use super::*;
 use crate::case::{case, Case};
 
 /// Three clients, each with a line, one after the other.
-const ONE_BY_ONE: &[Step] = &[
+const ONE_BY_ONE: &[Cue] = &[
     Start,
     Connect("a", FRONT),
     Say("a", "one\n"),
@@ -24,7 +24,7 @@ const ONE_BY_ONE: &[Step] = &[
 
 /// Two clients and one server, which is connected once and hears both. The end of one is none of the
 /// other's.
-const SHARED: &[Step] = &[
+const SHARED: &[Cue] = &[
     Listen("s", BACK),
     Start,
     Accept("s", "server"),
@@ -58,11 +58,7 @@ pub(super) const CASES: &[Case] = &[
         ONE_BY_ONE,
     ),
     case("second/to a new file", "socat -U CREATE:f TCP4-LISTEN:7000,fork", ONE_BY_ONE),
-    case(
-        "second/to a program",
-        "socat -U SYSTEM:'cat >f' TCP4-LISTEN:7000,fork",
-        ONE_BY_ONE,
-    ),
+    case("second/to a program", "socat -U SYSTEM:'cat >f' TCP4-LISTEN:7000,fork", ONE_BY_ONE),
     case("second/to a FIFO", "socat PIPE:p TCP4-LISTEN:7000,fork", ONE_BY_ONE),
     case("second/to a pipe", "socat PIPE TCP4-LISTEN:7000,fork", ONE_BY_ONE),
     case("second/to a server", "socat TCP:127.0.0.1:7001 TCP4-LISTEN:7000,fork", SHARED),

@@ -5,7 +5,7 @@ use crate::case::{case, Case};
 use crate::differences::Difference;
 
 /// The server speaks first and ends first.
-const GREETED: &[Step] = &[
+const GREETED: &[Cue] = &[
     Listen("s", BACK),
     Start,
     Accept("s", "server"),
@@ -16,7 +16,7 @@ const GREETED: &[Step] = &[
 ];
 
 /// The server says what it has to say when the client has ended.
-const ANSWERED: &[Step] = &[
+const ANSWERED: &[Cue] = &[
     Listen("s", BACK),
     Start,
     Accept("s", "server"),
@@ -27,7 +27,7 @@ const ANSWERED: &[Step] = &[
 ];
 
 /// The client asks and hears no answer, whatever the server says and when.
-const UNHEARD: &[Step] = &[
+const UNHEARD: &[Cue] = &[
     Listen("s", BACK),
     Start,
     Accept("s", "server"),
@@ -41,7 +41,7 @@ const UNHEARD: &[Step] = &[
 ];
 
 /// The server's end is not the client's.
-const UNHEARD_END: &[Step] = &[
+const UNHEARD_END: &[Cue] = &[
     Listen("s", BACK),
     Start,
     Accept("s", "server"),
@@ -55,7 +55,7 @@ const UNHEARD_END: &[Step] = &[
 ];
 
 /// The server speaks, with the input held open, and nothing ever ends.
-const UNENDED: &[Step] =
+const UNENDED: &[Cue] =
     &[Listen("s", BACK), Start, Accept("s", "server"), Say("server", "banner\n"), Exit];
 
 pub(super) const CASES: &[Case] = &[
@@ -131,7 +131,7 @@ pub(super) const CASES: &[Case] = &[
     case("stdio/STDIN both ways", "socat STDIN TCP4:127.0.0.1:7001 </dev/null", ANSWERED)
         .differs(Difference::OneWay, |report| ends(report, "status 0", "")),
     case("stdio/a file as STDIN both ways", "socat TCP4:127.0.0.1:7001 STDIN <in", {
-        const PLAY: &[Step] = &[
+        const PLAY: &[Cue] = &[
             Shell("echo content >in"),
             Listen("s", BACK),
             Start,

@@ -7,7 +7,7 @@ const FRONT_PATH: Place = Unix("front.sock");
 const BACK_PATH: Place = Unix("back.sock");
 
 /// It listens on a path until it is told to end.
-const IDLE: &[Step] = &[
+const IDLE: &[Cue] = &[
     Start,
     Appears("front.sock"),
     Until("ss -Hlx | grep -q front.sock"),
