@@ -1,9 +1,9 @@
-//! Which backend the operator wants.
+//! The backend that the operator wants.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Which backend opens the upstreams.
+/// The backend that opens the upstreams.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Choice {
     /// `setns` where it is permitted, else `external` where it works; `dial` for targets without a

@@ -37,13 +37,13 @@ pub(crate) mod tools;
 pub(crate) mod trust;
 pub(crate) mod which_program;
 
-/// What the openings of one destination share.
+/// The part that all openings of one destination share.
 #[derive(Debug)]
 pub(crate) struct Recipe {
     pub(crate) destination: Destination,
     pub(crate) place: Place,
     pub(crate) carrier: Carrier,
-    /// Who waits for a program that does not die at once.
+    /// The threads that wait for a program that does not die at once.
     pub(crate) pool: Pool,
 }
 
@@ -172,7 +172,7 @@ impl Recipe {
         Ok(started)
     }
 
-    /// Whether nsenter gets into the namespace and finds socat there, tried with `socat -V`. Blocks
+    /// Tries with `socat -V` whether nsenter gets into the namespace and finds socat there. Blocks
     /// for as long as that takes.
     ///
     /// Mostly nsenter may no more than we may; but it can be setuid, have file capabilities, or be a

@@ -99,8 +99,8 @@ impl Plan {
         }
     }
 
-    /// Which network namespace the target was in when the plan was made; `None` for a target
-    /// without one, and where we may not know.
+    /// Returns the network namespace that the target was in when the plan was made; `None` for a
+    /// target without one, and where we may not know.
     pub fn identity(&self) -> Option<Identity> {
         match &self.0 {
             Way::Settled(settled) => settled.identity(),

@@ -198,7 +198,8 @@ fn auto(
     Ok(Way::External(Arc::new(recipe)))
 }
 
-/// Whether the programs of the backend external are there, and may enter the target of `destination`.
+/// Tries whether the programs of the backend external are there, and may enter the target of
+/// `destination`.
 pub(crate) fn try_external(
     destination: &Destination,
     options: &Options,

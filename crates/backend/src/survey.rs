@@ -82,7 +82,7 @@ pub struct NameReport {
     pub path: Option<PathBuf>,
     /// The program: `nsplice`, `socat`, `util-linux`, or `None` for what is not known.
     pub program: Option<&'static str>,
-    /// Which version of it.
+    /// The version of it.
     pub version: Option<String>,
 }
 

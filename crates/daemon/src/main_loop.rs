@@ -1,4 +1,4 @@
-//! What the main thread waits for: a small loop of its own, so that nothing of this is done by a loop
+//! The loop of the main thread, a small one of its own, so that nothing of this is done by a loop
 //! that moves bytes.
 //!
 //! It waits for signals, for the end of the target and for the ends of loops, edge-triggered: whoever

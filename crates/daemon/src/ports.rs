@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Which port to listen on, and which to reach.
+/// A pair of ports: the one to listen on, and the one to reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PortPair {
     /// The port to listen on; `None` lets the kernel choose a free one.

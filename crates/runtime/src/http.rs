@@ -29,7 +29,7 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
-/// Why there is no answer.
+/// A failure to get an answer.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// Nobody listens there, or we may not connect.

@@ -11,8 +11,8 @@ use nix::sys::stat::{fstat, fstatat, stat, FileStat};
 use nix::sys::statfs::{statfs, NSFS_MAGIC};
 use serde::{Serialize, Serializer};
 
-/// Which namespace it is: two descriptors or paths mean the same namespace exactly if device and
-/// inode are the same (namespaces(7)). An inode may be used again once its namespace is gone.
+/// The identity of a namespace: two descriptors or paths mean the same namespace exactly if device
+/// and inode are the same (namespaces(7)). An inode may be used again once its namespace is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Identity {
     /// The device of the namespace file system.
@@ -55,14 +55,14 @@ impl Serialize for Identity {
     }
 }
 
-/// How a namespace is opened for setns(2).
+/// The flags that a namespace is opened with for setns(2).
 ///
 /// O_NONBLOCK because a path may lead to a FIFO, which would hold an ordinary open(2) up.
 pub const OPENING: OFlag =
     OFlag::O_RDONLY.union(OFlag::O_CLOEXEC).union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
 
-/// Whether `path` leads to a namespace of any type, found out without opening it: opening a device
-/// can do things.
+/// Returns whether `path` leads to a namespace of any type, found out without opening it: opening a
+/// device can do things.
 pub fn is_namespace(path: &Path) -> Result<bool, Errno> {
     Ok(statfs(path)?.filesystem_type() == NSFS_MAGIC)
 }

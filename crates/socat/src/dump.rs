@@ -1,4 +1,4 @@
-//! What is said about bytes that pass: the dumps of -v and -x, the raw copies of -r and -R.
+//! Dumps and copies of bytes that pass: the dumps of -v and -x, the raw copies of -r and -R.
 //!
 //! A dump goes to standard error, wherever the messages go, one write(2) per block. Its form is that
 //! of socat 1.7.4.4 to the byte: under the header come
@@ -34,7 +34,7 @@ pub(crate) enum Direction {
     Back,
 }
 
-/// How bytes are shown.
+/// The layout in which bytes are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layout {
     /// `-v`

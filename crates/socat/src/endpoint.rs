@@ -51,7 +51,7 @@ use candidate::Connection;
 use route::{Patience, Route, Routed};
 use split::Split;
 
-/// What all endpoints of one command line share.
+/// The context that all endpoints of one command line share.
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
     pub(crate) journal: Journal,
@@ -63,7 +63,7 @@ pub(crate) struct Context {
     pub(crate) pool: Pool,
 }
 
-/// How many links the process serves.
+/// The number of links that the process serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Links {
     /// One: the process is the link's.

@@ -38,7 +38,8 @@ pub(crate) fn replace_by_real(words: &[OsString]) -> Option<Fault> {
     Some(unusable(&path, &describe(&error)))
 }
 
-/// What the real socat that would be handed over to answers to `flag`; nothing where there is none.
+/// Asks the real socat that would be handed over to what it answers to `flag`; nothing where there
+/// is none.
 pub(crate) fn answer_of_real(flag: &str) -> Option<String> {
     let path = find(env::var_os(FALLBACK_VARIABLE), env::var_os("PATH"))?.ok()?;
     let output = Command::new(path).arg(flag).stdin(Stdio::null()).output().ok()?;

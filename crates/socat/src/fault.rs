@@ -1,4 +1,4 @@
-//! What keeps a command line from being run, in socat's words.
+//! Faults that keep a command line from being run, in socat's words.
 
 use std::fmt;
 
@@ -13,8 +13,8 @@ pub(crate) struct Fault {
     pub(crate) message: String,
     /// The exit status; 1 for nearly everything.
     pub(crate) status: u8,
-    /// Whether it is socat that knows this word and only nsplice that does not, so that handing the
-    /// command line to a real socat would help.
+    /// True if socat knows this word and only nsplice does not, so that handing the command line to
+    /// a real socat would help.
     pub(crate) foreign: bool,
 }
 
@@ -24,7 +24,7 @@ impl Fault {
         Self { message: message.to_string(), status: 1, foreign: false }
     }
 
-    /// What socat can do and nsplice will not.
+    /// Makes the fault of what socat can do and nsplice will not.
     pub(crate) fn not_implemented(what: impl fmt::Display) -> Self {
         let message = format!(
             "{what} is not implemented in nsplice (socat compatibility); \

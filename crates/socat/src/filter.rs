@@ -1,4 +1,4 @@
-//! What is done to bytes that pass: line ends, readbytes, escape, dumps and raw copies.
+//! Filters of bytes that pass: line ends, readbytes, escape, dumps and raw copies.
 //!
 //! For each block of a lane, in this order:
 //!
@@ -24,7 +24,7 @@ use crate::language::{Address, Flags, Opt, Spec};
 
 use lines::{conversion, Conversion, LineEnd};
 
-/// What is done to the bytes of every link of a command line.
+/// The filters of every link of a command line.
 #[derive(Debug, Clone)]
 pub(crate) struct Filters {
     forth: Recipe,
@@ -34,7 +34,7 @@ pub(crate) struct Filters {
 }
 
 impl Filters {
-    /// What `flags` and the addresses' options ask for. Opens the files of `-r` and `-R`.
+    /// Reads what `flags` and the addresses' options ask for. Opens the files of `-r` and `-R`.
     pub(crate) fn new(
         flags: &Flags,
         first: &Spec,

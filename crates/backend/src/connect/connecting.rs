@@ -180,7 +180,7 @@ impl Connecting {
         Progress::Pending
     }
 
-    /// What is waited for.
+    /// Returns the descriptor that is waited for.
     pub(crate) fn source(&self) -> Option<BorrowedFd<'_>> {
         match &self.gathered {
             Some(gathered) => Some(gathered.as_fd()),
@@ -188,7 +188,7 @@ impl Connecting {
         }
     }
 
-    /// What each candidate has answered, or that it has not.
+    /// Tells what each candidate has answered, or that it has not.
     pub(crate) fn so_far(&self) -> String {
         let told = self.candidates.iter().enumerate().map(|(place, address)| {
             let failure = self.failures.iter().find(|(failed, _)| *failed == place);

@@ -69,7 +69,7 @@ pub(crate) fn sizes(queues: Queues, is_home: bool, is_near: bool) -> Option<Size
     }
 }
 
-/// Whether the answer is here already; an error if it is a refusal.
+/// Returns whether the answer is here already; an error if it is a refusal.
 pub(crate) fn answered(socket: &Socket) -> io::Result<bool> {
     let mut watched = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
     // A poll(2) that fails has told nothing; the loop's own will.

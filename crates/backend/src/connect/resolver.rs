@@ -17,11 +17,11 @@ use nsplice_sys::{describe, Asker, Offloaded, Pool, Question};
 use crate::shared::Shared;
 use crate::target::destination::Destination;
 
-/// What a look-up brings: at least one address, in the resolver's order of preference and with port
-/// 0, or why there is none.
+/// The answer of a look-up: at least one address, in the resolver's order of preference and with
+/// port 0, or why there is none.
 pub(crate) type Resolved = Result<Arc<[SocketAddr]>, Unresolved>;
 
-/// Why a name has no address.
+/// A failure to resolve a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unresolved {
     class: OpenClass,

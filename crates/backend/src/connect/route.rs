@@ -21,9 +21,9 @@ pub(crate) struct Route {
     /// The backend's name.
     pub(crate) backend: &'static str,
     pub(crate) destination: Destination,
-    /// Where sockets are made.
+    /// The place that sockets are made in.
     pub(crate) place: Place,
-    /// Where the threads of this process live.
+    /// The namespace that the threads of this process live in.
     pub(crate) home: Home,
     pub(crate) addresses: Addresses,
     /// Whether sockets pace where this leads, by the first of them. A default that is changed later
@@ -31,7 +31,7 @@ pub(crate) struct Route {
     pacing: OnceLock<bool>,
 }
 
-/// What to connect to.
+/// The addresses to connect to.
 #[derive(Debug)]
 pub(crate) enum Addresses {
     /// These addresses, in turn.
@@ -62,8 +62,8 @@ impl Route {
         Self { backend, destination, place, home, addresses, pacing: OnceLock::new() }
     }
 
-    /// Where sockets can be made in advance and of what kind; `None` where each opening makes its
-    /// own as cheaply, or where it is not known yet what they are to be connected to.
+    /// Returns where sockets can be made in advance and of what kind; `None` where each opening
+    /// makes its own as cheaply, or where it is not known yet what they are to be connected to.
     pub(crate) fn known(&self) -> Option<(Located, Domain)> {
         let Addresses::Known(candidates) = &self.addresses else { return None };
         let domain = Domain::for_address(*candidates.first()?);

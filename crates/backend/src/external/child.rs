@@ -40,15 +40,15 @@ pub(crate) fn keep_exit_statuses() {
     let _ = nsplice_sys::default_action(Signal::SIGCHLD);
 }
 
-/// What to run.
+/// A program to run, with its arguments.
 #[derive(Debug)]
 pub(crate) struct Invocation {
     /// The program, by its absolute path, and its arguments.
     pub(crate) program: OsString,
     pub(crate) arguments: Vec<OsString>,
-    /// Whether its messages are to be in English, so that they can be read for the reason.
+    /// True if its messages are to be in English, so that they can be read for the reason.
     pub(crate) plain_messages: bool,
-    /// What it is for: `nsenter for localhost:80 in pid/4947`.
+    /// Its purpose: `nsenter for localhost:80 in pid/4947`.
     pub(crate) purpose: String,
     /// The namespace's path as its messages would name it.
     pub(crate) namespace: Option<String>,

@@ -43,8 +43,8 @@ impl LastWords {
             .collect()
     }
 
-    /// What kind of failure the words and the exit status `code` tell of. `namespace` is the path
-    /// that the child was to enter.
+    /// Returns the kind of failure that the words and the exit status `code` tell of. `namespace`
+    /// is the path that the child was to enter.
     pub(crate) fn class(&self, code: i32, namespace: Option<&str>) -> OpenClass {
         let text = String::from_utf8_lossy(&self.bytes);
         let says = |words: &[&str]| words.iter().any(|words| text.contains(words));

@@ -37,7 +37,7 @@ pub enum TemplateError {
     ProgramVaries,
 }
 
-/// What a link fills in.
+/// A part of a command that each link fills in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Placeholder {
     Pid,

@@ -32,7 +32,7 @@ pub(crate) fn program(name: &str) -> Result<PathBuf, BackendError> {
     trusted(path)
 }
 
-/// Where `name` is in PATH, whatever it is.
+/// Returns where `name` is in PATH, whatever it is.
 pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
     which(name).ok()
 }

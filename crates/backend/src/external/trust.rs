@@ -22,7 +22,7 @@ use std::path::{absolute, Component, Path, PathBuf};
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
-/// What is wrong about the way to a program.
+/// A weakness of the way to a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Weakness {
     path: PathBuf,

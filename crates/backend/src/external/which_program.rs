@@ -1,4 +1,4 @@
-//! Which program a file is, told by what it says of itself.
+//! The program that a file is, told by what it says of itself.
 //!
 //! nsplice plays socat and nsenter well enough to answer `-V` as they do, so it is looked for first:
 //! by the file that it is, which holds for links, and by its own name in the answer, which holds for
@@ -18,7 +18,7 @@ use crate::brood;
 use crate::external::environment;
 use crate::external::tools;
 
-/// What a program turned out to be.
+/// The program that a file turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Persona {
     /// nsplice, by whatever name.
@@ -29,7 +29,7 @@ pub(crate) enum Persona {
     UtilLinux(String),
 }
 
-/// Which program `path` is; `None` if it is none that we know, or must not be run.
+/// Returns which program `path` is; `None` if it is none that we know, or must not be run.
 pub(crate) fn of(path: &Path) -> Option<Persona> {
     let identity = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
     let own = identity(Path::new("/proc/self/exe"));

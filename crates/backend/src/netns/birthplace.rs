@@ -68,7 +68,7 @@ impl Birthplace {
         Ok(Self { located, home })
     }
 
-    /// Which namespace it is, if that can be told now.
+    /// Returns which namespace it is, if that can be told now.
     pub fn identity(&self) -> Option<Identity> {
         self.located.identity(&self.home)
     }

@@ -83,7 +83,7 @@ pub(crate) fn try_entering(located: &Located, home: &Home) -> Result<(), Errno> 
     visit(located, home, || ())
 }
 
-/// Whether this thread may leave home and come back, tried by doing it.
+/// Tries whether this thread may leave home and come back, by doing it.
 pub(crate) fn try_leaving(home: &Home) -> Result<(), Errno> {
     Excursion::begin(home, home.as_fd()).map(drop)
 }

@@ -27,7 +27,7 @@ impl Home {
         Ok(Self { namespace, identity })
     }
 
-    /// Which namespace it is.
+    /// Returns which namespace it is.
     pub(crate) fn identity(&self) -> Identity {
         self.identity
     }

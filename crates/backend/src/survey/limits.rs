@@ -21,7 +21,7 @@ pub struct SystemLimits {
     pub pipe_user_pages_soft: Option<u64>,
     /// The size of a pipe, in bytes, that the kernel granted when the usual one was asked for.
     pub granted_pipe_size: Option<u64>,
-    /// What the kernel granted when queues of the usual size were asked for, of the receive queue, in
+    /// The receive queue that the kernel granted when queues of the usual size were asked for, in
     /// bytes.
     pub granted_receive_queue: Option<u64>,
     /// The same of the send queue.
@@ -31,7 +31,7 @@ pub struct SystemLimits {
     pub receive_max: Option<u64>,
     /// The same of the send queue (`net.core.wmem_max`).
     pub send_max: Option<u64>,
-    /// What the queues of all links together may take, in bytes.
+    /// The memory that the queues of all links together may take, in bytes.
     pub socket_memory: u64,
     /// Descriptors this process may have (RLIMIT_NOFILE, soft).
     pub open_files_soft: Option<u64>,

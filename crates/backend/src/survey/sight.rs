@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::fs;
 
-/// What is seen of a program's connection to a port.
+/// The state of a program's connection to a port, as far as it is seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sight {
     /// None: it is not that far yet, it is another process that connects, or we may not look.
@@ -18,7 +18,7 @@ pub(crate) enum Sight {
     Connected,
 }
 
-/// What is seen of the connection of process `pid` to any address of `port`.
+/// Returns what is seen of the connection of process `pid` to any address of `port`.
 pub(crate) fn of(pid: u32, port: u16) -> Sight {
     let sockets = sockets(pid);
     let tables = ["tcp", "tcp6"].map(|table| {

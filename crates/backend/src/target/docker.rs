@@ -21,7 +21,7 @@ use nsplice_sys::describe;
 
 use crate::error::BackendError;
 
-/// How to reach Docker.
+/// The way to Docker: its socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Docker {
     socket: PathBuf,

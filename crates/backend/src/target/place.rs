@@ -23,7 +23,7 @@ use crate::target::docker::Docker;
 use crate::target::trail::Trail;
 use crate::target::Target;
 
-/// How the namespace of a target is found.
+/// The way in which the namespace of a target is found.
 #[derive(Debug, Clone)]
 pub(crate) enum Place {
     /// As it was found at start.
@@ -32,7 +32,7 @@ pub(crate) enum Place {
     Container(Arc<Container>),
 }
 
-/// Where the namespace is.
+/// The namespace as it was found.
 #[derive(Debug, Clone)]
 pub(crate) enum Located {
     /// It is our own.
@@ -44,12 +44,12 @@ pub(crate) enum Located {
 }
 
 impl Located {
-    /// Whether it is our own for certain.
+    /// Returns whether it is our own for certain.
     pub(crate) fn is_home(&self) -> bool {
         matches!(self, Self::Home)
     }
 
-    /// Which namespace it is now, if that can be told.
+    /// Returns which namespace it is now, if that can be told.
     pub(crate) fn identity(&self, home: &Home) -> Option<Identity> {
         match self {
             Self::Home => Some(home.identity()),
@@ -100,8 +100,8 @@ impl Place {
         }
     }
 
-    /// Where it is, if nobody has to be asked. That a process of a fixed place is alive is found out
-    /// by entering.
+    /// Returns where it is, if nobody has to be asked. That a process of a fixed place is alive is
+    /// found out by entering.
     pub(crate) fn known(&self) -> Option<Located> {
         match self {
             Self::Fixed(located) => Some(located.clone()),
@@ -109,7 +109,7 @@ impl Place {
         }
     }
 
-    /// Where it is now.
+    /// Finds where it is now.
     pub(crate) fn locate(&self, target: &Target) -> Whereabouts {
         let container = match self {
             Self::Fixed(located) => return Whereabouts::Known(located.clone()),
@@ -211,7 +211,7 @@ fn is_own_proc() -> bool {
     std::fs::read_link("/proc/self").is_ok_and(|number| number == Path::new(&own))
 }
 
-/// Why the namespace of `target` could not be entered, as a sentence.
+/// Tells in a sentence why the namespace of `target` could not be entered.
 pub(crate) fn entry_failed(target: &Target, located: &Located, errno: Errno) -> OpenError {
     let words = describe(&errno.into());
     let class = OpenClass::of_errno(errno);

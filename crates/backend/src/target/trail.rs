@@ -117,7 +117,7 @@ impl Trail {
         held.open()
     }
 
-    /// Which namespace it leads to now, if that can be told.
+    /// Returns which namespace it leads to now, if that can be told.
     pub(crate) fn identity(&self) -> Option<Identity> {
         match &self.course {
             Course::Process(held) => Identity::below(&held.directory, &held.way.rest).ok(),

@@ -27,7 +27,7 @@ use super::socket_file::with_file;
 use super::station::{Station, Stationed};
 use super::Context;
 
-/// What is told when `accept-timeout=` is over: as a warning, when it is. The opening then ends as
+/// The message when `accept-timeout=` is over: a warning, when it is. The opening then ends as
 /// [`OpenClass::NoClient`], which is no failure: socat exits with 0.
 pub(crate) const ACCEPT_TIMED_OUT: &str = "accept: Connection timed out";
 

@@ -20,7 +20,7 @@ use super::range::Range;
 use super::refusal::no_timer;
 use super::settings::{apply, Phase};
 
-/// What a client must be to be let in.
+/// The conditions for a client to be let in.
 #[derive(Debug, Clone)]
 pub(crate) struct Admission {
     range: Option<Range>,

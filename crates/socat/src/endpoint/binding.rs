@@ -36,7 +36,7 @@ enum PortChoice {
     Low,
 }
 
-/// What a socket is bound to before it is connected.
+/// The local address that a socket is bound to before it is connected.
 #[derive(Debug, Clone)]
 pub(crate) enum Local {
     Unbound,
@@ -48,7 +48,7 @@ pub(crate) enum Local {
 const LOW_PORTS: std::ops::RangeInclusive<u16> = 640..=1023;
 
 impl LocalName {
-    /// What `address`, which connects in `version`, asks for.
+    /// Reads what `address`, which connects in `version`, asks for.
     pub(crate) fn of(
         address: &Address,
         version: Version,

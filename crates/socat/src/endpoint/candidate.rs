@@ -1,4 +1,5 @@
-//! What a connecting endpoint tries: remote addresses, and the local address that goes with each.
+//! Candidates that a connecting endpoint tries: remote addresses, and the local address that goes
+//! with each.
 
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
@@ -133,7 +134,7 @@ impl Connection {
         self.address.setting(Opt::NoDelay).is_none()
     }
 
-    /// What was tried when `candidate` failed, as socat tells it.
+    /// Tells what was tried when `candidate` failed, as socat does.
     pub(crate) fn told(&self, candidate: &Candidate, descriptor: RawFd) -> String {
         let (remote, length) = (spelled(&candidate.remote), length(&candidate.remote));
         match &self.manner {

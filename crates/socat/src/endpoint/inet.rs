@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use crate::fault::Fault;
 use crate::journal::{Journal, Level};
 
-/// Which IP versions an address may have.
+/// The IP versions that an address may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Version {
     V4,
@@ -78,7 +78,7 @@ pub(crate) enum Host {
     Name(String),
 }
 
-/// Whether an address was in brackets, which says that it is no name.
+/// The spelling of an address: in brackets, which say that it is no name, or without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Spelling {
     Plain,
@@ -158,7 +158,7 @@ pub(crate) struct Name {
     pub(crate) version: Version,
 }
 
-/// How addresses are come by.
+/// The addresses of a host and port, or the way to them.
 #[derive(Debug)]
 pub(crate) enum Addresses {
     /// They are known.

@@ -49,7 +49,7 @@ pub(crate) enum Way {
 }
 
 impl Way {
-    /// How socat's messages put it.
+    /// Returns how socat's messages put it.
     pub(crate) fn purpose(self) -> &'static str {
         match self {
             Self::Both => "reading and writing",
@@ -155,7 +155,7 @@ fn held(upstream: Upstream, hold: Option<Box<dyn Hold>>) -> Upstream {
     }
 }
 
-/// What `source` and `sink` are in the directions that are used.
+/// Makes a side of `source` and `sink`, in the directions that are used.
 pub(super) fn pair(
     source: BorrowedFd<'_>,
     sink: BorrowedFd<'_>,

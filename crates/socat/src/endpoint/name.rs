@@ -52,8 +52,9 @@ pub(crate) fn length(address: &SockAddr) -> usize {
     size_of::<libc::sa_family_t>() + name
 }
 
-/// What programs are told about the connection behind `socket`: the last part of a variable's name
-/// (`PEERADDR`, `PEERPORT`, `SOCKADDR`, `SOCKPORT`) and its value. Empty if it is not a socket.
+/// Returns what programs are told about the connection behind `socket`: the last part of a
+/// variable's name (`PEERADDR`, `PEERPORT`, `SOCKADDR`, `SOCKPORT`) and its value. Empty if it is
+/// not a socket.
 pub(crate) fn exported(socket: BorrowedFd<'_>) -> Vec<(&'static str, OsString)> {
     let socket = SockRef::from(&socket);
     let mut told = Vec::new();

@@ -21,7 +21,7 @@ use super::name::escaped;
 /// Where `ip netns` keeps names.
 const NAMES: &str = "/run/netns";
 
-/// Where sockets are born.
+/// The namespace that sockets are born in.
 #[derive(Debug)]
 pub(crate) enum Birth {
     Here,
@@ -33,7 +33,7 @@ pub(crate) enum Birth {
 }
 
 impl Birth {
-    /// Where the sockets of `address` are born.
+    /// Finds where the sockets of `address` are born.
     pub(crate) fn of(address: &Address) -> Result<Self, Fault> {
         let Some(value) = address.text(Opt::Netns) else {
             return Ok(Self::Here);

@@ -1,4 +1,5 @@
-//! Which IP version an address means: by its keyword, `pf=`, the flags -4 and -6, the environment.
+//! The IP version that an address means: by its keyword, `pf=`, the flags -4 and -6, the
+//! environment.
 
 use std::ffi::OsString;
 

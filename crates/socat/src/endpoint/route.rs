@@ -19,7 +19,7 @@ pub(crate) trait Route: std::fmt::Debug + Send + Sync {
     fn begin(self: Arc<Self>, turn: Turn) -> Box<dyn Attempt>;
 }
 
-/// Whether an opening is the first one of its link.
+/// The turn of an opening: the first one of its link, or a later one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
     /// It is.
@@ -28,7 +28,7 @@ pub(crate) enum Turn {
     Again,
 }
 
-/// How often an opening that failed is tried again, and after how long.
+/// The number of times that an opening which failed is tried again, and the time between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Patience {
     tries: Tries,
@@ -46,7 +46,7 @@ enum Tries {
 const INTERVAL: Duration = Duration::from_secs(1);
 
 impl Patience {
-    /// What the options of `address` ask for.
+    /// Reads what the options of `address` ask for.
     pub(crate) fn of(address: &Address) -> Self {
         let tries = if address.has(Opt::Forever) {
             Tries::Endless

@@ -59,7 +59,7 @@ impl Setup {
         }
     }
 
-    /// What is waited for.
+    /// Returns the descriptor that is waited for.
     pub(crate) fn source(&self) -> Option<BorrowedFd<'_>> {
         self.asked.as_ref().map(Offloaded::source)
     }

@@ -20,7 +20,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// What the endpoint of `backend` was opened as.
+    /// Takes what the endpoint of `backend` was opened as.
     ///
     /// # Errors
     /// When there is no descriptor left.

@@ -28,7 +28,7 @@ enum Change {
     Group(Gid),
 }
 
-/// What the options of an address ask for.
+/// The wishes that the options of an address tell.
 #[derive(Debug, Default)]
 pub(crate) struct Wishes {
     unlink_early: bool,
@@ -41,7 +41,7 @@ pub(crate) struct Wishes {
 }
 
 impl Wishes {
-    /// What `address` asks for. Users and groups are looked up.
+    /// Reads what `address` asks for. Users and groups are looked up.
     pub(crate) fn of(address: &Address) -> Result<Self, Fault> {
         let on = |option, default| match address.setting(option) {
             Some(Setting { value: Value::Flag(on), .. }) => *on,

@@ -1,4 +1,4 @@
-//! What the tests of endpoints are made with.
+//! Tools that the tests of endpoints are made with.
 
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -14,7 +14,7 @@
 //!
 //! Between equal line ends nothing is converted.
 
-/// How lines end at an address.
+/// The line ends of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LineEnd {
     /// As they are, which usually is NL.
@@ -25,7 +25,7 @@ pub(super) enum LineEnd {
     Crnl,
 }
 
-/// What becomes of line ends on the way from one address to another.
+/// The conversion of line ends on the way from one address to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Conversion {
     cr: &'static [u8],

@@ -78,7 +78,7 @@ enum Place {
     Slow,
 }
 
-/// What is to be written.
+/// The lines that are to be written, and the reader as far as it is known.
 #[derive(Debug)]
 pub(super) struct State {
     /// The process whose text this is.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, Local};
 
-/// How exactly moments are written.
+/// The precision that moments are written with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stamp {
     /// `2026/11/23 07:25:49`

@@ -18,12 +18,12 @@ const SOCKET: &str = "/dev/log";
 /// How long a logger that does not read may hold us up, once. Messages are lost then, bytes never.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// What kind of program a message is from (syslog(3)).
+/// The kind of program that a message is from (syslog(3)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Facility(u8);
 
 impl Facility {
-    /// What socat takes if none is named.
+    /// The one that socat takes if none is named.
     pub(crate) const DAEMON: Self = Self(3);
 
     /// The facility called `name`, in any case.

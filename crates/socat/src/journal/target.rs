@@ -46,7 +46,7 @@ impl Target {
         })
     }
 
-    /// Where a message goes now; `stderr` is where it goes if nothing else is said.
+    /// Returns where a message goes now; `stderr` is where it goes if nothing else is said.
     pub(super) fn of<'a>(&'a self, stderr: &'a Sink) -> Way<'a> {
         match self {
             Self::Syslog(syslog) => Way::Syslog(syslog),
@@ -65,7 +65,7 @@ impl Target {
     }
 }
 
-/// Where a message goes.
+/// The way of a message.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Way<'a> {
     /// As a line.

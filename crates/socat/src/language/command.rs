@@ -9,7 +9,7 @@ use super::flags::Scan;
 use super::help::Question;
 use super::{Flags, Spec};
 
-/// What a command line asks for.
+/// The errand that a command line asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Errand {
     /// `-V`, `-h`, `-hh`, `-hhh`, `-?`: print the answer on standard output and exit 0.

@@ -15,7 +15,7 @@ use crate::journal::{Facility, Level};
 use super::help::{self, Detail, Question};
 use super::value;
 
-/// Which directions bytes flow in.
+/// The directions that bytes flow in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Directions {
     #[default]
@@ -26,7 +26,7 @@ pub(crate) enum Directions {
     SecondToFirst,
 }
 
-/// Which IP version is meant where an address does not say (`-4`, `-6`, `-0`).
+/// The IP version that is meant where an address does not say (`-4`, `-6`, `-0`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum IpPreference {
     #[default]
@@ -36,7 +36,7 @@ pub(crate) enum IpPreference {
     Any,
 }
 
-/// Where messages go (`-ly`, `-lm`, `-lf`, `-ls`).
+/// The place that messages go to (`-ly`, `-lm`, `-lf`, `-ls`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum LogTarget {
     #[default]
@@ -99,7 +99,7 @@ pub(crate) struct Flags {
     pub(crate) statistics: bool,
 }
 
-/// What a walk through the flags finds.
+/// A find of a walk through the flags.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Scan<'a> {
     /// The words that are left.

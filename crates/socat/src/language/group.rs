@@ -37,9 +37,9 @@ impl Groups {
     pub(crate) const OPENSSL: Self = Self(1 << 24);
     pub(crate) const HTTP: Self = Self(1 << 25);
     pub(crate) const SOCKS4: Self = Self(1 << 26);
-    /// What is done to the bytes of any address.
+    /// Options for the bytes of any address.
     pub(crate) const APPL: Self = Self(1 << 27);
-    /// What is done to the process that opens any address.
+    /// Options for the process that opens any address.
     pub(crate) const PROCESS: Self = Self(1 << 28);
 
     const NAMES: [&'static str; 29] = [

@@ -11,7 +11,7 @@ use nix::sys::utsname::uname;
 use super::keyword::{self, Usage};
 use super::option;
 
-/// How much is told.
+/// The amount that is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Detail {
     /// -h
@@ -22,7 +22,7 @@ pub(crate) enum Detail {
     Everything,
 }
 
-/// What is asked for.
+/// The question that is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Question {
     /// -V
@@ -42,8 +42,8 @@ impl Question {
         }
     }
 
-    /// What nsplice can do, and what the `other` socat can to which it hands over the rest: its own
-    /// answer to the same question, if there is one.
+    /// Tells what nsplice can do, and what the `other` socat can to which it hands over the rest:
+    /// its own answer to the same question, if there is one.
     pub(crate) fn answer(self, other: Option<&str>) -> String {
         match (self, other) {
             (Self::Version, other) => version(other.unwrap_or_default()),

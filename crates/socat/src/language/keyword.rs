@@ -54,7 +54,7 @@ pub(crate) enum Keyword {
     System,
 }
 
-/// How many parameters a keyword takes, and how they are called in the help.
+/// The number of parameters that a keyword takes, and their names in the help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Usage {
     /// Exactly these.

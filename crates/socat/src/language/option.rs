@@ -129,7 +129,7 @@ pub(crate) struct Row {
     pub(crate) common: &'static str,
     pub(crate) aliases: &'static [&'static str],
     pub(crate) groups: Groups,
-    /// When socat applies it; only for the help.
+    /// The phase in which socat applies it; only for the help.
     pub(crate) phase: &'static str,
     pub(crate) kind: Kind,
 }

@@ -1,4 +1,5 @@
-//! How an address is cut into keyword, parameters and options: quotes, escapes, brackets.
+//! The syntax by which an address is cut into keyword, parameters and options: quotes, escapes,
+//! brackets.
 //!
 //! `KEYWORD:parameter:parameter,option=value,option!!KEYWORD...`. The marks `:` `,` `=` and `!!` lose
 //! their meaning
@@ -39,7 +40,7 @@ pub(crate) fn quote(text: &[u8]) -> Vec<u8> {
     quoted
 }
 
-/// What `letter` means behind a backslash.
+/// Returns what `letter` means behind a backslash.
 pub(crate) fn escaped(letter: u8) -> u8 {
     CONTROLS.iter().find(|(it, _)| *it == letter).map_or(letter, |(_, control)| *control)
 }

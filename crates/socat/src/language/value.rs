@@ -30,7 +30,7 @@ pub(crate) enum Value {
     SocketOption { level: i32, option: i32, data: Vec<u8> },
 }
 
-/// How the value of an option is written, and what becomes of it.
+/// The way that the value of an option is written, and what becomes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// No value at all.

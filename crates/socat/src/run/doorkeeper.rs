@@ -1,4 +1,4 @@
-//! Who is let in by a listener for many.
+//! The clients that a listener for many lets in.
 //!
 //! socat tells by itself whom it refuses, and why; to the relay it is one of two reasons.
 

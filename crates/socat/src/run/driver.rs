@@ -13,7 +13,7 @@ use crate::journal::Journal;
 
 use super::signals::{Demand, Signals};
 
-/// How an opening ended.
+/// The end of an opening.
 #[derive(Debug)]
 pub(super) enum Opened {
     /// It is open.

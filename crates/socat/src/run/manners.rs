@@ -1,4 +1,4 @@
-//! How links behave, read from flags and options: socat's manners in the relay's words.
+//! The behaviour of links, read from flags and options: socat's manners in the relay's words.
 
 use std::ffi::OsStr;
 use std::os::fd::RawFd;

@@ -19,7 +19,7 @@ pub(super) struct Signals {
     source: SignalFd,
 }
 
-/// What is to be done about a signal.
+/// The demand that a signal makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Demand {
     /// Exit; the signal has been told.

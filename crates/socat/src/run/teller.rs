@@ -1,4 +1,4 @@
-//! What the relay tells, in socat's messages.
+//! The relay's events, told in socat's messages.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,5 @@
-//! What options change about a descriptor that is open: its offset, its locks, its flags, its owners.
+//! Changes that options make to a descriptor that is open: its offset, its locks, its flags, its
+//! owners.
 //!
 //! The offset, O_APPEND and the owners belong to what is behind the descriptor, and so to everybody
 //! who shares it; they are changed because the command line says so. So does O_NONBLOCK, which makes
@@ -44,7 +45,7 @@ impl Adjustments {
         })
     }
 
-    /// What `address` asks for beyond what opening a name by it has done already.
+    /// Reads what `address` asks for beyond what opening a name by it has done already.
     pub(super) fn of_named(address: &Address) -> Self {
         Self { locks: address.has(Opt::Lock), seek: address.number(Opt::Seek), ..Self::default() }
     }

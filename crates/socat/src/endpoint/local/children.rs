@@ -37,7 +37,7 @@ use super::{failed, refused};
 
 pub(super) use stand_in::StandIn;
 
-/// What happens to a child when its link has ended.
+/// The fate of a child when its link has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AtEnd {
     /// It gets SIGTERM: EXEC.

@@ -113,9 +113,9 @@ impl Entry {
         Ok(())
     }
 
-    /// What is behind the name now, for an open(2) that waits: one that comes late, after its link
-    /// was given up, must not be the other end of what has taken the name by then. Nothing where
-    /// that cannot be had; the name has to do there.
+    /// Returns what is behind the name now, for an open(2) that waits: one that comes late, after
+    /// its link was given up, must not be the other end of what has taken the name by then. Nothing
+    /// where that cannot be had; the name has to do there.
     pub(super) fn pinned(&self) -> Option<Pinned> {
         if self.early.unlink {
             return None;

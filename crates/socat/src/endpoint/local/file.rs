@@ -54,7 +54,7 @@ pub(super) fn opener(
     }))))
 }
 
-/// What open(2) is asked for.
+/// Returns the flags that open(2) is asked for.
 pub(super) fn flags(address: &Address, way: Way) -> OFlag {
     let mut flags = match way {
         Way::Both => OFlag::O_RDWR,

@@ -1,4 +1,4 @@
-//! Who a process becomes: `chroot`, `setgid`, `setuid`, `su` and `su-d`.
+//! The identity that a process takes on: `chroot`, `setgid`, `setuid`, `su` and `su-d`.
 //!
 //! A program of EXEC or SYSTEM takes these steps between fork and exec. Any other endpoint has no
 //! process of its own, so there the whole process can take them, once it has bound what it needs.
@@ -20,7 +20,7 @@ use super::entry::failure;
 use super::entry::{group, user};
 use super::strerror;
 
-/// What is asked for by an address; nothing at all, usually.
+/// The identity that an address asks for; nothing at all, usually.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Identity {
     /// A session of its own. A program takes that step by itself.
@@ -86,7 +86,7 @@ impl Identity {
         }
     }
 
-    /// How the failure of a step is told.
+    /// Tells the failure of a step.
     pub(super) fn told(&self, step: LastStep, errno: Errno) -> String {
         let number = |id: Option<u32>| id.map(|id| id.to_string()).unwrap_or_default();
         let call = match step {

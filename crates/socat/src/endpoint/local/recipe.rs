@@ -1,4 +1,5 @@
-//! What EXEC and SYSTEM run, and how: made once from the address, prepared anew for each child.
+//! The programs of EXEC and SYSTEM, and how they are run: made once from the address, prepared anew
+//! for each child.
 //!
 //! EXEC cuts its parameter into words and runs the first, found by PATH (that of the child, so that
 //! `path` counts); SYSTEM gives it to a shell. The child stays in our process group and outlives us.
@@ -42,7 +43,7 @@ enum What {
     Shell(OsString),
 }
 
-/// What to run, and how.
+/// A program to run, and how.
 #[derive(Debug)]
 pub(super) struct Recipe {
     what: What,
@@ -211,7 +212,7 @@ impl Recipe {
         at_least(descriptor, self.numbers[0].max(self.numbers[1]).saturating_add(1))
     }
 
-    /// Why `ready` could not be started, in socat's words.
+    /// Tells in socat's words why `ready` could not be started.
     pub(super) fn failure(&self, ready: &mut Ready, error: &io::Error) -> OpenError {
         let errno = Errno::from_raw(error.raw_os_error().unwrap_or_default());
         let mut byte = [0];

@@ -1,4 +1,4 @@
-//! How EXEC cuts its parameter into a program and its arguments.
+//! The words that EXEC cuts its parameter into: a program and its arguments.
 //!
 //! Only blanks separate; a run of them counts as one, and one at either end makes an empty word, as
 //! socat has it. A backslash takes the next character as it is, or as C has it where it is one of
