@@ -7,4 +7,5 @@ pub(crate) mod handshake;
 pub(crate) mod opener;
 pub(crate) mod resolver;
 pub(crate) mod route;
+pub(crate) mod sizes;
 pub(crate) mod socket_pool;

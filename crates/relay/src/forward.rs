@@ -7,13 +7,8 @@ use std::time::Duration;
 use crate::admission::Admission;
 use crate::labels::Labels;
 use crate::link::policy::LinkPolicy;
-use crate::open::Opener;
+use crate::open::{Opener, DEFAULT_CONNECT_TIMEOUT};
 use crate::relay::counters::Counters;
-
-/// Time until an upstream must be open, unless the forward says otherwise.
-///
-/// Long enough for three SYN retransmissions (1 s, 3 s, 7 s), short enough for a person to wait.
-pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The limits of a forward's links. `None` means no limit.
 #[derive(Debug, Clone, PartialEq, Eq)]

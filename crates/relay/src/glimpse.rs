@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::labels::{Labels, LinkId, SessionId};
-use crate::observer::Traffic;
+use crate::lane::traffic::Traffic;
 
 /// A link as it is at one moment.
 #[derive(Debug, Clone)]

@@ -25,8 +25,8 @@ use nix::errno::Errno;
 use crate::lane::low_water::{LongBurst, LowWater, Mark};
 use crate::lane::mode::Mode;
 use crate::lane::step::{Means, Mover, Sink, Source, Step};
+use crate::lane::traffic::Traffic;
 use crate::net::readiness::Readiness;
-use crate::observer::Traffic;
 
 pub(crate) mod end;
 pub(crate) mod filter;
@@ -35,6 +35,7 @@ pub(crate) mod mode;
 pub(crate) mod mover;
 pub(crate) mod pipe;
 pub(crate) mod step;
+pub(crate) mod traffic;
 
 /// The life of a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

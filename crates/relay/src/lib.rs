@@ -24,24 +24,23 @@ mod table;
 mod turn;
 
 pub use admission::{Admission, Entrant, Entry, Reason};
-pub use forward::{Forward, Limits, Places, DEFAULT_CONNECT_TIMEOUT};
+pub use forward::{Forward, Limits, Places};
 pub use glimpse::{Glimpse, GlimpseMeans, GlimpseStage, SessionGlimpse, SessionState};
 pub use labels::{Descriptors, Found, Labels, LinkId, LinkRef, SessionId};
 pub use lane::filter::{Filter, Pass};
 pub use lane::low_water::LongBurst;
 pub use lane::step::Ends;
+pub use lane::traffic::Traffic;
 pub use link::downstream::Downstream;
 pub use link::policy::{Answers, Endings, Filters, Finish, Lanes, LinkPolicy, Owner, WhenFull};
 pub use net::congestion;
 pub use net::interest::Watched;
 pub use net::listen::{listen, Keepalive, ListenOptions, Listener, BACKLOG};
 pub use net::queues;
-pub use observer::{
-    Accepted, Observer, Record, SessionRecord, SessionRef, Silent, Traffic, Trouble, Work,
-};
+pub use observer::{Accepted, Observer, Record, SessionRecord, SessionRef, Silent, Trouble, Work};
 pub use open::{
     Allowance, Attempt, Child, Hold, OpenClass, OpenError, Opener, Progress, Upstream, Verdict,
-    Wake,
+    Wake, DEFAULT_CONNECT_TIMEOUT,
 };
 pub use outcome::{Limit, Outcome, Side};
 pub use relay::acceptor::is_of_client;

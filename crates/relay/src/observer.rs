@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::admission::Reason;
 use crate::labels::{Labels, LinkRef, SessionId};
+use crate::lane::traffic::Traffic;
 use crate::outcome::{Outcome, Side};
 use crate::relay::service::ServiceReport;
 
@@ -154,22 +155,6 @@ pub enum Work {
     Read,
     /// Bytes are given to it, or it is told that there are no more.
     Write,
-}
-
-/// The bytes of one lane.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Traffic {
-    /// Taken from the source.
-    pub read: u64,
-    /// Given to the sink. On a clean link the same as `read`.
-    pub written: u64,
-}
-
-impl Traffic {
-    /// What has moved since `before`.
-    pub(crate) fn since(self, before: Self) -> Self {
-        Self { read: self.read - before.read, written: self.written - before.written }
-    }
 }
 
 /// Trouble of a loop, as opposed to that of one link.

@@ -21,7 +21,6 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nsplice_sys::describe;
 
-use crate::forward::DEFAULT_CONNECT_TIMEOUT;
 use crate::labels::Found;
 use crate::net::queues::Queues;
 pub use crate::net::readiness::Wake;
@@ -89,6 +88,11 @@ pub struct Allowance {
     /// Kernel memory for the queues of its sockets.
     pub queues: Queues,
 }
+
+/// Time until an upstream must be open, unless the forward says otherwise.
+///
+/// Long enough for three SYN retransmissions (1 s, 3 s, 7 s), short enough for a person to wait.
+pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Default for Allowance {
     fn default() -> Self {

@@ -8,8 +8,8 @@ use nsplice_relay::queues::{is_near, Queues, Sizes};
 use nsplice_sys::Asker;
 use socket2::{Domain, Socket};
 
-use crate::connect::handshake::sizes;
 use crate::connect::resolver::Name;
+use crate::connect::sizes::sizes;
 use crate::netns::home::Home;
 use crate::target::destination::Destination;
 use crate::target::host::Host;

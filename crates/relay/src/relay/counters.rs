@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::admission::Reason;
-use crate::observer::Traffic;
+use crate::lane::traffic::Traffic;
 use crate::outcome::{Outcome, Side};
 
 /// The counters of a loop, or of a service.
