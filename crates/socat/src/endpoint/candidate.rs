@@ -18,7 +18,7 @@ use super::binding::{Local, LocalName};
 use super::inet::{Addresses, Host, Name, Port};
 use super::name::{escaped, length, spelled};
 use super::netns::Birth;
-use super::{parameter, preference, unix, vsock, Context};
+use super::{preference, unix, vsock, Context};
 
 /// A connecting endpoint, ready to be opened any number of times.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ pub(crate) enum Found {
 impl Connection {
     /// The connecting endpoint that `address` describes.
     pub(crate) fn of(address: &Address, context: &Context) -> Result<Self, Fault> {
-        let first = parameter(address);
+        let first = address.parameter();
         let (remote, manner) = match address.keyword {
             Keyword::UnixConnect => (fixed(address, unix::at_path(first)?)?, Manner::Unnumbered),
             Keyword::AbstractConnect => {

@@ -13,21 +13,30 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::epoll::EpollFlags;
 use nsplice_backend::{Limit, Timer, STAGGER};
-use nsplice_relay::{Attempt, OpenClass, OpenError, Progress, Wake};
+use nsplice_relay::{Attempt, OpenClass, OpenError, Opener, Progress, Wake};
 use nsplice_sys::{describe, Answer, Offloaded};
 
+use crate::fault::Fault;
 use crate::journal::Level;
+use crate::language::Address;
 
 use super::candidate::{Candidate, Connection, Found};
 use super::handshake::{outcome, Bound, Fate, Outcome};
 use super::name::spelled;
 use super::refusal::{no_answer, no_timer};
-use super::route::{Route, Turn};
+use super::route::{routed, Route, Turn};
 use super::settings::{apply, Phase};
 use super::socket_file::with_file;
+use super::Context;
 
 /// How long to wait for room in a listener's queue.
 const CONGESTED: Duration = Duration::from_millis(10);
+
+/// An endpoint that connects, once for each link.
+pub(crate) fn opener(address: &Address, context: &Context) -> Result<Box<dyn Opener>, Fault> {
+    let route: Arc<dyn Route> = Arc::new(Connection::of(address, context)?);
+    Ok(routed("connect", route, address, &context.journal))
+}
 
 impl Route for Connection {
     fn begin(self: Arc<Self>, turn: Turn) -> Box<dyn Attempt> {

@@ -15,11 +15,11 @@ use crate::language::{Address, Keyword, Opt, Spec};
 
 use super::accept::{accept_timeout, tell_timeout};
 use super::admission::{Admission, Recess};
-use super::route::{Patience, Route, Turn};
+use super::route::{routed, Patience, Route, Turn};
 use super::setup::{Advance, Setup};
 use super::socket_file::with_file;
 use super::station::{Station, Stationed};
-use super::{routed, Context};
+use super::Context;
 
 /// A listener for many, and how its clients are to be treated.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl Post {
         let route: Arc<dyn Route> = Arc::new(Opening { station, notice, journal: journal.clone() });
         let max_children = address.number(Opt::MaxChildren).filter(|most| *most > 0);
         Ok(Self {
-            opener: routed("listen", route, address, context),
+            opener: routed("listen", route, address, &context.journal),
             max_children: max_children.map(|most| u32::try_from(most).unwrap_or(u32::MAX)),
             admission,
             limit: recess.map(|recess| AcceptLimit { recess, journal, then: || () }),

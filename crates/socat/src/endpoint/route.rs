@@ -22,7 +22,7 @@ pub(crate) trait Route: std::fmt::Debug + Send + Sync {
 /// The turn of an opening: the first one of its link, or a later one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
-    /// It is.
+    /// It is the first.
     First,
     /// The ones before it failed. What has been announced is not announced again.
     Again,
@@ -73,13 +73,24 @@ impl Patience {
     }
 }
 
+/// Makes an opener of `route`, which is called `word` and is as patient as `address` says.
+pub(crate) fn routed(
+    word: &'static str,
+    route: Arc<dyn Route>,
+    address: &Address,
+    journal: &Journal,
+) -> Box<dyn Opener> {
+    let (patience, journal) = (Patience::of(address), journal.clone());
+    Box::new(Routed { word, route, patience, journal })
+}
+
 /// Opens a route for each link.
 #[derive(Debug)]
-pub(crate) struct Routed {
-    pub(crate) word: &'static str,
-    pub(crate) route: Arc<dyn Route>,
-    pub(crate) patience: Patience,
-    pub(crate) journal: Journal,
+struct Routed {
+    word: &'static str,
+    route: Arc<dyn Route>,
+    patience: Patience,
+    journal: Journal,
 }
 
 impl Opener for Routed {

@@ -22,7 +22,7 @@ use super::name::spelled;
 use super::netns::{errno_of, Birth};
 use super::settings::{apply, Phase};
 use super::socket_file::{SocketFile, Wishes};
-use super::{parameter, preference, unix, vsock, Context};
+use super::{preference, unix, vsock, Context};
 
 /// A listening endpoint, ready to be bound.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ pub(crate) struct Stationed {
 impl Station {
     /// The listening endpoint that `address` describes.
     pub(crate) fn of(address: &Address, context: &Context) -> Result<Self, Fault> {
-        let first = parameter(address);
+        let first = address.parameter();
         let bind = address.text(Opt::Bind);
         let listening = match address.keyword {
             Keyword::UnixListen => Listening::Fixed {

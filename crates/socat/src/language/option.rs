@@ -1,138 +1,20 @@
 //! The options of addresses: their names and aliases, the kind of their values, where they apply.
 //!
 //! An option is known to nsplice, known to socat alone, or unknown; names are read without regard to
-//! case. Each suits the addresses it shares a group with. The tables are in `option/table.rs`
-//! and `option/foreign.rs`.
+//! case. Each suits the addresses it shares a group with. The tables are in `option/table.rs` and
+//! `option/foreign.rs`.
 
 mod fitness;
 mod foreign;
+mod opt;
 mod table;
 
 use crate::fault::Fault;
 
 use super::group::Groups;
-use super::value::Kind;
 
-pub(crate) use table::TABLE;
-
-/// An option that nsplice implements. Names and aliases are read into one of these.
-#[expect(clippy::enum_variant_names, reason = "setsockopt is a word of its own")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Opt {
-    // listening
-    Fork,
-    MaxChildren,
-    Backlog,
-    AcceptTimeout,
-    Range,
-    Ipv6Only,
-    // opening
-    Bind,
-    SourcePort,
-    LowPort,
-    ProtocolFamily,
-    ConnectTimeout,
-    Retry,
-    Forever,
-    Interval,
-    Netns,
-    // sockets
-    ReuseAddr,
-    ReusePort,
-    KeepAlive,
-    KeepIdle,
-    KeepIntvl,
-    KeepCnt,
-    NoDelay,
-    MaxSegment,
-    SendBuffer,
-    ReceiveBuffer,
-    TypeOfService,
-    TimeToLive,
-    Linger,
-    Interface,
-    Priority,
-    Transparent,
-    SetSockOpt,
-    SetSockOptInt,
-    SetSockOptListen,
-    UserTimeout,
-    // descriptors and the end of streams
-    IgnoreEof,
-    ShutNone,
-    ShutDown,
-    ShutClose,
-    ShutNull,
-    EndClose,
-    Crnl,
-    Cr,
-    ReadBytes,
-    Escape,
-    CoolWrite,
-    NonBlock,
-    CloseOnExec,
-    // names in the file system
-    Mode,
-    User,
-    Group,
-    Umask,
-    PermEarly,
-    UserEarly,
-    GroupEarly,
-    Unlink,
-    UnlinkEarly,
-    UnlinkClose,
-    // files
-    Creat,
-    Excl,
-    Append,
-    Trunc,
-    ReadOnly,
-    WriteOnly,
-    ReadWrite,
-    Seek,
-    Lock,
-    // programs and privileges
-    Pipes,
-    StderrToo,
-    NoFork,
-    SetSid,
-    ControllingTty,
-    Login,
-    Path,
-    Su,
-    SuDelayed,
-    SetUid,
-    SetGid,
-    FdIn,
-    FdOut,
-    SigInt,
-    SigQuit,
-    SigHup,
-    Chroot,
-    // terminals
-    Raw,
-    RawEr,
-    Echo,
-    Icanon,
-    Isig,
-    Sane,
-    CfMakeRaw,
-}
-
-/// A row of the table of options.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Row {
-    pub(crate) option: Opt,
-    pub(crate) name: &'static str,
-    /// The one name that -hh lists.
-    pub(crate) common: &'static str,
-    pub(crate) aliases: &'static [&'static str],
-    pub(crate) groups: Groups,
-    /// The phase in which socat applies it; only for the help.
-    pub(crate) phase: &'static str,
-    pub(crate) kind: Kind,
-}
+pub(crate) use opt::Opt;
+pub(crate) use table::{Row, TABLE};
 
 /// Finds the option that is called `word`. It must suit an address of the groups `suits`; `None` is -g,
 /// with which every option suits every address.

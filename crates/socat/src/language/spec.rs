@@ -58,6 +58,11 @@ impl Spec {
 }
 
 impl Address {
+    /// The first parameter; empty if there is none.
+    pub(crate) fn parameter(&self) -> &OsStr {
+        self.parameters.first().map(OsString::as_os_str).unwrap_or_default()
+    }
+
     /// Reads all but the number of parameters, at which socat looks last.
     fn read(reader: &mut Reader<'_>, unchecked: bool) -> Result<Self, Fault> {
         let (keyword, word, mut parameters) = keyword::read(reader.word()?)?;

@@ -17,8 +17,8 @@ use nsplice_relay::{
 
 use crate::journal::{Journal, Level};
 
+use super::downstream::split;
 use super::driver::{self, Opened};
-use super::split;
 
 /// Takes what the thread has opened into the loop.
 #[derive(Debug)]

@@ -2,144 +2,28 @@
 //!
 //! A listening address accepts for ever; a connecting one is opened again and again. The other address
 //! is opened for each link, unless it comes first on the command line: then it is opened once, before
-//! anybody listens, and all links share it. What ends either is a signal. socat has a process for each connection, and they live on when the listening
-//! one is ended; here the listener is closed, the process splits, the parent exits with the
-//! signal's status at once, and the child carries the links that are left to their ends.
+//! anybody listens, and all links share it. What ends either is a signal (`watchman.rs`).
 
-use std::mem::take;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::Arc;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
-use nsplice_relay::{
-    Admission, Downstream, EventSource, Forward, Hold, Need, OpenClass, Opener, Places, SourceTurn,
-    Wake,
-};
-use nsplice_sys::{Branch, Pool};
+use nsplice_relay::{Admission, Downstream, Forward, Hold, OpenClass, Opener, Places, Relay};
 
-use crate::endpoint::{children, terminal, Post, Shared};
+use crate::endpoint::{Post, Shared};
 use crate::fault::Fault;
-use crate::journal::{Journal, Level};
 use crate::language::Opt;
 
 use super::doorkeeper::Doorkeeper;
+use super::downstream::split;
 use super::driver::{self, Opened};
+use super::job::Job;
 use super::manners;
-use super::nursery::end_links;
 use super::reconnector::Reconnector;
-use super::signals::{self, Demand, Signals};
-use super::{split, Job};
+use super::signals;
+use super::watchman::{Ending, Watchman};
 
 /// Time between two connections of an address that connects with `fork`.
 const RECONNECT_INTERVAL: Duration = Duration::from_secs(1);
-
-/// The signal that ended the loop, shared between the loop's source and whoever ran it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Ending(Arc<AtomicI32>);
-
-impl Ending {
-    fn set(&self, signal: Signal) {
-        self.0.store(signal as i32, Ordering::Relaxed);
-    }
-
-    /// The signal, if there was one.
-    pub(super) fn signal(&self) -> Option<Signal> {
-        Signal::try_from(self.0.load(Ordering::Relaxed)).ok()
-    }
-}
-
-/// Looks after the signals of a loop.
-#[derive(Debug)]
-pub(super) struct Watchman {
-    signals: Signals,
-    journal: Journal,
-    ending: Ending,
-    /// What is cleaned up when the listener is gone, and never by a process that only drains.
-    leftovers: Vec<Box<dyn Hold>>,
-    /// The threads that go along where links live on after a signal, in a child; `None` where they end
-    /// with it.
-    survives: Option<Pool>,
-}
-
-impl EventSource for Watchman {
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.signals.as_fd())
-    }
-
-    fn wake(&mut self, _: Wake, turn: &mut SourceTurn<'_>) -> Need {
-        while let Some(demand) = self.signals.next(&self.journal) {
-            match demand {
-                Demand::Statistics => turn.report(),
-                Demand::Exit { signal, from_terminal } => {
-                    self.exit(signal, from_terminal, turn);
-                    return Need::Over;
-                }
-            }
-        }
-        // A child may have ended.
-        end_links(turn);
-        Need::Wait
-    }
-}
-
-impl Watchman {
-    /// For a loop with one link, which ends with the first signal.
-    pub(super) fn of_one(signals: Signals, journal: Journal, ending: Ending) -> Self {
-        Self { signals, journal, ending, leftovers: Vec::new(), survives: None }
-    }
-
-    /// Ends the loop because of a signal.
-    fn exit(&mut self, signal: Signal, from_terminal: bool, turn: &mut SourceTurn<'_>) {
-        self.ending.set(signal);
-        children::pass_on(signal);
-        // Ctrl-C reaches every process of socat's group, and so ends them all.
-        let Some(pool) = self.survives.clone().filter(|_| !from_terminal) else {
-            return turn.stop();
-        };
-        let (leftovers, journal) = (take(&mut self.leftovers), self.journal.clone());
-        turn.drain_then(move |links| leave(signal, links, leftovers, &journal, &pool));
-    }
-}
-
-/// Leaves the links that are alive to a child, and exits.
-fn leave(
-    signal: Signal,
-    links: usize,
-    leftovers: Vec<Box<dyn Hold>>,
-    journal: &Journal,
-    pool: &Pool,
-) {
-    if links == 0 {
-        return;
-    }
-    match journal.held(|| pool.fork()) {
-        Ok(Branch::Parent { .. }) => {
-            drop(leftovers);
-            terminal::restore_all();
-            journal.finish();
-            exit_without_closing(signals::status(signal));
-        }
-        Ok(Branch::Child) => {
-            // Its files are the parent's to remove.
-            std::mem::forget(leftovers);
-            signals::release();
-        }
-        Err(error) => {
-            journal.tell(Level::Error, format_args!("fork(): {error}"));
-            // Nobody waits for them any more, and the links may take their time.
-            signals::release();
-        }
-    }
-}
-
-/// Exits, and leaves every socket as it is: they are the child's now, and closing a link properly
-/// would shut them down.
-#[allow(clippy::exit)]
-fn exit_without_closing(status: u8) -> ! {
-    std::process::exit(status.into())
-}
 
 impl Job {
     /// Serves all clients of a listening address.
@@ -203,21 +87,17 @@ impl Job {
         self.run_loop(relay, Vec::new())
     }
 
-    fn run_loop(
-        self,
-        mut relay: nsplice_relay::Relay,
-        mut leftovers: Vec<Box<dyn Hold>>,
-    ) -> Result<u8, Fault> {
+    fn run_loop(self, mut relay: Relay, mut leftovers: Vec<Box<dyn Hold>>) -> Result<u8, Fault> {
         self.add_nursery(&mut relay)?;
         let ending = Ending::default();
         leftovers.extend(self.lock.map(|lock| Box::new(lock) as Box<dyn Hold>));
-        let watchman = Watchman {
-            signals: self.signals,
-            journal: self.context.journal.clone(),
-            ending: ending.clone(),
+        let watchman = Watchman::of_many(
+            self.signals,
+            self.context.journal.clone(),
+            ending.clone(),
             leftovers,
-            survives: Some(self.context.pool.clone()),
-        };
+            self.context.pool.clone(),
+        );
         relay.add_source(Box::new(watchman)).map_err(Fault::new)?;
         relay.run().map_err(Fault::new)?;
         Ok(ending.signal().map_or_else(|| u8::from(self.context.journal.failed()), signals::status))

@@ -3,8 +3,6 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::Arc;
 
 use nix::unistd::dup2_stdout;
 use nsplice_relay::{
@@ -13,11 +11,10 @@ use nsplice_relay::{
 use nsplice_sys::describe;
 
 use crate::journal::{Journal, Level};
-
 use crate::language::Opt;
 
+use super::job::{Job, LastStatus};
 use super::manners::{self, Numbers};
-use super::Job;
 
 /// Tells of links.
 #[derive(Debug)]
@@ -43,17 +40,6 @@ pub(super) struct Teller {
     ended: [u64; 2],
     /// Those of the links that are being reported.
     alive: [u64; 2],
-}
-
-/// The exit status of the link that ended last.
-#[derive(Debug, Clone, Default)]
-pub(super) struct LastStatus(Arc<AtomicU8>);
-
-impl LastStatus {
-    /// 0 as long as no link has ended.
-    pub(super) fn get(&self) -> u8 {
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
 impl Teller {
@@ -153,7 +139,7 @@ impl Observer for Teller {
             }
             _ => 0,
         };
-        self.status.0.store(status, Ordering::Relaxed);
+        self.status.set(status);
         if self.many {
             self.journal.tell(Level::Notice, format_args!("exiting with status {status}"));
         }

@@ -17,7 +17,7 @@ use crate::fault::Fault;
 use crate::language::{Address, Opt};
 
 use super::entry::{group, owners, user};
-use super::refused;
+use super::error::refused;
 
 /// The changes, in the order in which they are made.
 #[derive(Debug, Clone, Copy, Default)]

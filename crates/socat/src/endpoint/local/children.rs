@@ -17,14 +17,11 @@
 //! A child that ends badly *while it serves* is a failure, told in socat's words and remembered
 //! ([`has_failed`]). After that nobody is interested.
 
-mod stand_in;
-
 use std::collections::BTreeSet;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
-use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{waitid, Id, WaitPidFlag, WaitStatus};
@@ -33,9 +30,9 @@ use nsplice_sys::{pidfd_open, pidfd_send_signal};
 
 use crate::journal::{Journal, Level};
 
-use super::{failed, refused};
-
-pub(super) use stand_in::StandIn;
+use super::end::collected;
+use super::error::{failed, refused};
+use super::stand_in::StandIn;
 
 /// The fate of a child when its link has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -320,22 +317,4 @@ impl Child {
             self.newborn.journal.tell(Level::Info, failure);
         }
     }
-}
-
-/// The exit status of the process behind `pidfd`, if it has ended: then it is no zombie any more.
-///
-/// A process that has split off from the one that started the child has no status to collect
-/// (ECHILD), but still a link to end: there the pidfd alone says whether the child has ended.
-fn collected(pidfd: BorrowedFd<'_>) -> Option<Result<WaitStatus, Errno>> {
-    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
-    match waitid(Id::PIDFd(pidfd), flags) {
-        Ok(WaitStatus::StillAlive) | Err(Errno::EINTR) => None,
-        Err(Errno::ECHILD) if !has_ended(pidfd) => None,
-        status => Some(status),
-    }
-}
-
-fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
-    let mut fds = [PollFd::new(pidfd, PollFlags::POLLIN)];
-    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }

@@ -18,7 +18,7 @@ use crate::endpoint::socket_file::{mode_of, SocketFile};
 use crate::fault::Fault;
 use crate::language::{value, Address, Opt, Value};
 
-use super::{failed, refused};
+use super::error::{failed, refused};
 
 /// A name and what is asked for it.
 #[derive(Debug, Clone)]

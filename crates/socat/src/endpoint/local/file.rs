@@ -18,16 +18,17 @@ use nix::sys::stat::Mode;
 use nsplice_relay::{Attempt, OpenError, Opener, Progress, Upstream, Wake};
 
 use crate::endpoint::settings::apply_all;
-use crate::endpoint::{connecting, Context};
+use crate::endpoint::{connect, Context};
 use crate::fault::Fault;
 use crate::journal::{Journal, Level};
 use crate::language::{Address, Keyword, Opt};
 
 use super::adjustments::Adjustments;
 use super::entry::{failure, Entry, Pinned};
+use super::error::refused;
+use super::side::{answered, check, held, pair, Way};
 use super::terminal::Settings;
 use super::waiting::Waiting;
-use super::{answered, check, held, pair, refused, Way};
 
 /// The opener of a name in the file system.
 pub(super) fn opener(
@@ -151,7 +152,7 @@ impl FileSpec {
     fn connect(&self, downstream: Option<BorrowedFd<'_>>) -> Box<dyn Attempt> {
         let address = Address { keyword: Keyword::UnixClient, ..self.address.clone() };
         let checked = address.check_as_socket().and_then(|()| address.check_options());
-        match checked.and_then(|()| connecting(&address, &self.context)) {
+        match checked.and_then(|()| connect::opener(&address, &self.context)) {
             Ok(mut opener) => {
                 let journal = self.context.journal.clone();
                 Box::new(Connecting { attempt: opener.open(downstream), journal })

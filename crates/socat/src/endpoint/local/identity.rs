@@ -18,7 +18,7 @@ use crate::language::{Address, Opt};
 
 use super::entry::failure;
 use super::entry::{group, user};
-use super::strerror;
+use super::error::strerror;
 
 /// The identity that an address asks for; nothing at all, usually.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

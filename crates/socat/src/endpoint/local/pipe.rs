@@ -23,9 +23,10 @@ use crate::language::Address;
 
 use super::adjustments::Adjustments;
 use super::entry::{Entry, Pinned};
+use super::error::refused;
 use super::file::{flags, waits, DEFAULT_MODE};
+use super::side::{answered, held, pair, Way};
 use super::waiting::Waiting;
-use super::{answered, held, pair, refused, Way};
 
 /// The opener of a pipe.
 pub(super) fn opener(

@@ -23,10 +23,12 @@ use crate::fault::Fault;
 use crate::journal::{Journal, Level};
 use crate::language::{Address, Keyword, Opt};
 
-use super::children::{adopt, dismiss, AtEnd, Newborn, StandIn};
+use super::children::{adopt, dismiss, AtEnd, Newborn};
+use super::error::refused;
 use super::recipe::Recipe;
+use super::side::{answered, copy, held, nothing, Way};
+use super::stand_in::StandIn;
 use super::terminal::Settings;
-use super::{answered, copy, held, nothing, refused, Way};
 
 /// The opener of a program.
 pub(super) fn opener(

@@ -26,10 +26,11 @@ use crate::fault::Fault;
 use crate::journal::{Journal, Level};
 use crate::language::{Address, Keyword, Opt};
 
+use super::error::{failed, refused, strerror};
 use super::exported::variables;
 use super::identity::Identity;
+use super::side::copy;
 use super::words::split;
-use super::{copy, failed, refused, strerror};
 
 /// The shell of SYSTEM, that of system(3).
 const SHELL: &str = "/bin/sh";

@@ -25,9 +25,10 @@ use crate::journal::{Journal, Level};
 use crate::language::{Address, Keyword, Opt};
 
 use super::adjustments::Adjustments;
+use super::error::failed;
+use super::side::{answered, check, held, pair, Way};
 use super::terminal::Settings;
 use super::waiting::Waiting;
-use super::{answered, check, failed, held, pair, Way};
 
 /// The opener of inherited descriptors.
 pub(super) fn opener(

@@ -17,7 +17,8 @@ use nsplice_relay::{Hold, OpenError};
 
 use crate::language::{Address, Opt, Value};
 
-use super::{copy, refused};
+use super::error::refused;
+use super::side::copy;
 
 /// Puts all terminals back as they were.
 pub(crate) fn restore_all() {

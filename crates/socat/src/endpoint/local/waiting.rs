@@ -14,7 +14,8 @@ use std::thread;
 use nsplice_relay::{Attempt, Hold, OpenError, Progress, Upstream, Wake};
 
 use super::entry::failure;
-use super::{answered, failed, held};
+use super::error::failed;
+use super::side::{answered, held};
 
 type Answer = Result<Upstream, OpenError>;
 

@@ -1,7 +1,74 @@
 //! The tables of keywords: those that nsplice implements, and those that only socat does.
 
 use super::super::group::Groups;
-use super::{Keyword, Row, Usage};
+
+/// An address type that nsplice implements. Aliases are read into one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Keyword {
+    /// `-`, `STDIO`
+    Stdio,
+    Stdin,
+    Stdout,
+    Stderr,
+    /// `FD:n`, or a single digit
+    Fd,
+    /// `ACCEPT-FD:n`, `ACCEPT:n`
+    AcceptFd,
+    /// `TCP`, `TCP-CONNECT`, `INET`: the IP version by preference
+    TcpConnect,
+    Tcp4Connect,
+    Tcp6Connect,
+    TcpListen,
+    Tcp4Listen,
+    Tcp6Listen,
+    UnixConnect,
+    UnixListen,
+    /// `UNIX-CLIENT`, `UNIX`, `LOCAL`: a stream, else a datagram socket
+    UnixClient,
+    AbstractConnect,
+    AbstractListen,
+    AbstractClient,
+    VsockConnect,
+    VsockListen,
+    /// A bare path, `GOPEN:path`
+    Gopen,
+    /// `OPEN`, `FILE`
+    Open,
+    /// `CREATE`, `CREAT`
+    Create,
+    /// `PIPE`, `ECHO`, `FIFO`, with or without a name
+    Pipe,
+    Exec,
+    System,
+}
+
+/// The number of parameters that a keyword takes, and their names in the help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Usage {
+    /// Exactly these.
+    Exactly(&'static [&'static str]),
+    /// One, which is a file's name; if the number is wrong, the keyword is counted as well.
+    File,
+    /// One descriptor.
+    Descriptor,
+    /// None or one, a file's name.
+    Perhaps,
+    /// One, a command line.
+    Command,
+    /// One, of which more colons are no part, a command for the shell.
+    Shell,
+}
+
+/// A row of the table of keywords.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row {
+    pub(crate) keyword: Keyword,
+    /// The name in the help, in lower case.
+    pub(crate) name: &'static str,
+    pub(crate) aliases: &'static [&'static str],
+    pub(crate) usage: Usage,
+    pub(crate) groups: Groups,
+}
 
 const ANY_FD: Groups = Groups::FD
     .and(Groups::FIFO)

@@ -2,7 +2,21 @@
 
 use super::super::group::Groups;
 use super::super::value::Kind;
-use super::{Opt, Row};
+use super::opt::Opt;
+
+/// A row of the table of options.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row {
+    pub(crate) option: Opt,
+    pub(crate) name: &'static str,
+    /// The one name that -hh lists.
+    pub(crate) common: &'static str,
+    pub(crate) aliases: &'static [&'static str],
+    pub(crate) groups: Groups,
+    /// The phase in which socat applies it; only for the help.
+    pub(crate) phase: &'static str,
+    pub(crate) kind: Kind,
+}
 
 const FILES: Groups = Groups::FD.and(Groups::OPEN);
 const OWNED: Groups = Groups::FD.and(Groups::NAMED);

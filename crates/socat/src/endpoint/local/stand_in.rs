@@ -13,11 +13,12 @@ use nix::unistd::{pipe2, Pid};
 use nsplice_relay::OpenError;
 use nsplice_sys::{pidfd_open, stand_by};
 
-use super::super::{failed, refused};
+use super::end::collected;
+use super::error::{failed, refused};
 
 /// A process that stands for a link.
 #[derive(Debug)]
-pub(in super::super) struct StandIn {
+pub(super) struct StandIn {
     pub(super) pid: Pid,
     pub(super) pidfd: OwnedFd,
     /// It ends when this is closed: at the end of the link.
@@ -26,7 +27,7 @@ pub(in super::super) struct StandIn {
 
 impl StandIn {
     /// Starts one.
-    pub(in super::super) fn start() -> Result<Self, OpenError> {
+    pub(super) fn start() -> Result<Self, OpenError> {
         let (end, leash) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| refused("pipe()", errno))?;
         let pid = stand_by(&end).map_err(|error| failed("fork()", &error))?;
         let pidfd = pidfd_open(pid.as_raw())
@@ -35,7 +36,7 @@ impl StandIn {
     }
 
     /// The number that it is known by.
-    pub(in super::super) fn number(&self) -> u32 {
+    pub(super) fn number(&self) -> u32 {
         self.pid.as_raw().unsigned_abs()
     }
 
@@ -46,7 +47,7 @@ impl StandIn {
 
     /// Returns whether it has ended: then it is no zombie any more.
     pub(super) fn has_ended(&self) -> bool {
-        super::collected(self.pidfd.as_fd()).is_some()
+        collected(self.pidfd.as_fd()).is_some()
     }
 
     /// Returns whether it was let go, so that its end means nothing.
