@@ -14,29 +14,28 @@
 //!   step that is under way does not end within [`PATIENCE_MILLIS`], it is left where it is;
 //! - the next one ends the program wherever it is.
 
+mod error;
 mod page;
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use std::{mem, process, thread};
 
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{SigSet, Signal};
-use nsplice_backend::BackendError;
 use nsplice_compare::load::report::Measurement;
 use nsplice_compare::model::Comparison;
 use nsplice_compare::report::progress::Progress;
 use nsplice_compare::report::{change, html, json, table};
 use nsplice_compare::run::CompareError;
-use nsplice_compare::stage::{Stage, StageError};
+use nsplice_compare::stage::Stage;
 use nsplice_compare::teller::{Found, Milestone};
 use nsplice_compare::{group, placement};
-use nsplice_sys::describe;
 
+use self::error::comparing;
 use self::page::Page;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -44,46 +43,6 @@ use crate::output::{print, Waiting};
 use crate::request::{CompareRequest, OutputFormat};
 use crate::signals::Signals;
 use crate::terminal;
-
-/// The reason why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ComparingError {
-    /// The comparison itself.
-    #[error(transparent)]
-    Compare(#[from] CompareError),
-    /// The older one, or the JSON of this one.
-    #[error(transparent)]
-    Json(#[from] json::JsonError),
-    /// The page.
-    #[error("cannot write the page {}: {}", path.display(), describe(source))]
-    Page {
-        /// Its path.
-        path: PathBuf,
-        /// The system's answer.
-        source: io::Error,
-    },
-}
-
-impl ComparingError {
-    /// The exit code that tells it to scripts.
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Compare(CompareError::Stage(error)) => match error {
-                StageError::Target(error) => Exit::of_backend(BackendError::kind(error)),
-                StageError::Forbidden(_) => Exit::Privilege,
-                StageError::Port { .. } => Exit::Listen,
-                _ => Exit::Failed,
-            },
-            Self::Compare(_) | Self::Json(_) | Self::Page { .. } => Exit::Failed,
-        }
-    }
-}
-
-impl From<ComparingError> for Failure {
-    fn from(error: ComparingError) -> Self {
-        Self::Told { exit: error.exit(), sentence: error.to_string() }
-    }
-}
 
 /// Compares, answers, and says by the exit code whether it was broken off.
 pub(crate) fn run(request: &CompareRequest) -> Result<Exit, Failure> {
@@ -298,8 +257,4 @@ fn answer(comparison: &Comparison, format: OutputFormat) -> Result<(), Failure> 
         OutputFormat::Json => json::text(comparison).map_err(comparing)?,
     };
     print(&text).map_err(Failure::system("write to standard output"))
-}
-
-fn comparing(error: impl Into<ComparingError>) -> Failure {
-    error.into().into()
 }

@@ -6,110 +6,17 @@
 //! itself. Every refusal reads `FILE:LINE: message`, as editors expect it.
 
 mod file;
+mod model;
+mod refusal;
 mod value;
 
 use std::fs;
-use std::io;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
-use nsplice_backend::{Choice, Destination, Options};
-use nsplice_relay::Limits;
-use nsplice_sys::describe;
+pub(crate) use model::{Config, ForwardConfig};
+pub(crate) use refusal::ConfigError;
 
-use crate::exit::Exit;
-use crate::failure::Failure;
-use crate::log::{LogFormat, LogLevel};
-use crate::values::LoopCount;
-
-/// A configuration that makes sense.
-#[derive(Debug)]
-pub(crate) struct Config {
-    /// The file it was read from.
-    pub(crate) path: PathBuf,
-    /// The time that links may go on after a request to end; `None` for as long as they like.
-    pub(crate) drain_timeout: Option<Duration>,
-    /// The format of the log.
-    pub(crate) log_format: LogFormat,
-    /// The least level that is logged.
-    pub(crate) log_level: LogLevel,
-    /// The number of loops.
-    pub(crate) loops: LoopCount,
-    /// True if splice(2) may be used.
-    pub(crate) splice: bool,
-    /// The forwards, at least one.
-    pub(crate) forwards: Vec<ForwardConfig>,
-}
-
-/// A forward of the configuration.
-#[derive(Debug)]
-pub(crate) struct ForwardConfig {
-    /// The line that it begins on.
-    pub(crate) line: usize,
-    /// Its name, which no other has.
-    pub(crate) name: String,
-    /// Addresses to listen on, at least one.
-    pub(crate) listen: Vec<SocketAddr>,
-    /// The target to reach.
-    pub(crate) destination: Destination,
-    /// The backend.
-    pub(crate) backend: Choice,
-    /// Options of the backend.
-    pub(crate) options: Options,
-    /// Limits of each link.
-    pub(crate) limits: Limits,
-    /// Links at once; `None` for as many as there are descriptors.
-    pub(crate) max_links: Option<u32>,
-}
-
-/// A configuration that is refused, and why.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read the configuration {}: {}", path.display(), describe(source))]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// The system's answer.
-        source: io::Error,
-    },
-    /// Something in it makes no sense.
-    #[error("{}: {message}", place(path, *line))]
-    Refused {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The message: what is wrong there.
-        message: String,
-    },
-}
-
-impl From<ConfigError> for Failure {
-    fn from(error: ConfigError) -> Self {
-        let exit = Exit::Config;
-        match error {
-            ConfigError::Unreadable { .. } => Self::Told { exit, sentence: error.to_string() },
-            ConfigError::Refused { path, line, message } => {
-                let place = place(&path, line);
-                Self::Written { exit, place, sentence: message }
-            }
-        }
-    }
-}
-
-/// A place in the file at `path`, as editors take it.
-fn place(path: &Path, line: usize) -> String {
-    format!("{}:{line}", path.display())
-}
-
-/// Something that makes no sense, in a text whose file is not known here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Refusal {
-    line: usize,
-    message: String,
-}
+use refusal::Refusal;
 
 /// Reads and checks the configuration at `path`.
 pub(crate) fn load(path: &Path) -> Result<Config, ConfigError> {
@@ -175,19 +82,6 @@ fn check(forward: &ForwardConfig, others: &[&ForwardConfig]) -> Result<(), Strin
         }
     }
     Ok(())
-}
-
-impl ForwardConfig {
-    /// Its place in the file at `path`, as editors take it.
-    pub(crate) fn place(&self, path: &Path) -> String {
-        place(path, self.line)
-    }
-
-    /// A failure of this forward, with its place in the file at `path`.
-    pub(crate) fn failure(&self, path: &Path, source: Failure) -> Failure {
-        let place = self.place(path);
-        Failure::Forward { place, forward: self.name.clone(), source: Box::new(source) }
-    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use std::process;
 
 use crate::failure::Failure;
 
-use super::{comparing, ComparingError};
+use super::error::{comparing, ComparingError};
 
 /// The file of the page.
 #[derive(Debug)]

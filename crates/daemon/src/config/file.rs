@@ -19,8 +19,9 @@ use serde::Deserialize;
 use slog::Level;
 use toml::Spanned;
 
+use super::model::{Config, ForwardConfig};
+use super::refusal::Refusal;
 use super::value::{Count, Switch, Word};
-use super::{Config, ForwardConfig, Refusal};
 use crate::log::{LogFormat, LogLevel};
 use crate::ports::{port, PortError};
 use crate::values::{Grace, LinkCount, LoopCount, Time, TimeLimit, DEFAULT_DRAIN};

@@ -1,4 +1,11 @@
+use std::time::Duration;
+
+use nsplice_backend::Choice;
+use nsplice_relay::Limits;
+
 use super::*;
+use crate::log::LogFormat;
+use crate::values::LoopCount;
 
 const EXAMPLE: &str = include_str!("../../../../fixtures/nsplice.toml");
 
