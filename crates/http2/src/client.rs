@@ -24,7 +24,7 @@ mod failure;
 mod limits;
 mod request;
 
-pub use failure::{CallError, NotSent};
+pub use failure::{CallError, NotSent, Outcome};
 pub use limits::Limits;
 pub use request::Request;
 
@@ -34,9 +34,6 @@ pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// What the output grows by at most for each frame that is read, in bytes, beside what is left of
 /// the request: two `WINDOW_UPDATE` and a reset, or a `PING` and a `GOAWAY`.
 pub const MOST_ANSWERED: usize = 40;
-
-/// How a call ended: with its message, or without.
-pub type Outcome = Result<Vec<u8>, CallError>;
 
 #[derive(Debug)]
 enum Life {

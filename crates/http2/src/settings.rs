@@ -4,18 +4,12 @@ use crate::error::ConnectionError;
 use crate::frame::{DEFAULT_MAX_PAYLOAD, MAX_PAYLOAD};
 use crate::window::{INITIAL_WINDOW, MOST_WINDOW};
 
-/// The most that the table of the peer's header encoder may hold, in bytes.
-pub const HEADER_TABLE_SIZE: u16 = 1;
-/// Whether pushes may be promised.
-pub const ENABLE_PUSH: u16 = 2;
-/// How many streams the peer may have open at once.
-pub const MAX_CONCURRENT_STREAMS: u16 = 3;
-/// The window that each new stream has, in bytes.
-pub const INITIAL_WINDOW_SIZE: u16 = 4;
-/// The longest payload that the peer may send, in bytes.
-pub const MAX_FRAME_SIZE: u16 = 5;
-/// The longest header list that the sender takes, in bytes.
-pub const MAX_HEADER_LIST_SIZE: u16 = 6;
+mod number;
+
+pub use number::{
+    ENABLE_PUSH, HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, MAX_FRAME_SIZE,
+    MAX_HEADER_LIST_SIZE,
+};
 
 /// The settings in the payload of a `SETTINGS` frame, in order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

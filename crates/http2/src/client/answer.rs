@@ -1,8 +1,7 @@
 //! The answer to a call as it comes: headers, one message, last headers with the status; or headers
 //! that are the last at once.
 
-use crate::client::failure::CallError;
-use crate::client::Outcome;
+use crate::client::failure::{CallError, Outcome};
 use crate::grpc::{Status, PREFIX};
 use crate::hpack::Field;
 

@@ -3,6 +3,9 @@
 use crate::error::{ConnectionError, ErrorCode, Farewell};
 use crate::grpc::Status;
 
+/// The outcome of a call: its message, or why there is none.
+pub type Outcome = Result<Vec<u8>, CallError>;
+
 /// Why there is no answer to a call. The connection can be used for others.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
