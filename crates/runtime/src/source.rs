@@ -14,6 +14,10 @@ use crate::sighting::{Runtime, Sighting};
 use crate::state::State;
 use crate::wanted::Wanted;
 
+mod error;
+
+pub use error::SourceError;
+
 /// Somebody who may know where a container is.
 #[derive(Debug)]
 pub(crate) enum Source {
@@ -25,20 +29,6 @@ pub(crate) enum Source {
     State(State),
     /// The control groups of all processes.
     Processes(Processes),
-}
-
-/// Why a source has no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SourceError {
-    /// It is not there: this node has no such runtime.
-    #[error("not there")]
-    Absent,
-    /// It is there, but not for us.
-    #[error("{0}")]
-    Denied(String),
-    /// It is there, but answers nonsense, or not in time.
-    #[error("{0}")]
-    Failed(String),
 }
 
 impl Source {
