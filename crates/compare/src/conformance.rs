@@ -121,7 +121,7 @@ fn play(board: &Board<'_>, subject: &Subject, scene: &Scene<'_>, cases: &[&Case]
 /// By subject and case.
 type Verdicts = HashMap<(String, &'static str), Verdict>;
 
-/// Where verdicts are noted down, and progress is told from.
+/// The board on which verdicts are noted down, and from which progress is told.
 struct Board<'a> {
     cases: Vec<&'static Case>,
     subjects: &'a [Subject],

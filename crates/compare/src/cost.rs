@@ -154,7 +154,7 @@ impl Course<'_> {
     }
 }
 
-/// What is left of `planned` after `passed` of it took `elapsed`. Early on, experience is worth
+/// The time that is left of `planned` after `passed` of it took `elapsed`. Early on, experience is worth
 /// little.
 fn remaining(elapsed: Duration, passed: Duration, planned: Duration) -> Duration {
     let left = planned.saturating_sub(passed);
@@ -164,7 +164,7 @@ fn remaining(elapsed: Duration, passed: Duration, planned: Duration) -> Duration
     left.mul_f64(elapsed.as_secs_f64() / passed.as_secs_f64())
 }
 
-/// Who has failed at what.
+/// Failures, by subject and workload.
 #[derive(Debug, Default)]
 struct Failures {
     seen: BTreeSet<(String, String)>,
@@ -192,10 +192,10 @@ impl Failures {
     }
 }
 
-/// What fails so often will go on failing, slowly.
+/// Failures after which a subject will go on failing, slowly.
 const MOST_FAILURES: usize = 3;
 
-/// How long a relay that runs already may take to a link.
+/// Longest time of a relay that runs already to a link.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Connections that may wait for the origin: bursts are all there is.

@@ -42,7 +42,7 @@ pub struct Floor {
     pub origin: SocketAddr,
 }
 
-/// Is the floor that `words`, those after [`ARGUMENT`], describe, until standard input has ended.
+/// Plays the floor that `words`, those after [`ARGUMENT`], describe, until standard input has ended.
 pub fn run(words: &[OsString]) -> ExitCode {
     let ended = match Floor::read(words) {
         Some(floor) => floor.serve(io::stdin(), io::stdout()),

@@ -171,7 +171,7 @@ pub fn meter(groups: &[PathBuf], pid: Option<u32>) -> Result<Meter, Failure> {
     Meter::open(&all, pid)
 }
 
-/// Where `group`, of CPU or memory in version 1, is in the hierarchy of the other.
+/// The place of `group`, of CPU or memory in version 1, in the hierarchy of the other.
 fn companion(mounts: &str, group: &Path) -> Option<PathBuf> {
     let [cpu, memory] = hierarchies(mounts).1;
     let (cpu, memory) = (cpu?, memory?);
@@ -186,7 +186,7 @@ pub fn hierarchies_here() -> Vec<PathBuf> {
     parents(&mounts, |root| fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default())
 }
 
-/// Where groups are made, by the text of /proc/mounts and the controllers of a version 2 hierarchy.
+/// The places where groups are made, by the text of /proc/mounts and the controllers of a version 2 hierarchy.
 fn parents(mounts: &str, controllers: impl Fn(&Path) -> String) -> Vec<PathBuf> {
     let (unified, [cpu, memory]) = hierarchies(mounts);
     let counts_memory =
@@ -203,7 +203,7 @@ fn parents(mounts: &str, controllers: impl Fn(&Path) -> String) -> Vec<PathBuf> 
     }
 }
 
-/// Where version 2 is mounted, and where CPU and memory of version 1 are.
+/// The mount points of version 2, and of CPU and memory of version 1.
 fn hierarchies(mounts: &str) -> (Option<PathBuf>, [Option<PathBuf>; 2]) {
     let mut unified = None;
     let mut legacy = [None, None];

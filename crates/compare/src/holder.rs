@@ -17,7 +17,7 @@ pub const ARGUMENT: &str = "compare-holder";
 /// The word of the holder when its namespace can be used.
 pub const READY: &str = "ready";
 
-/// Is the holder, to its end. For the only thread of a process.
+/// Plays the holder, to its end. For the only thread of a process.
 pub fn run() -> ExitCode {
     match hold() {
         Ok(()) => ExitCode::SUCCESS,

@@ -97,7 +97,7 @@ fn version(text: &str) -> Option<String> {
         .map(|word| word.trim_end_matches('.').to_owned())
 }
 
-/// What other relays are asked with.
+/// Options by which other relays are asked.
 const VERSION_FLAGS: [(&str, &str); 6] = [
     ("haproxy", "-v"),
     ("nginx", "-v"),

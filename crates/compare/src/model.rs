@@ -215,7 +215,7 @@ pub struct FigureChange {
     pub workload: String,
     /// The name of the subject.
     pub subject: String,
-    /// Which figure.
+    /// The figure.
     pub figure: Figure,
     /// The older median.
     pub old: f64,

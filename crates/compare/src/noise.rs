@@ -73,7 +73,7 @@ fn others(measurements: &[Measurement]) -> Option<String> {
     })
 }
 
-/// Which subjects and workloads have rounds far apart, by what is compared first: CPU time, or else
+/// The subjects and workloads that have rounds far apart, by what is compared first: CPU time, or else
 /// the rate.
 fn apart(measurements: &[Measurement]) -> Option<String> {
     let mut rounds: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
@@ -130,7 +130,7 @@ const MANY: f64 = 0.1;
 /// So many of those are named.
 const NAMED: usize = 5;
 
-/// What rounds are judged by, the best that there is.
+/// Figures that rounds are judged by, the best that there is.
 const FIRST: [Figure; 4] = [
     Figure::CpuSecondsPerGb,
     Figure::CpuMicrosPerOperation,

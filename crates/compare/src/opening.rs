@@ -33,7 +33,7 @@ use crate::subject::DIRECT;
 /// The name of the workload.
 pub const WORKLOAD: &str = "open alone";
 
-/// How long one opening may take before it counts as failed.
+/// The time after which an opening counts as failed.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Clients that the server lets wait.
@@ -57,7 +57,7 @@ impl Way {
         }
     }
 
-    /// Where it begins. The connects of `direct` and `dial` are plain, and so begin inside.
+    /// The side it begins on. The connects of `direct` and `dial` are plain, and so begin inside.
     fn birth(self) -> Birth {
         match self {
             Self::Direct | Self::Backend(Choice::Dial) => Birth::Target,
@@ -65,7 +65,7 @@ impl Way {
         }
     }
 
-    /// Where it leads.
+    /// The destination that it leads to.
     fn destination(self, stage: &Stage) -> Destination {
         let target = match self.birth() {
             Birth::Node => stage.target().clone(),

@@ -33,8 +33,7 @@ pub mod table;
 
 use crate::model::Comparison;
 
-/// What a reader must know of where `comparison` was made, as name and value, for every report
-/// alike.
+/// The facts about where `comparison` was made, as name and value, for every report alike.
 fn facts(comparison: &Comparison) -> Vec<(&'static str, String)> {
     const GIB: f64 = (1u64 << 30) as f64;
     let machine = &comparison.machine;

@@ -42,7 +42,7 @@ pub struct Subject {
 pub enum Means {
     /// nsplice, with one of its backends.
     Backend {
-        /// Which one.
+        /// The backend.
         backend: Choice,
         /// True if it may splice.
         splice: bool,

@@ -24,10 +24,10 @@ use crate::wait::{poll_for, wait_for};
 /// How long things may take to get back to where they were.
 const SETTLING: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 10 });
 
-/// What has not changed for this long has come to rest.
+/// The time after which what has not changed has come to rest.
 const REST: Duration = Duration::from_millis(200);
 
-/// What a process holds at one moment.
+/// The holdings of a process at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Census {
     pid: u32,

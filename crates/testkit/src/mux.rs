@@ -37,14 +37,14 @@ pub const PING: u8 = 64;
 /// Length of what stands before the bytes of a frame.
 pub const HEADER: usize = 9;
 
-/// What stands before the bytes of a frame.
+/// The header, which stands before the bytes of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// How many bytes follow.
+    /// The number of bytes that follow.
     pub len: usize,
     /// The number of the stream.
     pub stream: u32,
-    /// What the bytes are.
+    /// The kind of the bytes.
     pub flags: u8,
 }
 
@@ -75,7 +75,7 @@ pub struct Piece<'a> {
     pub header: Header,
     /// These of its bytes.
     pub bytes: &'a [u8],
-    /// Whether they are the last ones.
+    /// True if they are the last ones.
     pub is_last: bool,
 }
 
@@ -117,7 +117,7 @@ impl Decoder {
 pub struct Frame {
     /// The number of its stream.
     pub stream: u32,
-    /// What its bytes are.
+    /// The kind of its bytes.
     pub flags: u8,
     /// Its bytes.
     pub bytes: Vec<u8>,
@@ -221,14 +221,14 @@ impl MuxClient {
         self.socket.shutdown(Shutdown::Write).expect("send a FIN");
     }
 
-    /// What the server sends.
+    /// The server's frames.
     pub fn inbox(&self) -> Inbox<'_> {
         let bytes = vec![0; 256 * 1024];
         Inbox { socket: &self.socket, decoder: Decoder::default(), bytes, from: 0, to: 0 }
     }
 }
 
-/// Whether the connection takes something, or does so within half a second: the kernel offers a moved
+/// Tells whether the connection takes something, or does so within half a second: the kernel offers a moved
 /// window at once.
 pub fn has_room(socket: &TcpStream) -> bool {
     let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];

@@ -27,7 +27,7 @@ use nix::sched::{setns, CloneFlags};
 
 use crate::skip;
 
-/// Where `ip netns` keeps the names.
+/// The directory in which `ip netns` keeps the names.
 pub const RUN_DIRECTORY: &str = "/run/netns";
 
 const PREFIX: &str = "nsplice-";
@@ -93,7 +93,7 @@ impl Namespace {
         self.holder.as_ref().expect("the holder was killed").id()
     }
 
-    /// What tells this namespace from every other one alive: device and inode of its file.
+    /// The identity of this namespace among all alive: device and inode of its file.
     ///
     /// # Panics
     /// If its name was removed.

@@ -144,7 +144,7 @@ impl Program {
         self.forwarded(1)[0]
     }
 
-    /// Whether it has ended; reaps it if so.
+    /// Returns how it has ended, if it has; reaps it then.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         if self.status.is_none() {
             self.status = self.child.try_wait().expect("a child can be waited for");

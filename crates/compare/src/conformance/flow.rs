@@ -151,8 +151,8 @@ const ECHOED: u64 = 1000;
 /// The largest size that kernels let a socket's buffer grow to, if this one does not tell.
 const DEFAULT_BUFFER: u64 = 6 << 20;
 
-/// What a relay may hold of one link in its own memory or in pipes.
+/// Bytes that a relay may hold of one link in its own memory or in pipes.
 const RELAY_BUFFER: u64 = 16 * MIB;
 
-/// What a relay's memory may grow by for one link that is stuck.
+/// Bytes that a relay's memory may grow by for one link that is stuck.
 const GROWTH: u64 = 16 * MIB;

@@ -17,10 +17,10 @@ const NOWHERE: &str = "255.255.255.255";
 /// A name that is reserved for not being there (RFC 6761).
 const NO_NAME: &str = "nsplice-compare.invalid";
 
-/// How long a relay may take to notice: to begin with an opening, or to give one up.
+/// Longest time of a relay to notice: to begin with an opening, or to give one up.
 const NOTICE: Duration = Duration::from_secs(3);
 
-/// How long an opening may go on that its relay has not given up. Where nobody listens, its next
+/// Longest time that an opening goes on which its relay has not given up. Where nobody listens, its next
 /// try is its last: the kernel tries again 1, 3, 7 and 15 s after the first, or every second to
 /// begin with (tcp_syn_linear_timeouts).
 const LAST_TRY: Duration = Duration::from_secs(13);

@@ -17,10 +17,10 @@ const TORN: u64 = 64 << 10;
 /// A pool may be fuller than before by this many descriptors: far fewer than there were links.
 const POOL: usize = 16;
 
-/// How long a relay may take to clean up.
+/// Longest time of a relay to clean up.
 const CLEANING: Duration = Duration::from_secs(3);
 
-/// How long nothing must change for a relay to be at rest.
+/// The time in which nothing must change for a relay to be at rest.
 const REST: Duration = Duration::from_millis(150);
 
 /// Ends links in all ways, twice, and counts.
@@ -40,7 +40,7 @@ pub(super) fn left_behind(scene: &Scene<'_>) -> Seen {
     Ok(format!("nothing after {} links", 3 * EACH))
 }
 
-/// What a relay holds once it does not change any more.
+/// The holdings of a relay once they do not change any more.
 fn at_rest(pid: u32) -> Census {
     let mut census = Census::of(pid);
     let mut changes = || {

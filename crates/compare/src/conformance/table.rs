@@ -7,7 +7,7 @@ use super::Extent::{self, Full, Quick};
 use super::{bytes, failing, flow, half_close, opening, remains, resets};
 use crate::player::Side::{Client, Server};
 
-/// When a behaviour is tried.
+/// A time at which behaviours are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Act {
     /// It waits for its time, and all that do so wait at once.
@@ -41,9 +41,9 @@ pub(super) struct Case {
     pub(super) expected: &'static str,
     /// The least extent that it is part of.
     pub(super) extent: Extent,
-    /// When it is tried.
+    /// The time at which it is tried.
     pub(super) act: Act,
-    /// How it is tried.
+    /// The trial itself.
     pub(super) play: fn(&Scene<'_>) -> Seen,
 }
 

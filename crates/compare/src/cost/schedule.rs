@@ -39,7 +39,7 @@ pub enum Timing {
 /// A choice of what is to be measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choices {
-    /// Which workloads.
+    /// The groups of workloads.
     pub families: Vec<Family>,
     /// The number of times each is measured.
     pub rounds: u32,
@@ -114,7 +114,7 @@ pub(super) struct Turn<'a> {
     pub(super) round: u32,
     pub(super) window: Duration,
     pub(super) warmup: Duration,
-    /// How long it takes from its beginning to its end.
+    /// The time from its beginning to its end.
     pub(super) expected: Duration,
 }
 
@@ -171,7 +171,7 @@ impl<'a> Schedule<'a> {
     }
 }
 
-/// How idle links are measured.
+/// The measurement of idle links.
 #[derive(Debug, Clone, Copy)]
 struct Idle {
     opening: Duration,
@@ -231,7 +231,7 @@ pub(super) fn few_idle_links() -> Option<String> {
     })
 }
 
-/// What a workload takes besides its window: a listener, a first round trip, and the opening of its
+/// The time of a workload besides its window: a listener, a first round trip, and the opening of its
 /// links.
 fn overhead(workload: Workload, link: Duration) -> Duration {
     let links = match workload {
@@ -256,7 +256,7 @@ const IDLE_AT_A_TIME: u32 = 2;
 /// The warm-up is one part of so many and one.
 const WARMUP: u32 = 4;
 
-/// What each measurement takes besides, apart from links.
+/// The time of each measurement besides, apart from links.
 const FIXED: Duration = Duration::from_millis(3);
 
 /// Warm-up and window together: shorter ones would measure the counters' own steps.

@@ -68,7 +68,7 @@ struct Lane {
     pending: Pending,
 }
 
-/// What was taken and not yet given.
+/// Bytes that were taken and not yet given.
 #[derive(Default)]
 enum Pending {
     #[default]
@@ -77,7 +77,7 @@ enum Pending {
     InPipe(Pipe, usize),
 }
 
-/// What is written to the second is read from the first.
+/// A pipe: what is written to the second is read from the first.
 type Pipe = (OwnedFd, OwnedFd);
 
 struct Loop {
@@ -225,7 +225,7 @@ fn edges() -> EpollFlags {
     EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET
 }
 
-/// What nsplice copies through, and what it splices through.
+/// Sizes of what nsplice copies through, and of what it splices through.
 const BUFFER: usize = 64 * 1024;
 const PIPE: usize = 1024 * 1024;
 

@@ -23,10 +23,10 @@ use super::report::{Figure, Measurement};
 /// against a window.
 const BUDGET: usize = 1024 * 1024;
 
-/// How long a turn may sleep: the window's end is noticed this late at worst.
+/// Longest sleep of a turn: the window's end is noticed this late at worst.
 const TICK: Duration = Duration::from_millis(20);
 
-/// How long the relay may take, beyond the warm-up, to have connected all streams to the origin.
+/// Longest time of the relay, beyond the warm-up, until all streams are connected to the origin.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 const LISTENER: Token = Token(usize::MAX - 1);
@@ -40,7 +40,7 @@ enum Role {
 struct End {
     stream: TcpStream,
     role: Role,
-    /// Is it on the ready list?
+    /// True if it is on the ready list.
     queued: bool,
 }
 

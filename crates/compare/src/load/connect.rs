@@ -26,10 +26,10 @@ use super::net::{self, Bin};
 use super::origin::{Origin, Side};
 use super::report::{Figure, Measurement};
 
-/// How long a turn may sleep: the window's end is noticed this late at worst.
+/// Longest sleep of a turn: the window's end is noticed this late at worst.
 const TICK: Duration = Duration::from_millis(20);
 
-/// How long no connection at all may succeed.
+/// Longest time in which no connection at all succeeds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Failed connections after which the relay is not worth measuring.

@@ -30,7 +30,7 @@ use super::report::{Figure, Measurement};
 /// accept queue.
 const AT_A_TIME: usize = 32;
 
-/// How long no link at all may get established.
+/// Longest time in which no link at all gets established.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Between two readings of a memory counter that should have settled; less where there is little

@@ -5,10 +5,10 @@ use std::time::Duration;
 /// Bytes of a request, and of its reply, where the workload is about connections rather than bytes.
 pub const SMALL_REQUEST: usize = 64;
 
-/// How long a relay that was started just now may take to its first link.
+/// Longest time of a relay that was started just now to its first link.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Which way bulk bytes travel.
+/// The way that bulk bytes travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// From client to origin.
@@ -24,7 +24,7 @@ pub enum Workload {
     Bulk {
         /// Streams at the same time.
         streams: usize,
-        /// Which way.
+        /// Their way.
         direction: Direction,
     },
     /// Requests answered by replies of the same size, one outstanding per link.
@@ -100,7 +100,7 @@ pub struct Job {
     pub patience: Duration,
     /// The name of the row.
     pub peer: String,
-    /// Which repetition this is.
+    /// The number of this repetition.
     pub round: u32,
 }
 

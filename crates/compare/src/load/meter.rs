@@ -93,7 +93,7 @@ impl Meter {
         Ok(Source::Group { cpu, memory, members })
     }
 
-    /// Which instrument this is, for the report.
+    /// The name of this instrument, for the report.
     pub fn name(&self) -> &'static str {
         match &self.source {
             Source::Group { cpu: CpuFile::Stat(_), .. } => "cgroup v2",

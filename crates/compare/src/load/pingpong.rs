@@ -18,10 +18,10 @@ use super::net::{self, Bin};
 use super::origin::{Origin, Side};
 use super::report::{Figure, Measurement};
 
-/// How long all links together may take to get their first reply, beyond the warm-up.
+/// Longest time of all links together to their first reply, beyond the warm-up.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a turn may sleep: the window's end is noticed this late at worst.
+/// Longest sleep of a turn: the window's end is noticed this late at worst.
 const TICK: Duration = Duration::from_millis(20);
 
 struct Link {

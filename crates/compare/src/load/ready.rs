@@ -16,7 +16,7 @@ use super::dialer::Dialer;
 use super::failure::Failure;
 use super::job::SMALL_REQUEST;
 
-/// How long one attempt may wait on each of its steps.
+/// Longest wait of one attempt on each of its steps.
 const STEP: Duration = Duration::from_secs(2);
 
 /// Between attempts: short against any start-up time, long against a connect.

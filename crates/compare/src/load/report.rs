@@ -77,9 +77,9 @@ pub enum Figure {
 pub struct Measurement {
     /// The name of the subject: which relay, or none.
     pub subject: String,
-    /// Which workload and size.
+    /// The workload and its size.
     pub workload: String,
-    /// Which repetition.
+    /// The number of the repetition.
     pub round: u32,
     /// The way in which CPU and memory were measured.
     pub meter: String,
@@ -249,13 +249,13 @@ impl Measurement {
 pub struct Column {
     /// Its title, which is also its unit.
     pub heading: &'static str,
-    /// Is more better, or less, or is it no matter of better?
+    /// The end of its scale that is the good one.
     pub better: Better,
     decimals: usize,
     scale: f64,
 }
 
-/// Which end of a scale is the good one.
+/// The good end of a scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Better {
     /// More is better.

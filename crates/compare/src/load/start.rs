@@ -37,7 +37,7 @@ use super::meter::{self, Meter, Usage, Window};
 use super::process::{self, Footprint};
 use super::report::{Figure, Measurement};
 
-/// How long the program may take to each of its steps.
+/// Longest time of the program for each of its steps.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Measures it.

@@ -70,7 +70,7 @@ pub(super) fn percent(change: &FigureChange) -> String {
     change.percent.map_or_else(|| "-".to_owned(), |percent| format!("{percent:+.1}%"))
 }
 
-/// What the test found in all, and what that is worth, as sentences.
+/// Sentences about what the test found in all, and what that is worth.
 pub(super) fn summary(change: &Change) -> Vec<String> {
     let count = |finding| change.figures.iter().filter(|f| f.finding == finding).count();
     let (better, worse) = (count(Finding::Better), count(Finding::Worse));
@@ -153,7 +153,7 @@ fn behaviour<'a>(
     })
 }
 
-/// What else is different, as sentences.
+/// Sentences about what else is different.
 fn doubts(old: &Machine, new: &Machine) -> Vec<String> {
     let mut doubts = Vec::new();
     let mut compare = |what: &str, old: &str, new: &str| {

@@ -17,7 +17,7 @@ pub enum JsonError {
     /// The file cannot be read at all.
     #[error("cannot read {}: {source}", path.display())]
     Read {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// The system's answer.
         source: io::Error,
@@ -27,7 +27,7 @@ pub enum JsonError {
         "{} is not a comparison: {source}. A comparison is what `nsplice compare --output json` prints", path.display()
     )]
     Shape {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// The place at which it is not one.
         source: serde_json::Error,
@@ -38,7 +38,7 @@ pub enum JsonError {
          version, or read it with the nsplice that wrote it", path.display()
     )]
     Schema {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// The name of its schema.
         found: String,

@@ -46,7 +46,7 @@ const SUMMARY: [(&str, Figure, &str); 6] = [
     ("idle links", Figure::BytesPerLink, "an idle connection, bytes of memory"),
 ];
 
-/// What is compared in a [`summary`], and by which words.
+/// Comparisons of a [`summary`], and their words.
 const SUMMED_UP: [(&str, &str); 2] =
     [("setns", "nsplice"), ("external", "nsenter and socat, run for each")];
 
@@ -68,7 +68,7 @@ pub fn summary(comparison: &Comparison) -> String {
     text
 }
 
-/// What tells most of what a workload costs.
+/// The figure that tells most of what a workload costs.
 fn costs(case: &Case<'_>) -> &'static [Figure] {
     match case.section {
         Section::Bulk => &[Figure::CpuSecondsPerGb],
@@ -78,7 +78,7 @@ fn costs(case: &Case<'_>) -> &'static [Figure] {
     }
 }
 
-/// What tells most of how fast it is. With many links the time of one is mostly waiting in line,
+/// The figure that tells most of how fast it is. With many links the time of one is mostly waiting in line,
 /// and short for some at the expense of others.
 fn speed(case: &Case<'_>) -> &'static [Figure] {
     match case.section {
@@ -89,7 +89,7 @@ fn speed(case: &Case<'_>) -> &'static [Figure] {
     }
 }
 
-/// What a stand-in is compared in.
+/// The figures that a stand-in is compared in.
 fn standing_in(case: &Case<'_>) -> &'static [Figure] {
     match case.section {
         Section::Start => &[
@@ -114,7 +114,7 @@ fn rows<'a, 'c>(
     figures.filter(|(case, figure)| case.figures.contains(figure)).collect()
 }
 
-/// Where it was made, and how often each was measured.
+/// The machine it was made on, and how often each was measured.
 fn origin(comparison: &Comparison) -> String {
     let rounds = comparison.measurements.iter().map(|m| m.round).max().unwrap_or(0);
     let mut parts = vec![comparison.started.chars().take(10).collect::<String>()];
@@ -251,7 +251,7 @@ fn write_row(text: &mut String, name: &str, cells: impl IntoIterator<Item = Stri
     let _ = writeln!(text, "| {} | {} |", escape(name), cells.join(" | "));
 }
 
-/// What comes from outside, so that it neither ends a cell nor means anything.
+/// Text from outside, written so that it neither ends a cell nor means anything.
 fn escape(words: &str) -> String {
     let plain = words.chars().map(|c| if c.is_control() { ' ' } else { c });
     let mut escaped = String::new();

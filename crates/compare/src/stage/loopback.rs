@@ -21,7 +21,7 @@ const IFF_UP: u32 = 1;
 /// `struct nlmsghdr` and `struct ifinfomsg` have 16 bytes each.
 const LENGTH: u32 = 32;
 
-/// Where the answer has its type, and its code: after the header of the answer.
+/// Offsets of the answer's type and of its code: after the header of the answer.
 const TYPE_AT: usize = 4;
 const CODE_AT: usize = 16;
 

@@ -13,7 +13,7 @@
 
 use std::fs;
 
-/// Where TCP's settings of the namespace that the calling thread is in are.
+/// The directory of TCP's settings of the namespace that the calling thread is in.
 const SETTINGS: &str = "/proc/sys/net/ipv4";
 
 /// Ports of outgoing connections.

@@ -28,7 +28,7 @@ pub enum SubjectError {
     /// Its program cannot be started.
     #[error("cannot start {program}: {source}")]
     Start {
-        /// Which program.
+        /// The program.
         program: String,
         /// The system's answer.
         source: io::Error,
@@ -36,7 +36,7 @@ pub enum SubjectError {
     /// It cannot be counted apart from others.
     #[error("cannot put it into the control group {}: {source}", .group.display())]
     Group {
-        /// Which one.
+        /// The group.
         group: PathBuf,
         /// The system's answer.
         source: io::Error,
@@ -228,13 +228,13 @@ impl Tail {
     }
 }
 
-/// How long a subject may take until it listens.
+/// Longest time of a subject until it listens.
 const START: Duration = Duration::from_secs(10);
 
-/// How long a subject may take to end when it is asked to.
+/// Longest time of a subject to its end when it is asked to.
 const MERCY: Duration = Duration::from_secs(2);
 
-/// How long the last words of one that has ended may take to arrive.
+/// Longest time of the last words of one that has ended to their arrival.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
 const GLANCE: Duration = Duration::from_millis(2);

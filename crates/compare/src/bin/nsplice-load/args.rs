@@ -123,7 +123,7 @@ pub(crate) struct Start {
     /// The name of the row [default: direct]
     #[structopt(long, value_name = "NAME")]
     peer: Option<String>,
-    /// Which repetition this is [default: 1]
+    /// Number of the repetition [default: 1]
     #[structopt(long, value_name = "N")]
     round: Option<u32>,
     #[structopt(flatten)]
@@ -134,10 +134,10 @@ pub(crate) struct Start {
 // the commands that have it.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, StructOpt)]
 pub(crate) struct Through {
-    /// Where the relay listens; without it the client connects straight to the origin
+    /// Address of the relay; without it the client connects straight to the origin
     #[structopt(long, value_name = "ADDR:PORT", parse(try_from_str = address))]
     pub(crate) relay: Option<SocketAddr>,
-    /// Where our origin listens, to which the relay forwards [default: 127.0.0.1:0]
+    /// Address of our origin, to which the relay forwards [default: 127.0.0.1:0]
     #[structopt(long, value_name = "ADDR:PORT", parse(try_from_str = address))]
     pub(crate) origin: Option<SocketAddr>,
 }

@@ -10,7 +10,7 @@ pub struct Headline<'a> {
     pub label: &'static str,
     /// Under which workload it was measured.
     pub case: &'a Case<'a>,
-    /// Which figure it is.
+    /// The figure.
     pub figure: Figure,
 }
 

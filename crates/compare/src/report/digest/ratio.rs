@@ -12,7 +12,7 @@ use super::{best_of, Case, Row};
 use crate::load::report::{Better, Figure};
 use crate::model::SubjectKind;
 
-/// What a stand-in is called: this, and the name of the other.
+/// The beginning of a stand-in's name, before the name of the other.
 const STAND_IN: &str = "nsplice-";
 
 /// Returns whether `subject` is nsplice in the place of another.
@@ -32,7 +32,7 @@ pub enum By<'a> {
 /// One candidate divided by another, figure by figure.
 #[derive(Debug)]
 pub struct Ratio<'a> {
-    /// Which subject is divided.
+    /// The subject that is divided.
     pub of: &'a str,
     /// By what.
     pub by: By<'a>,

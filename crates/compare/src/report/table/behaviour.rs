@@ -6,7 +6,7 @@ use super::grid::{plain, wrap, Cell, Grid, Sheet};
 use super::write_heading;
 use crate::model::{Behaviour, Comparison, Passed};
 
-/// How a verdict is spelled.
+/// The word for a verdict.
 pub(super) fn word(result: Passed) -> &'static str {
     match result {
         Passed::Yes => "ok",
