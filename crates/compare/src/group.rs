@@ -18,11 +18,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
+use nsplice_trial::poll_for;
 
 use crate::load::failure::Failure;
 use crate::load::meter::Meter;
@@ -106,33 +106,26 @@ impl Group {
 
     /// Ends the processes inside and waits until they are gone, for a moment.
     fn clear(&self) {
-        let give_up = Instant::now() + PATIENCE;
-        loop {
+        poll_for(PATIENCE, || {
             let members = self.members();
-            if members.is_empty() || Instant::now() > give_up {
-                return;
-            }
-            for pid in members.into_iter().filter_map(|pid| i32::try_from(pid).ok()) {
+            for pid in members.iter().filter_map(|pid| i32::try_from(*pid).ok()) {
                 // It may have ended since it was listed.
                 let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
             }
-            thread::sleep(GLANCE);
-        }
+            members.is_empty().then_some(())
+        });
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
         self.clear();
-        let give_up = Instant::now() + PATIENCE;
         for directory in &self.directories {
             // The last process leaves a moment after it can no longer be seen.
-            while fs::remove_dir(directory)
-                .is_err_and(|error| error.kind() != io::ErrorKind::NotFound)
-                && Instant::now() < give_up
-            {
-                thread::sleep(GLANCE);
-            }
+            poll_for(PATIENCE, || match fs::remove_dir(directory) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => None,
+                _ => Some(()),
+            });
         }
     }
 }
@@ -254,11 +247,8 @@ const PREFIX: &str = "nsplice-compare-";
 /// The file that lists the processes of a group, in either version.
 const MEMBERS: &str = "cgroup.procs";
 
-/// How long killed processes may take to be gone.
+/// The time that killed processes may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Between two looks.
-const GLANCE: Duration = Duration::from_millis(2);
 
 #[cfg(test)]
 mod tests {

@@ -1,36 +1,28 @@
 //! A player: one end of a link, client or server, that plays the part a behaviour gives it.
 //!
 //! Players block, with [`PATIENCE`] as the limit of every read and write, so a relay that hangs
-//! ends in an answer, too. What they are to hear is a ramp of 251 bytes, checked byte by byte. All
-//! they find out is a [`Fault`] with words for people; nothing here panics over what a relay does.
+//! ends in an answer, too. What they say and hear is the ramp of [`nsplice_trial`], checked byte by
+//! byte. All they find out is a [`Fault`] with words for people.
 
 use std::fmt;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
-use nix::sys::socket::{send, MsgFlags};
+use nsplice_trial::{talk, Ending};
 use socket2::Socket;
 
 mod fault;
-pub(crate) mod ramp;
 
-pub use fault::{Ending, Fault};
-pub use ramp::Mismatch;
+pub use fault::Fault;
 
 /// The time that a player waits for anything.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A stream on which nothing was taken for this long is stuck: many round trips of one machine.
-const STUCK: Duration = Duration::from_millis(500);
-
-/// One read or write.
-const BLOCK: usize = 256 * 1024;
-
-/// Which end of a link.
+/// An end of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// The one that has connected to the relay.
@@ -110,21 +102,7 @@ impl Player {
     /// # Errors
     /// When they are not taken.
     pub fn say(&self, offset: u64, len: u64) -> Result<(), Fault> {
-        let mut block = vec![0; block_of(len)];
-        let mut said = 0;
-        while said < len {
-            let size = block_of(len - said);
-            ramp::fill(offset + said, &mut block[..size]);
-            match (&self.stream).write(&block[..size]) {
-                Ok(taken) => said += taken as u64,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => {
-                    let by = Ending::of(error, PATIENCE);
-                    return Err(Fault::Unsent { who: self.side, after: said, of: len, by });
-                }
-            }
-        }
-        Ok(())
+        talk::say(&self.stream, offset, len).map_err(|cut| Fault::unsent(self.side, cut))
     }
 
     /// Hears `len` bytes of the ramp from `offset` on. `what` they are is for the report.
@@ -132,24 +110,7 @@ impl Player {
     /// # Errors
     /// When others come, or fewer.
     pub fn hear(&self, what: &'static str, offset: u64, len: u64) -> Result<(), Fault> {
-        let mut block = vec![0; block_of(len)];
-        let mut heard = 0;
-        while heard < len {
-            let size = block_of(len - heard);
-            let by = match (&self.stream).read(&mut block[..size]) {
-                Ok(0) => Ending::Fin,
-                Ok(read) => {
-                    ramp::verify(offset + heard, &block[..read])
-                        .map_err(|at| Fault::Wrong { what, at })?;
-                    heard += read as u64;
-                    continue;
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => Ending::of(error, PATIENCE),
-            };
-            return Err(Fault::Cut { what, after: heard, of: len, by });
-        }
-        Ok(())
+        talk::hear(&self.stream, offset, len).map_err(|unheard| Fault::unheard(what, unheard))
     }
 
     /// Reads to the FIN.
@@ -157,10 +118,9 @@ impl Player {
     /// # Errors
     /// When there is none.
     pub fn hear_all(&self) -> Result<Vec<u8>, Fault> {
-        let mut bytes = Vec::new();
-        match (&self.stream).read_to_end(&mut bytes) {
-            Ok(_) => Ok(bytes),
-            Err(error) => Err(self.otherwise("FIN", Ending::of(error, PATIENCE))),
+        match talk::hear_all(&self.stream) {
+            (bytes, Ending::Fin) => Ok(bytes),
+            (_, seen) => Err(self.otherwise("FIN", seen)),
         }
     }
 
@@ -170,50 +130,12 @@ impl Player {
     /// # Errors
     /// When the stream ends.
     pub fn say_until_stuck(&self, limit: u64) -> Result<u64, Fault> {
-        let set = |time| {
-            let changed = self.stream.set_write_timeout(Some(time));
-            changed.map_err(|error| Fault::Other(format!("cannot set a time limit: {error}")))
-        };
-        set(STUCK)?;
-        let mut said = 0;
-        let stuck = loop {
-            if said >= limit {
-                break Ok(said);
-            }
-            match self.say_once(said) {
-                Ok(taken) => said += taken,
-                Err(Ending::Silence(_)) => break Ok(said),
-                Err(by) => break Err(Fault::Unsent { who: self.side, after: said, of: limit, by }),
-            }
-        };
-        set(PATIENCE)?;
-        stuck
+        talk::say_until_stuck(&self.stream, 0, limit).map_err(|cut| Fault::unsent(self.side, cut))
     }
 
     /// Sends the ramp until the stream ends, or `limit` bytes are taken, and returns how it did.
     pub fn say_to_the_end(&self, limit: u64) -> Ending {
-        let mut said = 0;
-        loop {
-            if said >= limit {
-                return Ending::Never(said);
-            }
-            match self.say_once(said) {
-                Ok(taken) => said += taken,
-                Err(ending) => return ending,
-            }
-        }
-    }
-
-    fn say_once(&self, offset: u64) -> Result<u64, Ending> {
-        let mut block = [0; BLOCK / 4];
-        ramp::fill(offset, &mut block);
-        loop {
-            match (&self.stream).write(&block) {
-                Ok(taken) => return Ok(taken as u64),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(Ending::of(error, PATIENCE)),
-            }
-        }
+        talk::say_to_the_end(&self.stream, limit)
     }
 
     /// Sends `byte` out of band.
@@ -221,11 +143,8 @@ impl Player {
     /// # Errors
     /// When it is not taken.
     pub fn say_urgently(&self, byte: u8) -> Result<(), Fault> {
-        match send(self.stream.as_raw_fd(), &[byte], MsgFlags::MSG_OOB) {
-            Ok(1) => Ok(()),
-            Ok(_) => Err(Fault::Other("the urgent byte was not taken".to_owned())),
-            Err(errno) => Err(Fault::Other(format!("cannot send a byte out of band: {errno}"))),
-        }
+        talk::say_urgently(&self.stream, byte)
+            .map_err(|error| Fault::Other(format!("cannot send a byte out of band: {error}")))
     }
 
     /// Sends its FIN; hearing goes on.
@@ -237,15 +156,14 @@ impl Player {
             who: self.side,
             after: 0,
             of: 0,
-            by: Ending::of(error, PATIENCE),
+            by: Ending::of_write(error, &self.stream),
         })
     }
 
     /// Ends the connection by RST.
     pub fn reset(self) {
-        let socket = Socket::from(self.stream);
         // If it has no linger time any more, it has no connection either.
-        let _ = socket.set_linger(Some(Duration::ZERO));
+        let _ = talk::reset(self.stream);
     }
 
     /// Lets nobody wait for this end any longer.
@@ -256,15 +174,7 @@ impl Player {
 
     /// Returns what comes next, which should be an end.
     pub fn ending(&self) -> Ending {
-        let mut block = [0; 4096];
-        loop {
-            match (&self.stream).read(&mut block) {
-                Ok(0) => return Ending::Fin,
-                Ok(read) => return Ending::Bytes(read),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Ending::of(error, PATIENCE),
-            }
-        }
+        talk::ending(&self.stream)
     }
 
     /// Expects a FIN, and no byte before it.
@@ -295,12 +205,7 @@ impl Player {
     }
 }
 
-/// The next block of `left` bytes.
-fn block_of(left: u64) -> usize {
-    usize::try_from(left).unwrap_or(BLOCK).min(BLOCK)
-}
-
-/// What comes to those who wait for a link.
+/// The arrival that ends the wait for a link.
 enum Arrival {
     /// A connection to the server.
     Server,

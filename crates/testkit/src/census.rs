@@ -11,17 +11,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io;
-use std::path::Path;
-use std::process;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use nix::unistd::{sysconf, SysconfVar};
+use nsplice_trial::process::{self, Stat};
 
 use crate::namespace;
 use crate::wait::{poll_for, wait_for};
 
-/// How long things may take to get back to where they were.
+/// Time that things may take to get back to where they were.
 const SETTLING: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 10 });
 
 /// The time after which what has not changed has come to rest.
@@ -62,18 +60,18 @@ impl Census {
     /// counted: those of the test harness come and go.
     #[track_caller]
     pub fn own() -> Self {
-        let mut census = Self::count(process::id());
+        let mut census = Self::count(std::process::id());
         census.add("named namespaces".to_owned(), namespace::own_names().len());
         census
     }
 
-    /// How many descriptors of `kind` there are, such as `socket`, `pipe`, `net`,
+    /// Counts the descriptors of `kind` there are, such as `socket`, `pipe`, `net`,
     /// `anon_inode:[pidfd]`.
     pub fn descriptors(&self, kind: &str) -> usize {
         self.counts.get(&descriptor(kind)).copied().unwrap_or(0)
     }
 
-    /// How many children there are, those included that have ended and were not waited for.
+    /// Counts the children, those included that have ended and were not waited for.
     pub fn children(&self) -> usize {
         let children = self.counts.iter().filter(|(what, _)| what.starts_with(CHILD));
         children.map(|(_, count)| count).sum()
@@ -95,7 +93,7 @@ impl Census {
     /// As [`Census::assert_restored`].
     #[track_caller]
     pub fn assert_restored_up_to(&self, kind: &str, spare: usize) {
-        let own = self.pid == process::id();
+        let own = self.pid == std::process::id();
         let mut now = self.clone();
         let restored = poll_for(SETTLING, || {
             now = if own { Self::own() } else { Self::of(self.pid) };
@@ -117,17 +115,12 @@ impl Census {
     #[track_caller]
     fn count(pid: u32) -> Self {
         let mut census = Self { pid, counts: BTreeMap::new() };
-        let directory = format!("/proc/{pid}/fd");
-        for number in entries(&directory) {
-            // One that is gone by now was the descriptor of a directory listing, ours maybe.
-            let Ok(link) = fs::read_link(Path::new(&directory).join(number)) else { continue };
-            let link = link.to_string_lossy();
-            if link != directory {
-                census.add(descriptor(kind_of(&link)), 1);
-            }
+        for kind in asked(pid, process::descriptors(pid)) {
+            census.add(descriptor(&kind), 1);
         }
-        for child in children_of(pid) {
-            census.add(format!("{CHILD}{child}"), 1);
+        for child in asked(pid, process::children(pid)) {
+            let ended = if child.has_ended() { " (ended)" } else { "" };
+            census.add(format!("{CHILD}{}{ended}", child.name), 1);
         }
         census
     }
@@ -174,34 +167,6 @@ impl fmt::Display for Difference<'_> {
     }
 }
 
-/// `socket:[4711]` is a `socket`, and `/proc/4711` a process, which may end; files and
-/// `anon_inode:[eventpoll]` are what they are.
-fn kind_of(link: &str) -> &str {
-    let is_digit = |letter: char| letter.is_ascii_digit();
-    match (link.split_once(":["), link.strip_prefix("/proc/")) {
-        (Some((kind, number)), _) if number.starts_with(is_digit) => kind,
-        (_, Some(rest)) if !rest.trim_end_matches(" (deleted)").contains(|l| !is_digit(l)) => {
-            "/proc/PID"
-        }
-        _ => link,
-    }
-}
-
-/// The children of a process as `NAME`, or `NAME (ended)`.
-///
-/// From the parents of all processes: `/proc/PID/task/TID/children` is not in every kernel.
-fn children_of(parent: u32) -> Vec<String> {
-    let everyone = entries("/proc").into_iter().filter_map(|entry| entry.parse::<u32>().ok());
-    everyone
-        .filter_map(|pid| {
-            let stat = Stat::of(pid).ok()?;
-            let ended = if stat.field(3)? == "Z" { " (ended)" } else { "" };
-            let ours = stat.field(4)?.parse() == Ok(parent);
-            ours.then(|| format!("{}{ended}", stat.name))
-        })
-        .collect()
-}
-
 /// Waits until no other test that calls this runs, and holds the others back while the guard lives.
 pub fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
@@ -216,12 +181,7 @@ pub fn alone() -> MutexGuard<'static, ()> {
 /// If there is no such process.
 #[track_caller]
 pub fn cpu_time(pid: u32) -> Duration {
-    let stat = Stat::of(pid).unwrap_or_else(|error| panic!("process {pid}: {error}"));
-    let ticks = |index| stat.field(index).and_then(|field| field.parse::<u32>().ok());
-    let used = ticks(14).zip(ticks(15)).map(|(user, kernel)| user + kernel);
-    let per_second = sysconf(SysconfVar::CLK_TCK).ok().flatten();
-    let per_second = per_second.and_then(|ticks| u32::try_from(ticks).ok()).unwrap_or(100);
-    Duration::from_secs(1) * used.expect("stat has times") / per_second
+    asked(pid, Stat::of(pid)).own_time
 }
 
 /// The memory of a process that is resident, in bytes.
@@ -230,32 +190,12 @@ pub fn cpu_time(pid: u32) -> Duration {
 /// If there is no such process.
 #[track_caller]
 pub fn resident_memory(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))
-        .unwrap_or_else(|error| panic!("process {pid}: {error}"));
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).and_then(|n| n.parse().ok());
-    kib.map_or(0, |kib: u64| kib * 1024)
+    asked(pid, process::resident(pid))
 }
 
-/// `/proc/PID/stat`, see proc_pid_stat(5).
-struct Stat {
-    name: String,
-    rest: String,
-}
-
-impl Stat {
-    fn of(pid: u32) -> io::Result<Self> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        // The name is in parentheses and may contain anything, parentheses too.
-        let (head, rest) = stat.rsplit_once(") ").ok_or(io::ErrorKind::InvalidData)?;
-        let (_, name) = head.split_once('(').ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Self { name: name.to_owned(), rest: rest.to_owned() })
-    }
-
-    /// A field by its number in the manual page, from 3, the state.
-    fn field(&self, number: usize) -> Option<&str> {
-        self.rest.split_ascii_whitespace().nth(number - 3)
-    }
+#[track_caller]
+fn asked<T>(pid: u32, answer: io::Result<T>) -> T {
+    answer.unwrap_or_else(|error| panic!("look at process {pid}: {error}"))
 }
 
 #[track_caller]
@@ -283,12 +223,6 @@ mod tests {
 
     #[test]
     fn descriptors_are_counted_by_kind() {
-        assert_eq!(kind_of("socket:[4711]"), "socket");
-        assert_eq!(kind_of("anon_inode:[eventpoll]"), "anon_inode:[eventpoll]");
-        assert_eq!(kind_of("/proc/4711"), "/proc/PID");
-        assert_eq!(kind_of("/proc/4711 (deleted)"), "/proc/PID");
-        assert_eq!(kind_of("/proc/4711/stat"), "/proc/4711/stat");
-        assert_eq!(kind_of("/dev/null"), "/dev/null");
         let before = Census::own().descriptors("socket");
         let listeners: Vec<_> = (0..50).map(|_| TcpListener::bind("127.0.0.1:0")).collect();
         // Other tests run beside this one, with a few sockets each.

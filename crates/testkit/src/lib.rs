@@ -3,9 +3,9 @@
 //! Tests here use real things: real namespaces, real sockets, real programs and signals. This crate
 //! makes them short to write, gives each wait an end, and cleans up whatever happens.
 //!
-//! - [`ramp`]: the payload, checked byte by byte;
+//! - [`ramp`]: the payload, checked byte by byte; this and [`process`] are `nsplice-trial`'s;
 //! - [`namespace`]: network namespaces that stand in for containers;
-//! - [`peer`] and [`talk`]: scripted servers and clients;
+//! - [`server`], [`peer`] and [`talk`]: scripted servers, the sockets of both sides, and their words;
 //! - [`mux`]: a protocol of many streams over one connection, and a client of it;
 //! - [`program`]: the real binary, line by line;
 //! - [`fuzz`]: bytes that are nearly what real programs send;
@@ -25,15 +25,18 @@ pub mod namespace;
 pub mod peer;
 pub mod program;
 pub mod queue;
-pub mod ramp;
+pub mod server;
 pub mod skip;
 pub mod talk;
 pub mod wait;
 
+pub use nsplice_trial::{process, ramp};
+
 pub use census::Census;
 pub use mux::MuxClient;
 pub use namespace::Namespace;
-pub use peer::{connect, knock, listen, Server};
+pub use peer::{connect, knock, listen};
 pub use program::Program;
 pub use queue::waiting_at;
+pub use server::Server;
 pub use wait::{wait_for, wait_until, Gate, PATIENCE};

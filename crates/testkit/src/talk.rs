@@ -4,25 +4,17 @@
 //! panics with a sentence if the other side does anything else. Streams are taken by reference, so
 //! that one thread may read while another writes.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::os::fd::{AsFd, AsRawFd};
-use std::time::Duration;
+use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
-use nix::sys::socket::{send, MsgFlags};
-use socket2::SockRef;
+use nsplice_trial::talk::{self, Unheard, BLOCK};
+use nsplice_trial::Ending;
 
 use crate::ramp;
 use crate::wait::PATIENCE;
-
-/// One read or write of a script.
-const BLOCK: usize = 256 * 1024;
-
-/// A stream on which nothing was taken for this long is stuck. The kernel offers a moved window at
-/// once, so on one machine this is many round trips.
-const STUCK: Duration = Duration::from_millis(500);
 
 /// Sends a FIN; reading goes on.
 #[track_caller]
@@ -33,71 +25,41 @@ pub fn half_close(stream: &TcpStream) {
 /// Aborts the connection by RST. The stream must not have been cloned.
 #[track_caller]
 pub fn reset(stream: TcpStream) {
-    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("set linger 0");
-    drop(stream);
+    talk::reset(stream).expect("set linger 0");
 }
 
 /// Sends `byte` out of band.
 #[track_caller]
 pub fn send_out_of_band(stream: &TcpStream, byte: u8) {
-    let sent = send(stream.as_raw_fd(), &[byte], MsgFlags::MSG_OOB).expect("send out of band");
-    assert_eq!(sent, 1, "the byte was not sent");
+    talk::say_urgently(stream, byte).expect("send out of band");
 }
 
 /// Sends `len` bytes of the ramp from `offset` on.
 #[track_caller]
-pub fn send_ramp(mut stream: &TcpStream, offset: u64, len: u64) {
-    let mut block = vec![0; BLOCK];
-    let mut sent = 0;
-    while sent < len {
-        let size = usize::try_from(len - sent).unwrap_or(BLOCK).min(BLOCK);
-        ramp::fill(offset + sent, &mut block[..size]);
-        if let Err(error) = stream.write_all(&block[..size]) {
-            panic!("send the ramp, at about byte {} of {len}: {error}", offset + sent);
-        }
-        sent += size as u64;
+pub fn send_ramp(stream: &TcpStream, offset: u64, len: u64) {
+    if let Err(cut) = talk::say(stream, offset, len) {
+        panic!("send the ramp, at byte {} of {len}: {}", offset + cut.after, cut.by);
     }
 }
 
 /// Reads `len` bytes that must be the ramp from `offset` on.
 #[track_caller]
-pub fn expect_ramp(mut stream: &TcpStream, offset: u64, len: u64) {
-    let mut block = vec![0; BLOCK];
-    let mut seen = 0;
-    while seen < len {
-        let size = usize::try_from(len - seen).unwrap_or(BLOCK).min(BLOCK);
-        match stream.read(&mut block[..size]) {
-            Ok(0) => panic!("the stream ended after {seen} bytes of {len}"),
-            Ok(read) => {
-                if let Err(mismatch) = ramp::verify(offset + seen, &block[..read]) {
-                    panic!("{mismatch}");
-                }
-                seen += read as u64;
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => panic!("read the ramp, at byte {seen} of {len}: {}", told(&error)),
-        }
+pub fn expect_ramp(stream: &TcpStream, offset: u64, len: u64) {
+    match talk::hear(stream, offset, len) {
+        Ok(()) => {}
+        Err(Unheard::Wrong(mismatch)) => panic!("{mismatch}"),
+        Err(Unheard::Cut(cut)) => panic!("{} after {} bytes of {len}", cut.by, cut.after),
     }
 }
 
 /// Writes the ramp from `offset` on until the other side takes no more for half a second, and
 /// returns how many bytes went out.
 #[track_caller]
-pub fn send_until_stuck(mut stream: &TcpStream, offset: u64) -> u64 {
-    stream.set_write_timeout(Some(STUCK)).expect("a socket takes timeouts");
-    let mut block = vec![0; BLOCK];
-    let mut sent = 0;
-    let sent = loop {
-        ramp::fill(offset + sent, &mut block);
-        match stream.write(&block) {
-            Ok(written) => sent += written as u64,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => break sent,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => panic!("send until stuck, after {sent} bytes: {error}"),
-        }
-    };
-    stream.set_write_timeout(Some(PATIENCE)).expect("a socket takes timeouts");
-    sent
+pub fn send_until_stuck(stream: &TcpStream, offset: u64) -> u64 {
+    match talk::say_until_stuck(stream, offset, u64::MAX) {
+        Ok(sent) => sent,
+        Err(cut) => panic!("send until stuck, after {} bytes: {}", cut.after, cut.by),
+    }
 }
 
 /// Reads exactly `len` bytes.
@@ -105,28 +67,29 @@ pub fn send_until_stuck(mut stream: &TcpStream, offset: u64) -> u64 {
 pub fn read_exactly(mut stream: &TcpStream, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     if let Err(error) = stream.read_exact(&mut bytes) {
-        panic!("read {len} bytes: {}", told(&error));
+        panic!("read {len} bytes: {}", Ending::of_read(error, stream));
     }
     bytes
 }
 
 /// Reads up to the FIN.
 #[track_caller]
-pub fn read_to_eof(mut stream: &TcpStream) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    if let Err(error) = stream.read_to_end(&mut bytes) {
-        panic!("read to the end, after {} bytes: {}", bytes.len(), told(&error));
+pub fn read_to_eof(stream: &TcpStream) -> Vec<u8> {
+    match talk::hear_all(stream) {
+        (bytes, Ending::Fin) => bytes,
+        (bytes, end) => panic!("read to the end, after {} bytes: {end}", bytes.len()),
     }
-    bytes
 }
 
 /// Expects a FIN, and no byte before it.
 #[track_caller]
 pub fn expect_eof(stream: &TcpStream) {
-    match read_some(stream) {
-        Ok(bytes) if bytes.is_empty() => {}
-        Ok(bytes) => panic!("expected the end, got {} bytes: {bytes:02x?}", bytes.len()),
-        Err(error) => panic!("expected the end: {}", told(&error)),
+    match talk::ending(stream) {
+        Ending::Fin => {}
+        Ending::Bytes(bytes) => {
+            panic!("expected the end, got {} bytes: {bytes:02x?}", bytes.len())
+        }
+        end => panic!("expected the end, got {end}"),
     }
 }
 
@@ -140,16 +103,9 @@ pub fn expect_reset(stream: &TcpStream) {
 /// Reads up to an RST and returns the bytes that came before it.
 #[track_caller]
 pub fn read_to_reset(stream: &TcpStream) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    loop {
-        match read_some(stream) {
-            Ok(more) if more.is_empty() => {
-                panic!("expected a reset, got a FIN after {} bytes", bytes.len())
-            }
-            Ok(more) => bytes.extend(more),
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => return bytes,
-            Err(error) => panic!("expected a reset: {}", told(&error)),
-        }
+    match talk::hear_all(stream) {
+        (bytes, Ending::Reset) => bytes,
+        (bytes, end) => panic!("expected a reset, got {end} after {} bytes", bytes.len()),
     }
 }
 
@@ -178,15 +134,15 @@ pub fn expect_reset_after_eof(stream: &TcpStream) {
 pub fn echo(stream: TcpStream) -> u64 {
     let mut count = 0;
     loop {
-        match read_some(&stream) {
-            Ok(bytes) if bytes.is_empty() => break,
-            Ok(bytes) => {
+        match talk::ending(&stream) {
+            Ending::Fin => break,
+            Ending::Bytes(bytes) => {
                 count += bytes.len() as u64;
                 if let Err(error) = (&stream).write_all(&bytes) {
                     panic!("send back what came, at byte {count}: {error}");
                 }
             }
-            Err(error) => panic!("echo, after {count} bytes: {}", told(&error)),
+            end => panic!("echo, after {count} bytes: {end}"),
         }
     }
     half_close(&stream);
@@ -202,51 +158,30 @@ pub fn sink(stream: TcpStream) -> Vec<u8> {
 }
 
 /// Reads the ramp to the FIN and returns its length: a script for gigabytes.
+// A script takes the stream as the server gives it, and its end is the stream's.
+#[allow(clippy::needless_pass_by_value)]
 #[track_caller]
-pub fn ramp_sink(mut stream: TcpStream) -> u64 {
+pub fn ramp_sink(stream: TcpStream) -> u64 {
     let mut sink = ramp::RampSink::new();
     let mut block = vec![0; BLOCK];
     loop {
-        let read = match stream.read(&mut block) {
-            Ok(read) => read,
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) => panic!("at byte {}: {}", sink.count(), told(&error)),
-        };
-        if read == 0 {
-            return sink.count();
-        }
-        if let Err(mismatch) = sink.write_all(&block[..read]) {
-            panic!("{mismatch}");
-        }
-    }
-}
-
-fn read_some(mut stream: &TcpStream) -> io::Result<Vec<u8>> {
-    let mut block = vec![0; BLOCK];
-    loop {
-        match stream.read(&mut block) {
+        match talk::read(&stream, &mut block) {
+            Ok(0) => return sink.count(),
             Ok(read) => {
-                block.truncate(read);
-                return Ok(block);
+                if let Err(mismatch) = sink.write_all(&block[..read]) {
+                    panic!("{mismatch}");
+                }
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) => panic!("at byte {}: {}", sink.count(), Ending::of_read(error, &stream)),
         }
-    }
-}
-
-/// The words for an error of a read with a time limit.
-fn told(error: &io::Error) -> String {
-    match error.kind() {
-        ErrorKind::WouldBlock => format!("nothing came for {} s", PATIENCE.as_secs()),
-        _ => error.to_string(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::peer::{connect, connect_with_receive_buffer, listen, Server};
+    use crate::peer::{connect, connect_with_receive_buffer, listen};
+    use crate::server::Server;
     use std::panic::{catch_unwind, AssertUnwindSafe};
     use std::sync::Arc;
 

@@ -4,15 +4,13 @@
 //! with a sentence if that does not come within [`PATIENCE`].
 
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// How long a test waits for anything before it fails. Far more than anything here takes, so that a
+pub use nsplice_trial::poll_for;
+
+/// Longest wait of a test for anything before it fails. Far more than anything here takes, so that a
 /// busy machine fails no test; short enough that a hung one is noticed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Time between two looks at a condition.
-const GLANCE: Duration = Duration::from_millis(2);
 
 /// Waits until `condition` holds.
 ///
@@ -32,22 +30,6 @@ pub fn wait_for<T>(what: &str, find: impl FnMut() -> Option<T>) -> T {
     match poll_for(PATIENCE, find) {
         Some(found) => found,
         None => panic!("waited {} s in vain for {what}", PATIENCE.as_secs()),
-    }
-}
-
-/// Looks for something until it is found or `limit` is over.
-pub fn poll_for<T>(limit: Duration, mut find: impl FnMut() -> Option<T>) -> Option<T> {
-    let deadline = Instant::now() + limit;
-    loop {
-        // The time is read before the look: a look that began in time counts.
-        let late = Instant::now() >= deadline;
-        if let Some(found) = find() {
-            return Some(found);
-        }
-        if late {
-            return None;
-        }
-        thread::sleep(GLANCE);
     }
 }
 
@@ -90,6 +72,7 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::Arc;
+    use std::thread;
 
     #[test]
     fn a_condition_is_looked_at_until_it_holds() {
@@ -99,7 +82,6 @@ mod tests {
             (looks == 3).then_some(looks)
         });
         assert_eq!(found, 3);
-        assert_eq!(poll_for(Duration::from_millis(5), || None::<()>), None);
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! The holdings of a relay: the processes of its tree, and their descriptors, as /proc tells.
 
 use std::fmt;
-use std::fs;
 
-use crate::load::process;
+use nsplice_trial::process::{self, Stat};
 
-/// What the processes of a tree hold at one moment.
+/// The holdings of the processes of a tree at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Census {
     /// Processes, those that have ended and were not waited for included.
@@ -24,12 +23,10 @@ impl Census {
         let mut census = Self::default();
         for pid in tree(root) {
             census.processes += 1;
-            let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
-            for link in descriptors.flatten().filter_map(|entry| fs::read_link(entry.path()).ok()) {
-                let link = link.to_string_lossy();
-                *match link.split(':').next() {
-                    Some("socket") => &mut census.sockets,
-                    Some("pipe") => &mut census.pipes,
+            for kind in process::descriptors(pid).unwrap_or_default() {
+                *match kind.as_str() {
+                    "socket" => &mut census.sockets,
+                    "pipe" => &mut census.pipes,
                     _ => &mut census.others,
                 } += 1;
             }
@@ -37,7 +34,7 @@ impl Census {
         census
     }
 
-    /// What of this is more than `before`.
+    /// The part of this that is more than `before`.
     pub(super) fn beyond(&self, before: &Self) -> Self {
         Self {
             processes: self.processes.saturating_sub(before.processes),
@@ -77,7 +74,8 @@ pub(super) fn descendants(root: u32) -> Vec<u32> {
 
 /// A process and all that descend from it; nobody if it is gone.
 fn tree(root: u32) -> Vec<u32> {
-    process::tree(root).unwrap_or_default()
+    let pid = |stat: &Stat| stat.pid;
+    process::tree(root).map(|tree| tree.iter().map(pid).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@ use std::io::ErrorKind;
 
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
+use nsplice_trial::Ending;
 use socket2::Domain;
 
 use super::census::descendants;
 use super::scene::{Entrance, Link, Miss, Scene, Seen};
-use crate::player::{Ending, Fault, Player};
+use crate::player::{Fault, Player};
 use crate::subject::{Means, Route};
 
 /// The process that is the target ends, and all that serves there.

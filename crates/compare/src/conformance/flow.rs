@@ -4,10 +4,12 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nsplice_trial::ramp;
+
 use super::scene::{Link, Miss, Scene, Seen};
 use super::threads::meanwhile;
 use crate::load::process;
-use crate::player::{ramp, Side};
+use crate::player::Side;
 
 const MIB: u64 = 1 << 20;
 

@@ -2,9 +2,11 @@
 
 use std::thread;
 
+use nsplice_trial::Ending;
+
 use super::scene::{Link, Miss, Scene, Seen};
 use super::threads::meanwhile;
-use crate::player::{Ending, Player, Side};
+use crate::player::{Player, Side};
 
 /// Bytes that have gone through a busy link before it is reset.
 const BUSY: u64 = 1 << 20;

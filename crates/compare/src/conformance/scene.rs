@@ -6,9 +6,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
+use nsplice_trial::poll_for;
 use socket2::Domain;
 
 use crate::player::{Fault, Player};
@@ -18,10 +18,10 @@ use crate::subject::{Launcher, Route, Running, Subject, SubjectError};
 /// The right to listen on a port.
 pub(super) type Entrance = Mutex<()>;
 
-/// What a behaviour comes to: what was seen, and whether that was expected.
+/// The result of a behaviour: what was seen, and whether that was expected.
 pub(super) type Seen = Result<String, Miss>;
 
-/// Why a behaviour is not as expected.
+/// A reason why a behaviour is not as expected.
 #[derive(Debug)]
 pub(super) enum Miss {
     /// The relay did something else.
@@ -166,20 +166,10 @@ impl Reception<'_> {
     }
 }
 
-/// Looks until `condition` holds, for at most `limit`; how long it took.
+/// Looks until `condition` holds, for at most `limit`, and returns how long it took.
 pub(super) fn wait_for(limit: Duration, mut condition: impl FnMut() -> bool) -> Option<Duration> {
     let start = Instant::now();
-    loop {
-        // The time is read before the look: a look that began in time counts.
-        let late = start.elapsed() >= limit;
-        if condition() {
-            return Some(start.elapsed());
-        }
-        if late {
-            return None;
-        }
-        thread::sleep(GLANCE);
-    }
+    poll_for(limit, || condition().then(|| start.elapsed()))
 }
 
 /// Connections that may wait for a server: as many as a behaviour ever opens at once.
@@ -188,5 +178,3 @@ const BACKLOG: i32 = 256;
 /// A queue that has not let somebody in within this time is full: there it takes microseconds, and
 /// the next try of the kernel comes after a second.
 const FILLED: Duration = Duration::from_millis(50);
-
-const GLANCE: Duration = Duration::from_millis(2);

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{getrusage, UsageWho};
 use nix::sys::time::TimeValLike;
+use nsplice_trial::process::ticks;
 
 use super::failure::Failure;
 use super::process::{self, Holdings};
@@ -258,7 +259,7 @@ pub fn cpu_of(who: UsageWho) -> Result<Duration, Failure> {
 /// CPU time that the whole machine has spent on anything. No reason to fail if it cannot be had: it
 /// only explains.
 fn machine_cpu() -> Option<Duration> {
-    busy_ticks(&fs::read_to_string("/proc/stat").ok()?).map(process::ticks)
+    busy_ticks(&fs::read_to_string("/proc/stat").ok()?).map(ticks)
 }
 
 /// The first line of `/proc/stat` without idle and iowait, and without the guest times, which are

@@ -7,39 +7,21 @@
 //! A [`Footprint`] is another thing: the exact memory of one process, for comparing programs of
 //! which one connection takes one.
 
-use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::ops::AddAssign;
 use std::time::Duration;
 
-use nix::unistd::{sysconf, SysconfVar};
+use nsplice_trial::process;
 
 use super::failure::Failure;
-
-/// What `/proc/PID/stat` says of one process, in the units it uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stat {
-    pid: u32,
-    parent: u32,
-    /// User and system time, own and of waited-for children, in ticks.
-    ticks: u64,
-    /// Resident pages.
-    pages: u64,
-}
 
 /// CPU time of `pid` and its descendants so far.
 ///
 /// # Errors
 /// When the process is gone.
 pub fn cpu(pid: u32) -> Result<Duration, Failure> {
-    Ok(ticks(family(pid)?.iter().map(|s| s.ticks).sum()))
-}
-
-/// The time that `count` of the kernel's accounting ticks are.
-pub fn ticks(count: u64) -> Duration {
-    let per_second = system_number(SysconfVar::CLK_TCK).unwrap_or(100);
-    Duration::from_nanos(count.saturating_mul(1_000_000_000 / per_second))
+    Ok(family(pid)?.iter().map(|one| one.own_time + one.children_time).sum())
 }
 
 /// Resident memory of `pid` and its descendants, in bytes.
@@ -47,8 +29,8 @@ pub fn ticks(count: u64) -> Duration {
 /// # Errors
 /// When the process is gone.
 pub fn memory(pid: u32) -> Result<u64, Failure> {
-    let page = system_number(SysconfVar::PAGE_SIZE).unwrap_or(4096);
-    Ok(family(pid)?.iter().map(|s| s.pages * page).sum())
+    // A descendant may have ended since it was listed.
+    Ok(family(pid)?.iter().filter_map(|one| process::resident(one.pid).ok()).sum())
 }
 
 /// Processes, and the descriptors that are open in them.
@@ -82,7 +64,7 @@ pub fn holdings(pids: &[u32]) -> Option<Holdings> {
 /// # Errors
 /// When the process is gone.
 pub fn tree(pid: u32) -> Result<Vec<u32>, Failure> {
-    Ok(family(pid)?.iter().map(|s| s.pid).collect())
+    Ok(family(pid)?.iter().map(|one| one.pid).collect())
 }
 
 /// The memory of one process.
@@ -120,63 +102,17 @@ fn parse_rollup(text: &str) -> Option<Footprint> {
     Some(Footprint { resident: bytes("Rss:")?, own: bytes("Anonymous:")? })
 }
 
-fn system_number(variable: SysconfVar) -> Option<u64> {
-    sysconf(variable).ok().flatten().and_then(|n| u64::try_from(n).ok()).filter(|&n| n > 0)
-}
-
 /// `root` and everything under it.
-fn family(root: u32) -> Result<Vec<Stat>, Failure> {
-    let entries = fs::read_dir("/proc").map_err(|error| Failure::system("read /proc", error))?;
-    let mut all = HashMap::new();
-    for entry in entries.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
-            continue;
-        };
-        // A process may end between the listing and the reading; then it is simply not there.
-        if let Some(stat) =
-            fs::read_to_string(entry.path().join("stat")).ok().and_then(|text| parse(pid, &text))
-        {
-            all.insert(pid, stat);
-        }
-    }
-    if !all.contains_key(&root) {
-        return Err(Failure::Relay(format!("process {root} is gone")));
-    }
-    let belongs = |stat: &Stat| {
-        let mut at = stat.pid;
-        while at != root {
-            match all.get(&at) {
-                Some(s) if s.parent != 0 => at = s.parent,
-                _ => return false,
-            }
-        }
-        true
-    };
-    Ok(all.values().filter(|s| belongs(s)).copied().collect())
-}
-
-/// Fields are counted from after the name, which may itself hold spaces and brackets.
-fn parse(pid: u32, text: &str) -> Option<Stat> {
-    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
-    let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
-    Some(Stat {
-        pid,
-        parent: fields.get(1)?.parse().ok()?,
-        ticks: number(11)? + number(12)? + number(13)? + number(14)?,
-        pages: number(21)?,
+fn family(root: u32) -> Result<Vec<process::Stat>, Failure> {
+    process::tree(root).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Failure::Relay(format!("process {root} is gone")),
+        _ => Failure::system("read /proc", error),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn stat_is_read_past_a_name_with_brackets() {
-        let text = "42 (a ) b) S 7 42 42 0 -1 4194560 100 200 0 0 11 12 13 14 20 0 1 0 300 5000000 77 18446744073709551615\n";
-        assert_eq!(parse(42, text), Some(Stat { pid: 42, parent: 7, ticks: 50, pages: 77 }));
-        assert_eq!(parse(42, "nonsense"), None);
-    }
 
     #[test]
     fn a_rollup_is_read() {

@@ -2,56 +2,14 @@
 //!
 //! The messages are the short phrases of a report: what was really seen.
 
-use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::time::Duration;
 
-use super::ramp::Mismatch;
+use nsplice_trial::ramp::Mismatch;
+use nsplice_trial::talk::{Cut, Unheard};
+use nsplice_trial::Ending;
+
 use super::Side;
-
-/// The end of a stream, or the lack of one.
-#[derive(Debug)]
-pub enum Ending {
-    /// By FIN.
-    Fin,
-    /// By RST.
-    Reset,
-    /// Not at all within this time.
-    Silence(Duration),
-    /// It went on with bytes.
-    Bytes(usize),
-    /// Not at all within this many bytes.
-    Never(u64),
-    /// By something else.
-    Other(io::Error),
-}
-
-impl Ending {
-    /// What the error of a read or a write with the time limit `patience` means.
-    pub(crate) fn of(error: io::Error, patience: Duration) -> Self {
-        match error.kind() {
-            ErrorKind::ConnectionReset => Self::Reset,
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => Self::Silence(patience),
-            // Whoever writes to a connection whose FIN has come is told of the RST so.
-            ErrorKind::BrokenPipe => Self::Fin,
-            _ => Self::Other(error),
-        }
-    }
-}
-
-impl fmt::Display for Ending {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Fin => f.write_str("FIN"),
-            Self::Reset => f.write_str("RST"),
-            Self::Silence(time) => write!(f, "nothing for {} s", time.as_secs_f32()),
-            Self::Bytes(1) => f.write_str("a byte more"),
-            Self::Bytes(count) => write!(f, "{count} bytes more"),
-            Self::Never(bytes) => write!(f, "no end within {} MiB", bytes >> 20),
-            Self::Other(error) => write!(f, "\"{error}\""),
-        }
-    }
-}
 
 /// A fault: what went wrong.
 #[derive(Debug, thiserror::Error)]
@@ -107,4 +65,19 @@ pub enum Fault {
     /// Anything else.
     #[error("{0}")]
     Other(String),
+}
+
+impl Fault {
+    /// The side `who` could not send what it was to.
+    pub(super) fn unsent(who: Side, Cut { after, of, by }: Cut) -> Self {
+        Self::Unsent { who, after, of, by }
+    }
+
+    /// The payload `what` did not arrive as it was sent.
+    pub(super) fn unheard(what: &'static str, unheard: Unheard) -> Self {
+        match unheard {
+            Unheard::Cut(Cut { after, of, by }) => Self::Cut { what, after, of, by },
+            Unheard::Wrong(at) => Self::Wrong { what, at },
+        }
+    }
 }

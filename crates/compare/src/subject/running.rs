@@ -12,11 +12,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::{mpsc, Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use nsplice_sys::confine;
+use nsplice_trial::poll_for;
 
 use super::Peer;
 use crate::group;
@@ -171,12 +172,9 @@ impl Drop for Own {
             // Nobody else waits for it, so the number is its own until the wait below.
             let _ = kill(Pid::from_raw(number), Signal::SIGTERM);
         }
-        let deadline = Instant::now() + MERCY;
-        while Instant::now() < deadline {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
-            }
-            thread::sleep(GLANCE);
+        let ended = || (!matches!(self.child.try_wait(), Ok(None))).then_some(());
+        if poll_for(MERCY, ended).is_some() {
+            return;
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -220,11 +218,8 @@ impl Tail {
 
     /// The lines, once there are some; for one that has ended they may be on their way.
     fn wait(self: &Arc<Self>) -> Vec<String> {
-        let deadline = Instant::now() + LAST_WORDS;
-        while self.lines().is_empty() && Instant::now() < deadline {
-            thread::sleep(GLANCE);
-        }
-        self.lines()
+        poll_for(LAST_WORDS, || Some(self.lines()).filter(|lines| !lines.is_empty()))
+            .unwrap_or_default()
     }
 }
 
@@ -236,8 +231,6 @@ const MERCY: Duration = Duration::from_secs(2);
 
 /// Longest time of the last words of one that has ended to their arrival.
 const LAST_WORDS: Duration = Duration::from_millis(200);
-
-const GLANCE: Duration = Duration::from_millis(2);
 
 /// Lines of standard error that are kept.
 const KEPT: usize = 20;

@@ -6,12 +6,11 @@
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::process::Command;
 
 use nsplice_testkit::namespace::own_names;
 use nsplice_testkit::skip::require_tool;
-use nsplice_testkit::{knock, wait_until, Namespace, Program, Server};
+use nsplice_testkit::{knock, process, wait_until, Namespace, Program, Server};
 
 use crate::{Daemon, Difference};
 
@@ -143,31 +142,19 @@ impl Stage {
 /// The processes in the network namespace with this device and inode. One that has ended and was
 /// not waited for is in none.
 pub(crate) fn inhabitants(identity: (u64, u64)) -> Vec<u32> {
-    processes()
-        .filter(|pid| {
-            let namespace = fs::metadata(format!("/proc/{pid}/ns/net"));
-            namespace.is_ok_and(|file| (file.dev(), file.ino()) == identity)
-        })
-        .collect()
+    let is_inside = |pid: &u32| {
+        let namespace = fs::metadata(format!("/proc/{pid}/ns/net"));
+        namespace.is_ok_and(|file| (file.dev(), file.ino()) == identity)
+    };
+    process::all().expect("/proc").iter().map(|one| one.pid).filter(is_inside).collect()
 }
 
 /// The children of a process, ended ones included.
 pub(crate) fn children_of(parent: u32) -> Vec<u32> {
-    let is_child = |pid: &u32| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let rest = stat.rsplit_once(") ").map(|(_, rest)| rest);
-        rest.and_then(|rest| rest.split(' ').nth(1)) == Some(&parent.to_string())
-    };
-    processes().filter(is_child).collect()
+    process::children(parent).expect("/proc").iter().map(|child| child.pid).collect()
 }
 
 /// Whether there is a process of this number that has not ended.
 pub(crate) fn is_alive(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
-}
-
-fn processes() -> impl Iterator<Item = u32> {
-    let entries = fs::read_dir(Path::new("/proc")).expect("/proc").flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+    process::Stat::of(pid).is_ok_and(|stat| !stat.has_ended())
 }

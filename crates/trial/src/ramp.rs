@@ -20,7 +20,7 @@ const BLOCK: usize = PERIOD_BYTES * 261;
 /// The ramp, long enough to take a whole block from any position in it.
 static TABLE: [u8; BLOCK + PERIOD_BYTES] = table();
 
-/// Where a stream stopped being the ramp.
+/// The place where a stream stopped being the ramp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mismatch {
     /// Offset in the stream, in bytes.
@@ -29,7 +29,7 @@ pub struct Mismatch {
     pub expected: u8,
     /// The byte that came.
     pub found: u8,
-    /// How many bytes the stream was found to be ahead of the ramp, from 1 to 250: what a lost
+    /// Bytes by which the stream was found to be ahead of the ramp, from 1 to 250: what a lost
     /// piece leaves behind, modulo the period. Zero if the bytes that follow fit nowhere.
     pub shift: u64,
 }
@@ -130,7 +130,7 @@ impl RampSink {
         Self::default()
     }
 
-    /// How many bytes came, all of them right.
+    /// Counts the bytes that came, all of them right.
     pub fn count(&self) -> u64 {
         self.count
     }
