@@ -14,7 +14,6 @@ use crate::report::stats::{Spread, WIDE};
 /// The state of the machine when a comparison began.
 #[derive(Debug)]
 pub struct Watch {
-    load: Option<f64>,
     stolen: Option<Ticks>,
 }
 
@@ -28,24 +27,15 @@ struct Ticks {
 impl Watch {
     /// Looks at the machine before anything is measured.
     pub fn begin() -> Self {
-        Self { load: load_average(), stolen: ticks() }
+        Self { stolen: ticks() }
     }
 
     /// Returns the warnings about the time since, and about what was measured in it.
     pub fn end(&self, measurements: &[Measurement]) -> Vec<String> {
-        let load = self.load.and_then(|load| busy_before(load, placement::allowed().len()));
         let steal = self.stolen.zip(ticks()).and_then(|(before, now)| stolen(before, now));
-        [load, steal, others(measurements), apart(measurements)].into_iter().flatten().collect()
+        let others = others(measurements, placement::allowed().len());
+        [others, steal, apart(measurements)].into_iter().flatten().collect()
     }
-}
-
-fn busy_before(load: f64, cpus: usize) -> Option<String> {
-    (load > BUSY * cpus as f64).then(|| {
-        format!(
-            "The load average was {load:.1} on {cpus} CPUs before the first measurement: this machine is busy with \
-             something else, so rates and latencies are worse than they could be."
-        )
-    })
 }
 
 fn stolen(before: Ticks, now: Ticks) -> Option<String> {
@@ -60,17 +50,26 @@ fn stolen(before: Ticks, now: Ticks) -> Option<String> {
     })
 }
 
-fn others(measurements: &[Measurement]) -> Option<String> {
-    let disturbed = measurements.iter().filter(|m| !is_calm(m)).count();
-    let many = disturbed as f64 > MANY * measurements.len() as f64;
-    many.then(|| {
-        format!(
-            "In {disturbed} of {} measurements other programs used more than {:.0} % of a CPU: measure again when they \
-             are quiet.",
-            measurements.len(),
-            DISTURBED * 100.0
-        )
-    })
+/// The CPU time that others used while something was measured: not the load average, in which our
+/// own work of the minutes before is, but the machine's CPU time less that of the load and of the
+/// relay under it. What goes on between two measurements disturbs none.
+fn others(measurements: &[Measurement], cpus: usize) -> Option<String> {
+    let busy = |one: &Measurement| one.figures.get(&Figure::OthersBusy).copied();
+    let known: Vec<_> = measurements.iter().filter_map(|m| Some((m, busy(m)?))).collect();
+    let disturbed = known.iter().filter(|(one, _)| !is_calm(one)).count();
+    if disturbed as f64 <= MANY * known.len() as f64 {
+        return None;
+    }
+    let seconds: f64 = known.iter().map(|(one, _)| one.seconds).sum();
+    let used: f64 = known.iter().map(|(one, busy)| one.seconds * busy).sum();
+    Some(format!(
+        "Programs that are no part of this used {:.1} of {cpus} CPUs on average while it measured, and in {disturbed} of \
+         {} measurements more than {:.0} % of a CPU: rates and latencies are worse than they could be. Measure again when \
+         the machine is quiet.",
+        used / seconds,
+        known.len(),
+        DISTURBED * 100.0
+    ))
 }
 
 /// The subjects and workloads that have rounds far apart, by what is compared first: CPU time, or else
@@ -102,10 +101,6 @@ fn apart(measurements: &[Measurement]) -> Option<String> {
     })
 }
 
-fn load_average() -> Option<f64> {
-    fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
-}
-
 fn ticks() -> Option<Ticks> {
     parse_ticks(&fs::read_to_string("/proc/stat").ok()?)
 }
@@ -117,9 +112,6 @@ fn parse_ticks(stat: &str) -> Option<Ticks> {
     let counts: Vec<u64> = fields.take(8).filter_map(|field| field.parse().ok()).collect();
     Some(Ticks { stolen: *counts.get(7)?, all: counts.iter().sum() })
 }
-
-/// A load average beyond this, for each CPU, is not our own start.
-const BUSY: f64 = 0.5;
 
 /// Steal beyond this share of the CPU time is told.
 const STOLEN: f64 = 0.02;
@@ -153,8 +145,7 @@ mod tests {
     #[test]
     fn a_quiet_machine_has_nothing_to_tell() {
         let quiet = [measurement("a", 1.0, 0.1), measurement("a", 1.1, 0.0)];
-        assert_eq!((others(&quiet), apart(&quiet)), (None, None));
-        assert_eq!(busy_before(0.9, 2), None);
+        assert_eq!((others(&quiet, 2), apart(&quiet)), (None, None));
         let (before, now) = (Ticks { stolen: 5, all: 100 }, Ticks { stolen: 6, all: 300 });
         assert_eq!(stolen(before, now), None);
     }
@@ -163,12 +154,30 @@ mod tests {
     fn each_kind_of_noise_has_its_sentence() {
         let noisy =
             [measurement("a", 1.0, 0.3), measurement("a", 3.0, 0.0), measurement("b", 9.0, 0.0)];
-        assert!(others(&noisy).unwrap().starts_with("In 1 of 3 measurements"));
+        let words = others(&noisy, 2).unwrap();
+        assert!(words.contains("used 0.1 of 2 CPUs on average"), "{words}");
+        assert!(words.contains("in 1 of 3 measurements more than 20 % of a CPU"), "{words}");
         let words = apart(&noisy).unwrap();
         assert!(words.contains("for 1 of 1: a (w)."), "{words}");
-        assert!(busy_before(1.5, 2).unwrap().contains("1.5 on 2 CPUs"));
         let (before, now) = (Ticks { stolen: 5, all: 100 }, Ticks { stolen: 25, all: 300 });
         assert!(stolen(before, now).unwrap().contains("10 %"));
+    }
+
+    #[test]
+    fn only_what_others_use_disturbs() {
+        // The load and the relay may be as busy as they like, and longer windows weigh more.
+        let mut own = [measurement("a", 1.0, 0.0), measurement("a", 1.0, 0.2)];
+        for one in &mut own {
+            one.figures.extend([(Figure::LoadBusy, 1.0), (Figure::RelayBusy, 0.9)]);
+        }
+        assert_eq!(others(&own, 2), None);
+        own[1].figures.insert(Figure::OthersBusy, 2.0);
+        own[1].seconds = 3.0;
+        assert!(others(&own, 4).unwrap().contains("used 1.5 of 4 CPUs"));
+        // Where it cannot be told, nothing is.
+        own.iter_mut()
+            .for_each(|one| one.figures.retain(|figure, _| *figure != Figure::OthersBusy));
+        assert_eq!(others(&own, 2), None);
     }
 
     #[test]

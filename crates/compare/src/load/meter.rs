@@ -34,8 +34,15 @@ pub struct Meter {
 
 #[derive(Debug)]
 enum Source {
-    Group { cpu: CpuFile, memory: Vec<PathBuf>, members: PathBuf },
+    Group {
+        cpu: CpuFile,
+        memory: Vec<PathBuf>,
+        members: PathBuf,
+    },
     Process(u32),
+    /// There is a relay, and nobody has said which process it is.
+    Unknown,
+    /// There is no relay.
     Nothing,
 }
 
@@ -46,12 +53,13 @@ enum CpuFile {
 }
 
 impl Meter {
-    /// Returns a meter for where there is no relay, or none that can be counted.
+    /// Returns a meter for where there is no relay.
     pub fn of_nothing() -> Self {
         Self { source: Source::Nothing }
     }
 
-    /// Finds the counters in `groups`, else those of process `pid`, else measures no relay at all.
+    /// Finds the counters in `groups`, else those of process `pid`. Without either the relay's
+    /// costs are unknown, and so are those of everybody else.
     ///
     /// # Errors
     /// When groups are named and none counts CPU time.
@@ -62,7 +70,7 @@ impl Meter {
             process::cpu(pid)?;
             Source::Process(pid)
         } else {
-            Source::Nothing
+            Source::Unknown
         };
         Ok(Self { source })
     }
@@ -100,7 +108,7 @@ impl Meter {
             Source::Group { cpu: CpuFile::Stat(_), .. } => "cgroup v2",
             Source::Group { .. } => "cgroup v1",
             Source::Process(_) => "process tree",
-            Source::Nothing => "none",
+            Source::Unknown | Source::Nothing => "none",
         }
     }
 
@@ -121,7 +129,7 @@ impl Meter {
                 Ok(Some(Duration::from_nanos(counter(path)?)))
             }
             Source::Process(pid) => process::cpu(*pid).map(Some),
-            Source::Nothing => Ok(None),
+            Source::Unknown | Source::Nothing => Ok(None),
         }
     }
 
@@ -140,7 +148,7 @@ impl Meter {
                 Ok(Some(bytes))
             }
             Source::Process(pid) => process::memory(*pid).map(Some),
-            Source::Nothing => Ok(None),
+            Source::Unknown | Source::Nothing => Ok(None),
         }
     }
 
@@ -154,7 +162,7 @@ impl Meter {
                 Ok(read(members)?.lines().filter_map(|line| line.parse().ok()).collect())
             }
             Source::Process(pid) => process::tree(*pid),
-            Source::Nothing => Ok(Vec::new()),
+            Source::Unknown | Source::Nothing => Ok(Vec::new()),
         }
     }
 
@@ -165,7 +173,7 @@ impl Meter {
     /// As for [`Meter::cpu`].
     pub fn holdings(&self) -> Result<Option<Holdings>, Failure> {
         match &self.source {
-            Source::Nothing => Ok(None),
+            Source::Unknown | Source::Nothing => Ok(None),
             _ => Ok(process::holdings(&self.processes()?)),
         }
     }
@@ -179,7 +187,7 @@ impl Meter {
             meter: self,
             relay: self.cpu()?,
             own: own_cpu()?,
-            machine: machine_cpu(),
+            machine: machine_cpu().filter(|_| !matches!(self.source, Source::Unknown)),
             start: Instant::now(),
         })
     }
@@ -315,6 +323,14 @@ mod tests {
     fn a_directory_without_counters_is_a_usage_error() {
         let failure = Meter::open(&[PathBuf::from("/proc")], None).expect_err("no counters there");
         assert_eq!(failure.exit_code(), 2);
+    }
+
+    #[test]
+    fn a_relay_that_cannot_be_counted_is_not_taken_for_others() {
+        let usage = |meter: &Meter| meter.open_window().and_then(Window::close).expect("a window");
+        let unknown = Meter::open(&[], None).expect("nothing is asked for");
+        assert_eq!((unknown.name(), usage(&unknown).others), ("none", None));
+        assert!(usage(&Meter::of_nothing()).others.is_some());
     }
 
     #[test]

@@ -88,7 +88,11 @@ fn load(job: &Job, through: Through) -> Result<(), Failure> {
         .local_addr()
         .map_err(|error| Failure::system("read the origin's address", error))?;
     let dialer = Dialer::here(through.relay.unwrap_or(origin));
-    load::measure(job, &dialer, listener, &Meter::of_nothing())?.tell();
+    let meter = match through.relay {
+        Some(_) => Meter::open(&[], None)?,
+        None => Meter::of_nothing(),
+    };
+    load::measure(job, &dialer, listener, &meter)?.tell();
     Ok(())
 }
 
