@@ -51,7 +51,7 @@ pub enum Extent {
 ///
 /// # Errors
 /// When there are no ports inside the target. What a subject does or does not is a verdict.
-pub fn run(
+pub(crate) fn run(
     stage: &Stage,
     launcher: &Launcher,
     subjects: &[Subject],

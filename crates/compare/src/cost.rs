@@ -25,14 +25,14 @@ use crate::placement::{Pinned, Placement};
 use crate::stage::{Listening, Stage};
 use crate::teller::{Found, Milestone, Teller};
 
-pub use contender::Contender;
-pub use schedule::{Choices, Family, Timing, UnknownFamily};
+pub(crate) use contender::Contender;
+pub use schedule::{Choices, Family, Timing};
 
 use schedule::Schedule;
 
 /// Measurements, and how they were made.
 #[derive(Debug)]
-pub struct Costs {
+pub(crate) struct Costs {
     /// One for each subject, workload and round.
     pub measurements: Vec<Measurement>,
     /// Sentences about what makes them doubtful or is missing.
@@ -47,7 +47,7 @@ pub struct Costs {
 ///
 /// # Errors
 /// When the stage's origin cannot listen to begin with. What a contender fails at is a warning.
-pub fn run(
+pub(crate) fn run(
     stage: &Stage,
     contenders: &[Contender<'_>],
     choices: &Choices,

@@ -29,11 +29,11 @@ use crate::stage::{Birth, Stage};
 use crate::subject::{Running, SubjectError};
 
 /// The first word of the command line that starts a floor.
-pub const ARGUMENT: &str = "compare-floor";
+pub(crate) const ARGUMENT: &str = "compare-floor";
 
 /// The command line of a floor.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Floor {
+pub(crate) struct Floor {
     /// The address it listens on, at home.
     pub listen: SocketAddr,
     /// The namespace it connects from, as `/proc/4947/ns/net`; `None` is home.
@@ -43,7 +43,7 @@ pub struct Floor {
 }
 
 /// Plays the floor that `words`, those after [`ARGUMENT`], describe, until standard input has ended.
-pub fn run(words: &[OsString]) -> ExitCode {
+pub(crate) fn run(words: &[OsString]) -> ExitCode {
     let ended = match Floor::read(words) {
         Some(floor) => floor.serve(io::stdin(), io::stdout()),
         None => Err(Failure::Usage(format!("{ARGUMENT} takes LISTEN ORIGIN [NAMESPACE]"))),
@@ -63,7 +63,11 @@ pub fn run(words: &[OsString]) -> ExitCode {
 ///
 /// # Errors
 /// When it cannot be started, or does not say that it listens.
-pub fn start(program: &Path, stage: &Stage, groups: &[PathBuf]) -> Result<Running, SubjectError> {
+pub(crate) fn start(
+    program: &Path,
+    stage: &Stage,
+    groups: &[PathBuf],
+) -> Result<Running, SubjectError> {
     let start_error =
         |source| SubjectError::Start { program: program.display().to_string(), source };
     // Named by our own descriptor of it, which is held until the child has entered: that works for
@@ -86,7 +90,7 @@ pub fn start(program: &Path, stage: &Stage, groups: &[PathBuf]) -> Result<Runnin
 
 impl Floor {
     /// The words that start it, [`ARGUMENT`] first.
-    pub fn words(&self) -> Vec<OsString> {
+    pub(crate) fn words(&self) -> Vec<OsString> {
         let (listen, origin) = (self.listen.to_string(), self.origin.to_string());
         let namespace = self.namespace.iter().map(|path| path.clone().into_os_string());
         [ARGUMENT.into(), listen.into(), origin.into()].into_iter().chain(namespace).collect()

@@ -29,13 +29,13 @@ use crate::load::meter::Meter;
 
 /// Control group directories that go with this value.
 #[derive(Debug)]
-pub struct Group {
+pub(crate) struct Group {
     directories: Vec<PathBuf>,
 }
 
 /// The reason why no control group can be made.
 #[derive(Debug, thiserror::Error)]
-pub enum NoGroup {
+pub(crate) enum NoGroup {
     /// No hierarchy counts CPU.
     #[error(
         "no control group hierarchy that counts CPU time is mounted; CPU and memory are counted from /proc, without the \
@@ -60,7 +60,7 @@ impl Group {
     ///
     /// # Errors
     /// When there are no control groups, or none that we may make.
-    pub fn make(name: &str) -> Result<Self, NoGroup> {
+    pub(crate) fn make(name: &str) -> Result<Self, NoGroup> {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let parents = hierarchies_here();
         if parents.is_empty() {
@@ -86,12 +86,12 @@ impl Group {
     }
 
     /// Its directories, as a [`Meter`] takes them.
-    pub fn directories(&self) -> &[PathBuf] {
+    pub(crate) fn directories(&self) -> &[PathBuf] {
         &self.directories
     }
 
     /// The processes inside.
-    pub fn members(&self) -> Vec<u32> {
+    pub(crate) fn members(&self) -> Vec<u32> {
         let mut members = Vec::new();
         for directory in &self.directories {
             let text = fs::read_to_string(directory.join(MEMBERS)).unwrap_or_default();
@@ -135,13 +135,13 @@ impl Drop for Group {
 ///
 /// # Errors
 /// When the process is gone, or is not ours to move.
-pub fn join(directory: &Path, pid: u32) -> io::Result<()> {
+pub(crate) fn join(directory: &Path, pid: u32) -> io::Result<()> {
     fs::write(directory.join(MEMBERS), pid.to_string())
 }
 
 /// Ends all groups of this process, with what is in them: for a program that is about to exit
 /// without dropping anything.
-pub fn end_all() {
+pub(crate) fn end_all() {
     let ours = format!("{PREFIX}{}-", std::process::id());
     let is_ours = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&ours);
     let entries = hierarchies_here().into_iter().filter_map(|parent| fs::read_dir(parent).ok());
@@ -155,7 +155,7 @@ pub fn end_all() {
 ///
 /// # Errors
 /// When the groups do not count, or the process is gone.
-pub fn meter(groups: &[PathBuf], pid: Option<u32>) -> Result<Meter, Failure> {
+pub(crate) fn meter(groups: &[PathBuf], pid: Option<u32>) -> Result<Meter, Failure> {
     let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
     let mut all = groups.to_vec();
     all.extend(

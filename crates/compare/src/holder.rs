@@ -12,13 +12,13 @@ use nix::sched::{unshare, CloneFlags};
 use crate::stage::{loopback, tuning};
 
 /// The first argument by which a program knows that it is to be the holder. Nobody types it.
-pub const ARGUMENT: &str = "compare-holder";
+pub(crate) const ARGUMENT: &str = "compare-holder";
 
 /// The word of the holder when its namespace can be used.
-pub const READY: &str = "ready";
+pub(crate) const READY: &str = "ready";
 
 /// Plays the holder, to its end. For the only thread of a process.
-pub fn run() -> ExitCode {
+pub(crate) fn run() -> ExitCode {
     match hold() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -28,25 +28,26 @@
 //!
 //! Contents are not checked here; the tests of the relay do that. Lengths are.
 
-pub mod bulk;
-pub mod client;
-pub mod connect;
-pub mod dialer;
-pub mod failure;
-pub mod idle;
-pub mod job;
-pub mod latency;
-pub mod meter;
-pub mod net;
-pub mod origin;
-pub mod pingpong;
-pub mod ports;
-pub mod process;
-pub mod ready;
-pub mod report;
-pub mod start;
+pub(crate) mod bulk;
+pub(crate) mod client;
+pub(crate) mod connect;
+pub(crate) mod dialer;
+pub(crate) mod failure;
+pub(crate) mod idle;
+pub(crate) mod job;
+pub(crate) mod latency;
+pub(crate) mod meter;
+pub(crate) mod net;
+pub(crate) mod origin;
+pub(crate) mod pingpong;
+pub(crate) mod ports;
+pub(crate) mod process;
+pub(crate) mod ready;
+pub(crate) mod report;
+pub(crate) mod start;
 
-use std::net::TcpListener;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
 
 use dialer::Dialer;
 use failure::Failure;
@@ -54,12 +55,50 @@ use job::{Job, Workload};
 use meter::Meter;
 use report::Measurement;
 
+use crate::placement::Placement;
+
+/// The address at which an origin listens unless it is told another: a free port.
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// Runs a workload through the relay at `relay`, or without one, with its servers at `origin`, or on
+/// a free port. The relay's costs are not counted.
+///
+/// # Errors
+/// When the relay never answers, when a link that should live ends, or when the system refuses
+/// sockets or counters.
+pub fn measure_relay(
+    job: &Job,
+    relay: Option<SocketAddr>,
+    origin: Option<SocketAddr>,
+) -> Result<Measurement, Failure> {
+    let listener = net::listen(origin.unwrap_or(ANY_PORT))?;
+    let origin = listener
+        .local_addr()
+        .map_err(|error| Failure::system("read the origin's address", error))?;
+    let meter = match relay {
+        Some(_) => Meter::open(&[], None)?,
+        None => Meter::of_nothing(),
+    };
+    measure(job, &Dialer::here(relay.unwrap_or(origin)), listener, &meter)
+}
+
+/// Starts `program` for each link, on a CPU of its own. Its processes are counted by themselves.
+///
+/// # Errors
+/// When it does not relay, or the system refuses sockets or counters.
+pub fn measure_programs(job: &Job, program: &Path) -> Result<Measurement, Failure> {
+    let listener = net::listen(ANY_PORT)?;
+    // The programs inherit the CPU.
+    let _pinned = Placement::choose().map(|placement| placement.apply([]));
+    start::run(job, program, &listener, &Meter::of_nothing())
+}
+
 /// Runs one workload: clients connect by `relay`, the origin is on `listener`.
 ///
 /// # Errors
 /// When the relay never answers, when a link that should live ends, or when the system refuses
 /// sockets or counters.
-pub fn measure(
+pub(crate) fn measure(
     job: &Job,
     relay: &Dialer<'_>,
     listener: TcpListener,

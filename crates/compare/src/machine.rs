@@ -19,7 +19,7 @@ use crate::stage::tuning;
 /// of interest.
 ///
 /// How things are counted and placed is known only when they are; those fields stay empty.
-pub fn examine(options: &Options, peers: &[u32]) -> Machine {
+pub(crate) fn examine(options: &Options, peers: &[u32]) -> Machine {
     let survey = survey(options, None);
     let mut tools: BTreeMap<_, _> = survey
         .names
@@ -43,7 +43,7 @@ pub fn examine(options: &Options, peers: &[u32]) -> Machine {
 }
 
 /// The present time as RFC 3339 in UTC, to the second.
-pub fn now() -> String {
+pub(crate) fn now() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 

@@ -13,7 +13,7 @@ use crate::report::stats::{Spread, WIDE};
 
 /// The state of the machine when a comparison began.
 #[derive(Debug)]
-pub struct Watch {
+pub(crate) struct Watch {
     stolen: Option<Ticks>,
 }
 
@@ -26,12 +26,12 @@ struct Ticks {
 
 impl Watch {
     /// Looks at the machine before anything is measured.
-    pub fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         Self { stolen: ticks() }
     }
 
     /// Returns the warnings about the time since, and about what was measured in it.
-    pub fn end(&self, measurements: &[Measurement]) -> Vec<String> {
+    pub(crate) fn end(&self, measurements: &[Measurement]) -> Vec<String> {
         let steal = self.stolen.zip(ticks()).and_then(|(before, now)| stolen(before, now));
         let others = others(measurements, placement::allowed().len());
         [others, steal, apart(measurements)].into_iter().flatten().collect()

@@ -31,7 +31,7 @@ use crate::stage::{Birth, Listening, Stage};
 use crate::subject::DIRECT;
 
 /// The name of the workload.
-pub const WORKLOAD: &str = "open alone";
+pub(crate) const WORKLOAD: &str = "open alone";
 
 /// The time after which an opening counts as failed.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -41,7 +41,7 @@ const BACKLOG: i32 = 128;
 
 /// A way to an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub(crate) enum Way {
     /// A connect made inside: the yardstick.
     Direct,
     /// A backend.
@@ -50,7 +50,7 @@ pub enum Way {
 
 impl Way {
     /// The name of its subject.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Direct => DIRECT,
             Self::Backend(choice) => choice.as_str(),
@@ -79,7 +79,7 @@ impl Way {
 ///
 /// # Errors
 /// When the backend is not to be had here, when an opening fails, when the target is gone.
-pub fn measure(
+pub(crate) fn measure(
     way: Way,
     stage: &Stage,
     options: &Options,

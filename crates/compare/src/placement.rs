@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 
 /// The two CPUs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Placement {
+pub(crate) struct Placement {
     load: usize,
     relays: usize,
 }
@@ -24,14 +24,14 @@ pub struct Placement {
 impl Placement {
     /// Chooses among the CPUs that this thread may use; `None` if that is one only, or cannot be
     /// told.
-    pub fn choose() -> Option<Self> {
+    pub(crate) fn choose() -> Option<Self> {
         pick(&allowed(), |cpu, file| {
             fs::read_to_string(format!("/sys/devices/system/cpu/cpu{cpu}/topology/{file}")).ok()
         })
     }
 
     /// Returns what a report says of it.
-    pub fn words(placement: Option<Self>) -> String {
+    pub(crate) fn words(placement: Option<Self>) -> String {
         match placement {
             Some(Self { load, relays }) => format!("load on CPU {load}, relays on CPU {relays}"),
             None => "as the scheduler likes".to_owned(),
@@ -40,7 +40,7 @@ impl Placement {
 
     /// Moves this thread to the load's CPU, and the threads of `relays` to theirs, as far as that
     /// is allowed.
-    pub fn apply(self, relays: impl IntoIterator<Item = u32>) -> Pinned {
+    pub(crate) fn apply(self, relays: impl IntoIterator<Item = u32>) -> Pinned {
         let pinned = Pinned::new();
         pinned.pin(Pid::from_raw(0), self.load);
         for pid in relays {
@@ -66,7 +66,7 @@ static MOVED: Mutex<Vec<Moved>> = Mutex::new(Vec::new());
 
 /// Threads that are where they were put for as long as this lives.
 #[derive(Debug)]
-pub struct Pinned {
+pub(crate) struct Pinned {
     number: u64,
 }
 
@@ -94,7 +94,7 @@ impl Drop for Pinned {
 
 /// Puts back all threads of others that are still where they were put: for a program that is about
 /// to exit without dropping anything.
-pub fn end_all() {
+pub(crate) fn end_all() {
     put_back(|moved| moved.thread != Pid::from_raw(0));
 }
 
@@ -108,7 +108,7 @@ fn put_back(is_meant: impl Fn(&Moved) -> bool) {
 }
 
 /// The CPUs that this thread may use.
-pub fn allowed() -> Vec<usize> {
+pub(crate) fn allowed() -> Vec<usize> {
     let Ok(set) = sched_getaffinity(Pid::from_raw(0)) else { return Vec::new() };
     (0..CpuSet::count()).filter(|&cpu| set.is_set(cpu).unwrap_or(false)).collect()
 }

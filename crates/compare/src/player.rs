@@ -17,14 +17,14 @@ use socket2::Socket;
 
 mod fault;
 
-pub use fault::Fault;
+pub(crate) use fault::Fault;
 
 /// The time that a player waits for anything.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An end of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub(crate) enum Side {
     /// The one that has connected to the relay.
     Client,
     /// The one that the relay has connected to.
@@ -42,7 +42,7 @@ impl fmt::Display for Side {
 
 /// One end of a link.
 #[derive(Debug)]
-pub struct Player {
+pub(crate) struct Player {
     side: Side,
     stream: TcpStream,
 }
@@ -52,7 +52,7 @@ impl Player {
     ///
     /// # Errors
     /// When nobody lets it in.
-    pub fn connect(socket: Socket, address: SocketAddr) -> Result<Self, Fault> {
+    pub(crate) fn connect(socket: Socket, address: SocketAddr) -> Result<Self, Fault> {
         socket.connect_timeout(&address.into(), PATIENCE).map_err(Fault::Unconnected)?;
         Self::new(Side::Client, socket.into()).map_err(Fault::Unconnected)
     }
@@ -61,7 +61,7 @@ impl Player {
     ///
     /// # Errors
     /// When it is not connected any more.
-    pub fn connected(socket: Socket) -> io::Result<Self> {
+    pub(crate) fn connected(socket: Socket) -> io::Result<Self> {
         Self::new(Side::Client, socket.into())
     }
 
@@ -70,7 +70,7 @@ impl Player {
     ///
     /// # Errors
     /// When nobody comes, or when the client is told first that nobody will.
-    pub fn accept(listener: &TcpListener, client: &Self) -> Result<Self, Fault> {
+    pub(crate) fn accept(listener: &TcpListener, client: &Self) -> Result<Self, Fault> {
         let failed = |error: io::Error| Fault::Other(format!("cannot accept: {error}"));
         loop {
             match listener.accept() {
@@ -101,7 +101,7 @@ impl Player {
     ///
     /// # Errors
     /// When they are not taken.
-    pub fn say(&self, offset: u64, len: u64) -> Result<(), Fault> {
+    pub(crate) fn say(&self, offset: u64, len: u64) -> Result<(), Fault> {
         talk::say(&self.stream, offset, len).map_err(|cut| Fault::unsent(self.side, cut))
     }
 
@@ -109,7 +109,7 @@ impl Player {
     ///
     /// # Errors
     /// When others come, or fewer.
-    pub fn hear(&self, what: &'static str, offset: u64, len: u64) -> Result<(), Fault> {
+    pub(crate) fn hear(&self, what: &'static str, offset: u64, len: u64) -> Result<(), Fault> {
         talk::hear(&self.stream, offset, len).map_err(|unheard| Fault::unheard(what, unheard))
     }
 
@@ -117,7 +117,7 @@ impl Player {
     ///
     /// # Errors
     /// When there is none.
-    pub fn hear_all(&self) -> Result<Vec<u8>, Fault> {
+    pub(crate) fn hear_all(&self) -> Result<Vec<u8>, Fault> {
         match talk::hear_all(&self.stream) {
             (bytes, Ending::Fin) => Ok(bytes),
             (_, seen) => Err(self.otherwise("FIN", seen)),
@@ -129,12 +129,12 @@ impl Player {
     ///
     /// # Errors
     /// When the stream ends.
-    pub fn say_until_stuck(&self, limit: u64) -> Result<u64, Fault> {
+    pub(crate) fn say_until_stuck(&self, limit: u64) -> Result<u64, Fault> {
         talk::say_until_stuck(&self.stream, 0, limit).map_err(|cut| Fault::unsent(self.side, cut))
     }
 
     /// Sends the ramp until the stream ends, or `limit` bytes are taken, and returns how it did.
-    pub fn say_to_the_end(&self, limit: u64) -> Ending {
+    pub(crate) fn say_to_the_end(&self, limit: u64) -> Ending {
         talk::say_to_the_end(&self.stream, limit)
     }
 
@@ -142,7 +142,7 @@ impl Player {
     ///
     /// # Errors
     /// When it is not taken.
-    pub fn say_urgently(&self, byte: u8) -> Result<(), Fault> {
+    pub(crate) fn say_urgently(&self, byte: u8) -> Result<(), Fault> {
         talk::say_urgently(&self.stream, byte)
             .map_err(|error| Fault::Other(format!("cannot send a byte out of band: {error}")))
     }
@@ -151,7 +151,7 @@ impl Player {
     ///
     /// # Errors
     /// When the connection is no more.
-    pub fn fin(&self) -> Result<(), Fault> {
+    pub(crate) fn fin(&self) -> Result<(), Fault> {
         self.stream.shutdown(Shutdown::Write).map_err(|error| Fault::Unsent {
             who: self.side,
             after: 0,
@@ -161,19 +161,19 @@ impl Player {
     }
 
     /// Ends the connection by RST.
-    pub fn reset(self) {
+    pub(crate) fn reset(self) {
         // If it has no linger time any more, it has no connection either.
         let _ = talk::reset(self.stream);
     }
 
     /// Lets nobody wait for this end any longer.
-    pub fn give_up(&self) {
+    pub(crate) fn give_up(&self) {
         // It may have ended already.
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
     /// Returns what comes next, which should be an end.
-    pub fn ending(&self) -> Ending {
+    pub(crate) fn ending(&self) -> Ending {
         talk::ending(&self.stream)
     }
 
@@ -181,7 +181,7 @@ impl Player {
     ///
     /// # Errors
     /// When something else comes.
-    pub fn expect_fin(&self) -> Result<(), Fault> {
+    pub(crate) fn expect_fin(&self) -> Result<(), Fault> {
         match self.ending() {
             Ending::Fin => Ok(()),
             seen => Err(self.otherwise("FIN", seen)),
@@ -192,7 +192,7 @@ impl Player {
     ///
     /// # Errors
     /// When something else comes.
-    pub fn expect_reset(&self) -> Result<(), Fault> {
+    pub(crate) fn expect_reset(&self) -> Result<(), Fault> {
         match self.ending() {
             Ending::Reset => Ok(()),
             seen => Err(self.otherwise("RST", seen)),
@@ -200,7 +200,7 @@ impl Player {
     }
 
     /// The fault of seeing `seen` and not `expected`.
-    pub fn otherwise(&self, expected: &'static str, seen: Ending) -> Fault {
+    pub(crate) fn otherwise(&self, expected: &'static str, seen: Ending) -> Fault {
         Fault::Otherwise { who: self.side, expected, seen }
     }
 }

@@ -19,16 +19,16 @@
 //! of them can contradict each other.
 
 pub mod change;
-pub mod digest;
+pub(crate) mod digest;
 pub mod html;
 pub mod json;
 pub mod lines;
 pub mod markdown;
 pub mod merge;
-pub mod progress;
+pub(crate) mod progress;
 #[cfg(test)]
 mod sample;
-pub mod stats;
+pub(crate) mod stats;
 pub mod table;
 
 use crate::model::Comparison;

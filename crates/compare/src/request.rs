@@ -12,7 +12,7 @@ use crate::subject::{Subject, RESERVED};
 pub struct Request {
     /// Between which namespaces.
     pub scenery: Scenery,
-    /// The subjects. Names differ, and are none of [`RESERVED`].
+    /// The subjects. Names differ, and are none of `RESERVED`.
     pub subjects: Vec<Subject>,
     /// The extent of behaviours to try; `None` for nothing.
     pub extent: Option<Extent>,

@@ -14,12 +14,13 @@ use nsplice_backend::Choice;
 use crate::conformance;
 use crate::cost::{self, Choices, Contender, Family, Timing};
 use crate::floor;
-use crate::group::Group;
+use crate::group::{self, Group};
 use crate::load::failure::Failure;
 use crate::load::report::Measurement;
 use crate::machine;
 use crate::model::{Behaviour, Comparison, SubjectFacts, SubjectKind, SCHEMA};
 use crate::opening::{self, Way};
+use crate::placement;
 use crate::request::{Request, RequestError};
 use crate::stage::{Birth, Stage, StageError};
 use crate::subject::{Launcher, Means, Route, Running, Subject, DIRECT, FLOOR};
@@ -98,7 +99,14 @@ pub fn outline(request: &Request, stage: &Stage) -> Comparison {
     }
 }
 
-/// What has been found so far.
+/// Takes back what would outlive this process: CPUs that relays of others were put on, and control
+/// groups with what is in them. For a program that is about to exit without dropping anything.
+pub fn abandon() {
+    placement::end_all();
+    group::end_all();
+}
+
+/// The findings so far.
 #[derive(Debug, Default)]
 struct Findings {
     subjects: Vec<SubjectFacts>,

@@ -40,7 +40,7 @@ pub struct Scenery {
     pub target: Option<Target>,
     /// The port that servers listen on inside; `None` for a free one.
     pub port: Option<u16>,
-    /// The program that is the holder when its first argument is [`holder::ARGUMENT`].
+    /// The program that is the holder when its first argument is `compare-holder`.
     pub program: PathBuf,
     /// Options for finding the target.
     pub options: Options,

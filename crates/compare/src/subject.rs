@@ -20,13 +20,13 @@ pub use launch::{Launcher, Route};
 pub use running::{Running, SubjectError};
 
 /// The yardstick without a relay.
-pub const DIRECT: &str = "direct";
+pub(crate) const DIRECT: &str = "direct";
 
 /// The yardstick of a relay.
-pub const FLOOR: &str = "floor";
+pub(crate) const FLOOR: &str = "floor";
 
 /// Names that subjects do not have.
-pub const RESERVED: [&str; 2] = [DIRECT, FLOOR];
+pub(crate) const RESERVED: [&str; 2] = [DIRECT, FLOOR];
 
 /// One way of reaching the target.
 #[derive(Debug, Clone, PartialEq, Eq)]

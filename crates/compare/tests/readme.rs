@@ -5,8 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nsplice_compare::model::Comparison;
-use nsplice_compare::report::{json, markdown};
+use nsplice_compare::{json, markdown, Comparison};
 
 fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

@@ -7,9 +7,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use nsplice_compare::load::report::Figure;
-use nsplice_compare::model::{Comparison, Finding, Passed};
-use nsplice_compare::report::{change, html, json, table};
+use nsplice_compare::{change, html, json, table};
+use nsplice_compare::{Comparison, Figure, Finding, Passed};
 use nsplice_testkit::skip;
 use serde_json::Value;
 

@@ -26,14 +26,8 @@ use std::{mem, process, thread};
 
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{SigSet, Signal};
-use nsplice_compare::load::report::Measurement;
-use nsplice_compare::model::Comparison;
-use nsplice_compare::report::progress::Progress;
-use nsplice_compare::report::{change, html, json, table};
-use nsplice_compare::run::CompareError;
-use nsplice_compare::stage::Stage;
-use nsplice_compare::teller::{Found, Milestone};
-use nsplice_compare::{group, placement};
+use nsplice_compare::{change, html, json, table};
+use nsplice_compare::{CompareError, Comparison, Found, Measurement, Milestone, Progress, Stage};
 
 use self::error::comparing;
 use self::page::Page;
@@ -56,14 +50,14 @@ pub(crate) fn run(request: &CompareRequest) -> Result<Exit, Failure> {
     // Not before it is known that something will be written.
     let page = request.page.as_deref().map(Page::open).transpose()?;
     watch.begin(Draft {
-        outline: nsplice_compare::run::outline(&request.comparison, &stage),
+        outline: nsplice_compare::outline(&request.comparison, &stage),
         begun: Instant::now(),
         openings: Vec::new(),
         costs: Vec::new(),
         answer: Answer { format: request.format, page, older },
     });
     let tell = |milestone: &Milestone<'_>| watch.note(milestone);
-    let compared = nsplice_compare::run::run(&request.comparison, &stage, &tell);
+    let compared = nsplice_compare::run(&request.comparison, &stage, &tell);
     drop(stage);
     let (answer, ended) = watch.close();
     answer.give(compared.map_err(comparing)?, ended)
@@ -231,8 +225,7 @@ impl Watch {
     /// Takes back what would outlive the program. The kernel ends the children with it; control groups
     /// are ours, and so are the CPUs that relays of others were put on.
     fn clean(&self) {
-        placement::end_all();
-        group::end_all();
+        nsplice_compare::abandon();
         // Whoever shows progress may be held up by a terminal that has stopped.
         if let Ok(mut progress) = self.progress.try_lock() {
             progress.finish();

@@ -51,7 +51,6 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use nsplice_backend::shown;
-use nsplice_compare::{floor, holder};
 
 use crate::environment::Environment;
 use crate::exit::Exit;
@@ -65,10 +64,8 @@ fn main() -> ExitCode {
     if let Some(status) = applet::run(&words) {
         return ExitCode::from(status);
     }
-    match words.get(1).and_then(|word| word.to_str()) {
-        Some(holder::ARGUMENT) => return holder::run(),
-        Some(floor::ARGUMENT) => return floor::run(&words[2..]),
-        _ => {}
+    if let Some(status) = words.get(1..).and_then(nsplice_compare::play) {
+        return status;
     }
     let environment = Environment(&|variable| std::env::var_os(variable));
     let exit = match opt::parse(words, environment) {

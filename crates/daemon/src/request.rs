@@ -147,7 +147,7 @@ impl FromStr for OutputFormat {
 #[derive(Debug)]
 pub(crate) struct CompareRequest {
     /// The comparison that is asked for.
-    pub(crate) comparison: nsplice_compare::request::Request,
+    pub(crate) comparison: nsplice_compare::Request,
     /// The format of the answer.
     pub(crate) format: OutputFormat,
     /// The file that a page of it is written to.

@@ -12,7 +12,7 @@ use crate::subject::{Running, DIRECT};
 
 /// A subject that runs, ready to be measured.
 #[derive(Debug)]
-pub struct Contender<'a> {
+pub(crate) struct Contender<'a> {
     /// The name of the subject.
     pub name: String,
     /// Its kind.
@@ -25,7 +25,7 @@ pub struct Contender<'a> {
 
 impl<'a> Contender<'a> {
     /// The yardstick: clients inside that connect to the origin themselves.
-    pub fn direct(stage: &'a Stage) -> Self {
+    pub(crate) fn direct(stage: &'a Stage) -> Self {
         let dialer = Dialer::with_birth(stage.origin(), |domain| {
             stage.connect_socket(Birth::Target, domain)
         });
@@ -38,7 +38,7 @@ impl<'a> Contender<'a> {
     ///
     /// # Errors
     /// When its group does not count CPU time, or its process is gone.
-    pub fn relay(
+    pub(crate) fn relay(
         stage: &'a Stage,
         name: &str,
         kind: SubjectKind,

@@ -5,7 +5,6 @@
 //! a relay with a process for each link hundreds of times as long as one without. How long one link
 //! takes each contender was measured beforehand.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use nix::sys::resource::{getrlimit, Resource};
@@ -59,25 +58,6 @@ impl Choices {
     /// Everything once, in twelve seconds: to see whether it works, and by what order of magnitude.
     pub fn quick() -> Self {
         Self { rounds: 1, timing: Timing::Whole(Duration::from_secs(12)), ..Self::default() }
-    }
-}
-
-/// A name that no group of workloads has.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a group of workloads; there are open, requests, bulk and idle")]
-pub struct UnknownFamily(String);
-
-impl FromStr for Family {
-    type Err = UnknownFamily;
-
-    fn from_str(name: &str) -> Result<Self, UnknownFamily> {
-        match name {
-            "open" => Ok(Self::Open),
-            "requests" => Ok(Self::Requests),
-            "bulk" => Ok(Self::Bulk),
-            "idle" => Ok(Self::Idle),
-            _ => Err(UnknownFamily(name.to_owned())),
-        }
     }
 }
 

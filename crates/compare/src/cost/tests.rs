@@ -90,13 +90,6 @@ fn who_fails_is_told_of_and_left_alone() {
 }
 
 #[test]
-fn families_go_by_their_names() {
-    assert_eq!("requests".parse(), Ok(Family::Requests));
-    let unknown = "latency".parse::<Family>().map_err(|error| error.to_string());
-    assert!(unknown.is_err_and(|words| words.contains("`latency`") && words.contains("bulk")));
-}
-
-#[test]
 fn the_estimate_follows_experience() {
     let seconds = Duration::from_secs;
     assert_eq!(remaining(seconds(9), seconds(1), seconds(100)), seconds(99));

@@ -126,7 +126,7 @@ fn pump(mut step: impl FnMut() -> io::Result<Movement>) -> io::Result<(usize, Mo
 ///
 /// # Errors
 /// When a stream ends, or the relay never connects one to the origin.
-pub fn run(
+pub(crate) fn run(
     job: &Job,
     relay: &Dialer<'_>,
     listener: std::net::TcpListener,

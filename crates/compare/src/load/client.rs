@@ -18,7 +18,7 @@ use super::origin::client_token;
 
 /// The progress of a client after a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
+pub(crate) enum Progress {
     /// Something is outstanding.
     Waiting,
     /// The whole reply is here.
@@ -27,7 +27,7 @@ pub enum Progress {
 
 /// One connection to the relay.
 #[derive(Debug)]
-pub struct Client {
+pub(crate) struct Client {
     stream: TcpStream,
     begun: Instant,
     size: usize,
@@ -40,7 +40,7 @@ impl Client {
     ///
     /// # Errors
     /// When there is no socket to be had.
-    pub fn connect(
+    pub(crate) fn connect(
         relay: &Dialer<'_>,
         index: usize,
         size: usize,
@@ -54,7 +54,7 @@ impl Client {
     }
 
     /// Returns the moment at which it called connect(2).
-    pub fn begun(&self) -> Instant {
+    pub(crate) fn begun(&self) -> Instant {
         self.begun
     }
 
@@ -62,7 +62,7 @@ impl Client {
     ///
     /// # Errors
     /// When the connection ended, in whichever way, before its reply was whole.
-    pub fn turn(&mut self, bin: &mut Bin) -> io::Result<Progress> {
+    pub(crate) fn turn(&mut self, bin: &mut Bin) -> io::Result<Progress> {
         while self.to_send > 0 {
             match net::send(&self.stream, self.to_send)? {
                 Movement::Moved(n) => self.to_send -= n,
@@ -94,7 +94,7 @@ impl Client {
     ///
     /// # Errors
     /// When the connection has ended.
-    pub fn ask_again(&mut self) -> io::Result<()> {
+    pub(crate) fn ask_again(&mut self) -> io::Result<()> {
         self.to_send = self.size;
         self.to_receive = self.size;
         if let Movement::Moved(n) = net::send(&self.stream, self.to_send)? {
@@ -107,7 +107,7 @@ impl Client {
     ///
     /// # Errors
     /// When the connection is gone already.
-    pub fn close_write(&self) -> io::Result<()> {
+    pub(crate) fn close_write(&self) -> io::Result<()> {
         self.stream.shutdown(Shutdown::Write)
     }
 
@@ -115,7 +115,7 @@ impl Client {
     ///
     /// # Errors
     /// When it was a reset instead.
-    pub fn has_ended(&self, bin: &mut Bin) -> io::Result<bool> {
+    pub(crate) fn has_ended(&self, bin: &mut Bin) -> io::Result<bool> {
         match bin.discard(&self.stream)? {
             Movement::Ended => Ok(true),
             Movement::Blocked => Ok(false),

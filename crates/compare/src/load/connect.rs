@@ -69,7 +69,7 @@ impl Slot {
 ///
 /// # Errors
 /// When connections fail by the hundred, or none succeeds for long.
-pub fn run(
+pub(crate) fn run(
     job: &Job,
     relay: &Dialer<'_>,
     listener: TcpListener,

@@ -19,19 +19,19 @@ use super::failure::Failure;
 type Birth<'a> = Box<dyn Fn(Domain) -> io::Result<Socket> + 'a>;
 
 /// Opens connections to one address.
-pub struct Dialer<'a> {
+pub(crate) struct Dialer<'a> {
     address: SocketAddr,
     birth: Birth<'a>,
 }
 
 impl<'a> Dialer<'a> {
     /// Connects to `address` from the namespace of this thread.
-    pub fn here(address: SocketAddr) -> Self {
+    pub(crate) fn here(address: SocketAddr) -> Self {
         Self::with_birth(address, |domain| Socket::new(domain, Type::STREAM, Some(Protocol::TCP)))
     }
 
     /// Connects to `address` from where `birth` makes its sockets.
-    pub fn with_birth(
+    pub(crate) fn with_birth(
         address: SocketAddr,
         birth: impl Fn(Domain) -> io::Result<Socket> + 'a,
     ) -> Self {
@@ -39,7 +39,7 @@ impl<'a> Dialer<'a> {
     }
 
     /// Returns the address it connects to.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
@@ -47,7 +47,7 @@ impl<'a> Dialer<'a> {
     ///
     /// # Errors
     /// With the reason that is hidden behind `EADDRNOTAVAIL`, which is the one people meet here.
-    pub fn connect(&self) -> Result<(TcpStream, Instant), Failure> {
+    pub(crate) fn connect(&self) -> Result<(TcpStream, Instant), Failure> {
         let failed = |error| Failure::system(format!("connect to {}", self.address), error);
         let socket = self.socket().map_err(failed)?;
         socket.set_nonblocking(true).map_err(failed)?;
@@ -70,7 +70,7 @@ impl<'a> Dialer<'a> {
     ///
     /// # Errors
     /// What connect(2) answers, and that there was no answer in time.
-    pub fn connect_blocking(&self, patience: Duration) -> io::Result<std::net::TcpStream> {
+    pub(crate) fn connect_blocking(&self, patience: Duration) -> io::Result<std::net::TcpStream> {
         let socket = self.socket()?;
         socket.connect_timeout(&self.address.into(), patience)?;
         socket.set_nonblocking(false)?;

@@ -43,7 +43,7 @@ const SAME: u64 = 64 * 1024;
 
 /// The links that are wanted, and the time for opening them.
 #[derive(Debug, Clone, Copy)]
-pub struct Wish {
+pub(crate) struct Wish {
     /// So many,
     pub links: usize,
     /// or as many as can be opened in this time.
@@ -63,7 +63,7 @@ struct Bench {
 ///
 /// # Errors
 /// When links are refused, or end while idle.
-pub fn run(
+pub(crate) fn run(
     job: &Job,
     relay: &Dialer<'_>,
     listener: TcpListener,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Bytes of a request, and of its reply, where the workload is about connections rather than bytes.
-pub const SMALL_REQUEST: usize = 64;
+pub(crate) const SMALL_REQUEST: usize = 64;
 
 /// Longest time of a relay that was started just now to its first link.
 const PATIENCE: Duration = Duration::from_secs(15);

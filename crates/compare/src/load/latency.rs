@@ -13,7 +13,7 @@ const EXPECTED: usize = 1 << 20;
 
 /// The points at which a distribution is told, in thousandths. They lie close where they are
 /// plotted close: at the tail.
-pub const PER_MILLE: [u16; 11] = [10, 50, 100, 250, 500, 750, 900, 950, 990, 999, 1000];
+pub(crate) const PER_MILLE: [u16; 11] = [10, 50, 100, 250, 500, 750, 900, 950, 990, 999, 1000];
 
 /// Durations of finished operations, in nanoseconds.
 #[derive(Debug)]

@@ -250,7 +250,7 @@ fn own_cpu() -> Result<Duration, Failure> {
 ///
 /// # Errors
 /// When the system does not tell.
-pub fn children_cpu() -> Result<Duration, Failure> {
+pub(crate) fn children_cpu() -> Result<Duration, Failure> {
     cpu_of(UsageWho::RUSAGE_CHILDREN)
 }
 
@@ -258,7 +258,7 @@ pub fn children_cpu() -> Result<Duration, Failure> {
 ///
 /// # Errors
 /// When the system does not tell.
-pub fn cpu_of(who: UsageWho) -> Result<Duration, Failure> {
+pub(crate) fn cpu_of(who: UsageWho) -> Result<Duration, Failure> {
     let usage = getrusage(who).map_err(|error| Failure::system("read our own CPU time", error))?;
     let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     Ok(Duration::from_micros(u64::try_from(micros).unwrap_or(0)))

@@ -35,7 +35,7 @@ const BACKLOG: i32 = 4096;
 
 /// The result of one attempt to move bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Movement {
+pub(crate) enum Movement {
     /// This many bytes moved.
     Moved(usize),
     /// Nothing can move now; an event will tell.
@@ -46,7 +46,7 @@ pub enum Movement {
 
 /// Somewhere for `recv` to pretend to write to.
 #[derive(Debug)]
-pub struct Bin {
+pub(crate) struct Bin {
     // MSG_TRUNC never writes it, so these zero pages are never even backed by memory.
     space: Vec<u8>,
 }
@@ -62,7 +62,7 @@ impl Bin {
     ///
     /// # Errors
     /// What `recv` answers, except that it would block.
-    pub fn discard(&mut self, stream: &TcpStream) -> io::Result<Movement> {
+    pub(crate) fn discard(&mut self, stream: &TcpStream) -> io::Result<Movement> {
         loop {
             match recv(stream.as_raw_fd(), &mut self.space, MsgFlags::MSG_TRUNC) {
                 Ok(0) => return Ok(Movement::Ended),
@@ -79,7 +79,7 @@ impl Bin {
 ///
 /// # Errors
 /// What `send` answers, except that it would block.
-pub fn send(mut stream: &TcpStream, left: usize) -> io::Result<Movement> {
+pub(crate) fn send(mut stream: &TcpStream, left: usize) -> io::Result<Movement> {
     let block = &PAYLOAD[..left.min(PAYLOAD.len())];
     loop {
         match stream.write(block) {
@@ -103,7 +103,7 @@ pub fn send(mut stream: &TcpStream, left: usize) -> io::Result<Movement> {
 ///
 /// # Errors
 /// When the address is taken or not ours.
-pub fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     let open = || -> io::Result<TcpListener> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         // Connections of the last run may still sit in TIME_WAIT on this port.
@@ -120,7 +120,7 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
 ///
 /// # Errors
 /// When the system is out of descriptors; a connection that died in the queue is skipped.
-pub fn accept(listener: &mio::net::TcpListener) -> Result<Option<TcpStream>, Failure> {
+pub(crate) fn accept(listener: &mio::net::TcpListener) -> Result<Option<TcpStream>, Failure> {
     loop {
         match listener.accept() {
             Ok((stream, _)) => {
@@ -144,7 +144,7 @@ pub fn accept(listener: &mio::net::TcpListener) -> Result<Option<TcpStream>, Fai
 ///
 /// # Errors
 /// When that many are not to be had.
-pub fn raise_fd_limit(needed: u64) -> Result<(), Failure> {
+pub(crate) fn raise_fd_limit(needed: u64) -> Result<(), Failure> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)
         .map_err(|error| Failure::system("read the fd limit", error))?;
     if soft >= needed {
@@ -159,7 +159,7 @@ pub fn raise_fd_limit(needed: u64) -> Result<(), Failure> {
 ///
 /// # Errors
 /// When epoll fails, which it does not do for reasons of ours.
-pub fn wait(poll: &mut Poll, events: &mut Events, timeout: Duration) -> Result<(), Failure> {
+pub(crate) fn wait(poll: &mut Poll, events: &mut Events, timeout: Duration) -> Result<(), Failure> {
     match poll.poll(events, Some(timeout)) {
         Err(error) if error.kind() != io::ErrorKind::Interrupted => {
             Err(Failure::system("wait for events", error))
@@ -172,7 +172,7 @@ pub fn wait(poll: &mut Poll, events: &mut Events, timeout: Duration) -> Result<(
 ///
 /// # Errors
 /// When the system has no epoll for us.
-pub fn open_poll(links: usize) -> Result<(Poll, Events), Failure> {
+pub(crate) fn open_poll(links: usize) -> Result<(Poll, Events), Failure> {
     let poll = Poll::new().map_err(|error| Failure::system("open an epoll", error))?;
     Ok((poll, Events::with_capacity(links.saturating_mul(2).clamp(16, 1024))))
 }

@@ -14,16 +14,16 @@ use super::net::{self, Bin, Movement};
 
 /// The listener's token; connections use the odd tokens after it, which leaves the even ones to
 /// clients.
-pub const LISTENER: Token = Token(0);
+pub(crate) const LISTENER: Token = Token(0);
 
 /// The token of a workload's client number `index`.
-pub fn client_token(index: usize) -> Token {
+pub(crate) fn client_token(index: usize) -> Token {
     Token(index * 2 + 2)
 }
 
 /// Whose token this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub(crate) enum Side {
     /// The origin's listener.
     Listener,
     /// The client of this index.
@@ -44,7 +44,7 @@ impl From<Token> for Side {
 
 /// The origin with its connections.
 #[derive(Debug)]
-pub struct Origin {
+pub(crate) struct Origin {
     listener: TcpListener,
     size: usize,
     links: Vec<Option<Link>>,
@@ -65,7 +65,7 @@ impl Origin {
     ///
     /// # Errors
     /// When epoll refuses it.
-    pub fn new(
+    pub(crate) fn new(
         listener: std::net::TcpListener,
         size: usize,
         registry: &Registry,
@@ -81,7 +81,7 @@ impl Origin {
     ///
     /// # Errors
     /// When the system is out of descriptors.
-    pub fn accept(&mut self, registry: &Registry) -> Result<(), Failure> {
+    pub(crate) fn accept(&mut self, registry: &Registry) -> Result<(), Failure> {
         while let Some(mut stream) = net::accept(&self.listener)? {
             let index = self.free.pop().unwrap_or_else(|| {
                 self.links.push(None);
@@ -100,13 +100,13 @@ impl Origin {
     }
 
     /// Connections that are open now.
-    pub fn open(&self) -> usize {
+    pub(crate) fn open(&self) -> usize {
         self.links.len() - self.free.len()
     }
 
     /// Something happened on connection `index`. One that ended, well or not, is closed: the
     /// client's side tells whether it should have.
-    pub fn turn(&mut self, index: usize, bin: &mut Bin) {
+    pub(crate) fn turn(&mut self, index: usize, bin: &mut Bin) {
         let Some(Some(link)) = self.links.get_mut(index) else {
             // The event is of an earlier connection with this number, closed in the same batch.
             return;

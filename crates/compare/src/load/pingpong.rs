@@ -34,7 +34,7 @@ struct Link {
 ///
 /// # Errors
 /// When a link ends or never answers.
-pub fn run(
+pub(crate) fn run(
     job: &Job,
     relay: &Dialer<'_>,
     listener: TcpListener,

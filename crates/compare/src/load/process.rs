@@ -20,7 +20,7 @@ use super::failure::Failure;
 ///
 /// # Errors
 /// When the process is gone.
-pub fn cpu(pid: u32) -> Result<Duration, Failure> {
+pub(crate) fn cpu(pid: u32) -> Result<Duration, Failure> {
     Ok(family(pid)?.iter().map(|one| one.own_time + one.children_time).sum())
 }
 
@@ -28,7 +28,7 @@ pub fn cpu(pid: u32) -> Result<Duration, Failure> {
 ///
 /// # Errors
 /// When the process is gone.
-pub fn memory(pid: u32) -> Result<u64, Failure> {
+pub(crate) fn memory(pid: u32) -> Result<u64, Failure> {
     // A descendant may have ended since it was listed.
     Ok(family(pid)?.iter().filter_map(|one| process::resident(one.pid).ok()).sum())
 }
@@ -43,7 +43,7 @@ pub struct Holdings {
 }
 
 /// The processes `pids` that live, with their descriptors; `None` where one is not ours to look at.
-pub fn holdings(pids: &[u32]) -> Option<Holdings> {
+pub(crate) fn holdings(pids: &[u32]) -> Option<Holdings> {
     let mut holdings = Holdings::default();
     for pid in pids {
         match fs::read_dir(format!("/proc/{pid}/fd")) {
@@ -63,13 +63,13 @@ pub fn holdings(pids: &[u32]) -> Option<Holdings> {
 ///
 /// # Errors
 /// When the process is gone.
-pub fn tree(pid: u32) -> Result<Vec<u32>, Failure> {
+pub(crate) fn tree(pid: u32) -> Result<Vec<u32>, Failure> {
     Ok(family(pid)?.iter().map(|one| one.pid).collect())
 }
 
 /// The memory of one process.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Footprint {
+pub(crate) struct Footprint {
     /// Bytes mapped in.
     pub resident: u64,
     /// Bytes of that which are its own, and no file's: what one more such process costs.
@@ -87,7 +87,7 @@ impl AddAssign for Footprint {
 ///
 /// # Errors
 /// When the process is gone, or is not ours to look at.
-pub fn footprint(pid: u32) -> Result<Footprint, Failure> {
+pub(crate) fn footprint(pid: u32) -> Result<Footprint, Failure> {
     let path = format!("/proc/{pid}/smaps_rollup");
     let text = fs::read_to_string(&path)
         .map_err(|error| Failure::system(format!("read {path}"), error))?;

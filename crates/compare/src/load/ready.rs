@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 ///
 /// # Errors
 /// [`Failure::Relay`] with the last reason, when that does not happen within `patience`.
-pub fn wait(
+pub(crate) fn wait(
     relay: &Dialer<'_>,
     origin: &TcpListener,
     patience: Duration,

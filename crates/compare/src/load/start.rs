@@ -44,7 +44,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// When the program cannot be started, does not pass the byte on, complains, or ends badly.
-pub fn run(
+pub(crate) fn run(
     job: &Job,
     program: &Path,
     listener: &TcpListener,

@@ -13,7 +13,7 @@ use super::Side;
 
 /// A fault: what went wrong.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// Some bytes did not arrive.
     #[error("{what} cut after {after} of {of} bytes by {by}")]
     Cut {

@@ -1,8 +1,8 @@
 //! Changes between two comparisons.
 //!
 //! Whatever both have is compared: each figure of each subject under each workload by its rounds,
-//! each behaviour by its verdict. Which rounds count is decided as everywhere, see [`digest`];
-//! whether two sets of rounds differ is decided by the rank test of [`stats`]. Nothing is said of
+//! each behaviour by its verdict. Which rounds count is decided as everywhere, see `digest`;
+//! whether two sets of rounds differ is decided by the rank test of `stats`. Nothing is said of
 //! subjects and workloads that only one of the two has, and nothing of figures that explain others,
 //! such as how busy the load was.
 //!

@@ -18,19 +18,19 @@ use crate::load::latency::Quantile;
 use crate::load::report::{Better, Figure, Measurement};
 use crate::model::{Comparison, SubjectFacts, SubjectKind};
 
-pub use headline::{headlines, Headline};
-pub use ratio::{is_stand_in, By, Ratio};
-pub use section::Section;
+pub(crate) use headline::headlines;
+pub(crate) use ratio::{is_stand_in, By, Ratio};
+pub(crate) use section::Section;
 
 /// A round is disturbed when others used more than this share of one CPU.
-pub const DISTURBED: f64 = 0.2;
+pub(crate) const DISTURBED: f64 = 0.2;
 
 /// The mark of a subject all of whose rounds were disturbed.
-pub const NEVER_CALM: char = '~';
+pub(crate) const NEVER_CALM: char = '~';
 
 /// One workload.
 #[derive(Debug)]
-pub struct Case<'a> {
+pub(crate) struct Case<'a> {
     /// Its name.
     pub workload: &'a str,
     /// Its subject.
@@ -45,7 +45,7 @@ pub struct Case<'a> {
 
 /// One subject under one workload.
 #[derive(Debug)]
-pub struct Row<'a> {
+pub(crate) struct Row<'a> {
     /// Its name.
     pub subject: &'a str,
     /// Its kind.
@@ -60,12 +60,12 @@ pub struct Row<'a> {
 
 impl Row<'_> {
     /// The rounds of `figure`, summed up.
-    pub fn spread(&self, figure: Figure) -> Option<Spread> {
+    pub(crate) fn spread(&self, figure: Figure) -> Option<Spread> {
         self.values.get(&figure).and_then(|values| Spread::of(values))
     }
 
     /// `figure` in words, if it was measured and is one for people.
-    pub fn told(&self, figure: Figure) -> Option<Told> {
+    pub(crate) fn told(&self, figure: Figure) -> Option<Told> {
         let (column, spread) = (figure.column()?, self.spread(figure)?);
         let range = (spread.least < spread.most)
             .then(|| format!("{} - {}", column.format(spread.least), column.format(spread.most)));
@@ -75,7 +75,7 @@ impl Row<'_> {
 
 /// A figure of one subject, as every report shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub(crate) struct Told {
     /// The median of the rounds.
     pub median: String,
     /// The least and the most, where they differ.
@@ -85,7 +85,7 @@ pub struct Told {
 }
 
 /// All cases of a comparison.
-pub fn cases(comparison: &Comparison) -> Vec<Case<'_>> {
+pub(crate) fn cases(comparison: &Comparison) -> Vec<Case<'_>> {
     let subjects = in_order_of_rows(&comparison.subjects);
     let mut cases: Vec<Case<'_>> =
         in_order(comparison.measurements.iter().map(|m| m.workload.as_str()))
@@ -149,18 +149,18 @@ impl<'a> Case<'a> {
 
     /// Returns whether it tells the length of a round trip. With more links latency is mostly
     /// waiting in line.
-    pub fn is_one_link(&self) -> bool {
+    pub(crate) fn is_one_link(&self) -> bool {
         is_one_link(self.workload)
     }
 
     /// The row of `subject`.
-    pub fn row(&self, subject: &str) -> Option<&Row<'a>> {
+    pub(crate) fn row(&self, subject: &str) -> Option<&Row<'a>> {
         self.rows.iter().find(|row| row.subject == subject)
     }
 
     /// The best of all candidates but stand-ins in `figure`, if there are two to choose from and it
     /// is ahead of all others by more than noise ([`Spread::is_apart`]).
-    pub fn best(&self, figure: Figure) -> Option<&'a str> {
+    pub(crate) fn best(&self, figure: Figure) -> Option<&'a str> {
         let is_candidate = |row: &&Row<'a>| !row.kind.is_yardstick() && !is_stand_in(row.subject);
         let candidates: Vec<&Row<'a>> = self.rows.iter().filter(is_candidate).collect();
         let (name, _) = best_of(&candidates, figure)?;

@@ -4,7 +4,7 @@
 //! Subjects are columns and workloads are rows, since a document has room for the one figure of
 //! each workload that tells most. A cell is the median of the rounds. The best candidate of a row
 //! is bold if it is ahead by more than noise, the last columns are the quotients of
-//! [`Ratio`](digest::Ratio). A stand-in has a table with its original instead of a column, and
+//! `digest::Ratio`. A stand-in has a table with its original instead of a column, and
 //! behaviours are counted group by group.
 
 use std::fmt::Write as _;

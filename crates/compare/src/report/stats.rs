@@ -20,17 +20,17 @@
 //! - Among many figures one in twenty is found by chance. Reports say how many that would be.
 
 /// The share of chance findings that is put up with.
-pub const LEVEL: f64 = 0.05;
+pub(crate) const LEVEL: f64 = 0.05;
 
 /// Medians that differ by less than this share of the larger one are level.
 const NOISE: f64 = 0.1;
 
 /// A spread from least to most beyond this share of the median makes the median doubtful.
-pub const WIDE: f64 = 0.5;
+pub(crate) const WIDE: f64 = 0.5;
 
 /// The spread of some rounds.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Spread {
+pub(crate) struct Spread {
     /// The least of them.
     pub least: f64,
     /// The middle one, or the mean of the middle two.
@@ -45,14 +45,14 @@ impl Spread {
     /// Returns whether this and `other` differ by more than noise: no round of one reaches into the
     /// rounds of the other, and the medians are more than a tenth apart, which on a machine with
     /// other work in it is nobody's merit.
-    pub fn is_apart(&self, other: &Self) -> bool {
+    pub(crate) fn is_apart(&self, other: &Self) -> bool {
         let disjoint = self.most < other.least || other.most < self.least;
         let far = (self.median - other.median).abs() > NOISE * self.median.max(other.median).abs();
         disjoint && far
     }
 
     /// Of `values`, if there are any.
-    pub fn of(values: &[f64]) -> Option<Self> {
+    pub(crate) fn of(values: &[f64]) -> Option<Self> {
         let mut sorted = values.to_vec();
         sorted.sort_unstable_by(f64::total_cmp);
         let upper = sorted.len() / 2;
@@ -65,13 +65,13 @@ impl Spread {
     }
 
     /// Returns whether the rounds lie so far apart that the median says little.
-    pub fn is_wide(&self) -> bool {
+    pub(crate) fn is_wide(&self) -> bool {
         self.most - self.least > WIDE * self.median.abs()
     }
 }
 
 /// The two-sided `p` of the rank sum for two sets of rounds; `None` if either is empty.
-pub fn rank_test(one: &[f64], other: &[f64]) -> Option<f64> {
+pub(crate) fn rank_test(one: &[f64], other: &[f64]) -> Option<f64> {
     if one.is_empty() || other.is_empty() {
         return None;
     }
@@ -92,19 +92,19 @@ pub fn rank_test(one: &[f64], other: &[f64]) -> Option<f64> {
 }
 
 /// The least `p` that so many rounds can have.
-pub fn least_p(one: usize, other: usize) -> f64 {
+pub(crate) fn least_p(one: usize, other: usize) -> f64 {
     // One of C(one + other, one) ways is the lowest rank sum, one the highest.
     let ways: f64 = (1..=one).map(|k| (other + k) as f64 / k as f64).product();
     (2.0 / ways).min(1.0)
 }
 
 /// Returns whether so many rounds can show a change at all.
-pub fn can_show(one: usize, other: usize) -> bool {
+pub(crate) fn can_show(one: usize, other: usize) -> bool {
     least_p(one, other) <= LEVEL
 }
 
 /// Returns the number of rounds a side that it takes to show a change.
-pub fn rounds_needed() -> usize {
+pub(crate) fn rounds_needed() -> usize {
     (1..).find(|&n| can_show(n, n)).unwrap_or(usize::MAX)
 }
 

@@ -7,7 +7,7 @@
 //!
 //! A cell is the median of the rounds and, in brackets, the least and the most. A `!` marks a cell
 //! whose rounds lie so far apart that its median says little; a `~` marks a subject all of whose
-//! rounds others disturbed. Under the rows stand the quotients of [`digest::Ratio`]. Figures that
+//! rounds others disturbed. Under the rows stand the quotients of `digest::Ratio`. Figures that
 //! only explain others, such as how busy the load was, are in the JSON.
 
 mod behaviour;

@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use nsplice_compare::load::job::{Direction, Job, Workload};
-use nsplice_compare::load::latency::{Quantile, PER_MILLE};
-use nsplice_compare::load::meter::Meter;
-use nsplice_compare::load::report::{Figure, Measurement};
-use nsplice_compare::model::{
-    Behaviour, Comparison, Machine, Passed, StageFacts, SubjectFacts, SubjectKind, Verdict, SCHEMA,
+use nsplice_compare::{
+    Behaviour, Comparison, Direction, Figure, Machine, Measurement, Passed, Quantile, StageFacts,
+    SubjectFacts, SubjectKind, Verdict, Workload, SCHEMA,
 };
+
+/// Shares of latencies, in thousandths.
+const PER_MILLE: [u16; 11] = [10, 50, 100, 250, 500, 750, 900, 950, 990, 999, 1000];
 
 /// Name, kind, command, and what its CPU, its latency and its memory are by those of `setns`.
 const SUBJECTS: [(&str, SubjectKind, &str, f64, f64, f64); 8] = [
@@ -194,13 +194,18 @@ fn behaviour((name, group, expected, failing): Line) -> Behaviour {
 }
 
 fn measurements(round: u32, factor: f64) -> Vec<Measurement> {
-    let meter = Meter::of_nothing();
     let mut all = Vec::new();
     for (w, workload) in WORKLOADS.into_iter().enumerate() {
         for (s, &(name, kind, _, cpu, latency, memory)) in SUBJECTS.iter().enumerate() {
-            let job = Job { peer: name.to_owned(), round, ..Job::new(workload) };
-            let mut one = Measurement::bare(&job, &meter, Duration::from_secs(3));
-            "cgroup v2".clone_into(&mut one.meter);
+            let mut one = Measurement {
+                subject: name.to_owned(),
+                workload: workload.case(),
+                round,
+                meter: "cgroup v2".to_owned(),
+                seconds: 3.0,
+                figures: BTreeMap::new(),
+                latencies: Vec::new(),
+            };
             // Some numbers without a pattern, between -3% and 3%.
             let noise = |salt: usize| {
                 let mixed =

@@ -4,9 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use nsplice_backend::BackendError;
-use nsplice_compare::report::json::JsonError;
-use nsplice_compare::run::CompareError;
-use nsplice_compare::stage::StageError;
+use nsplice_compare::json::JsonError;
+use nsplice_compare::{CompareError, StageError};
 use nsplice_sys::describe;
 
 use crate::exit::Exit;

@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use nsplice_backend::Target;
-use nsplice_compare::conformance::Extent;
-use nsplice_compare::cost::{Choices, Timing};
-use nsplice_compare::stage::Scenery;
-use nsplice_compare::words::{Backends, NamedCommand, NamedPeer, Workloads};
+use nsplice_compare::{
+    Backends, Choices, Extent, NamedCommand, NamedPeer, Scenery, Timing, Workloads,
+};
 use structopt::StructOpt;
 
 use super::answer::Answer;
@@ -80,7 +79,7 @@ impl Compare {
         let options = self.programs.into_options(environment)?;
         let program = OWN_PROGRAM.into();
         let scenery = Scenery { target: self.target, port: self.port, program, options };
-        let comparison = nsplice_compare::request::Request {
+        let comparison = nsplice_compare::Request {
             scenery,
             subjects,
             extent: workloads.conformance.then_some(extent),

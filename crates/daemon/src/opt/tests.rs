@@ -3,8 +3,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use nsplice_backend::{Choice, Host, Target, Template};
-use nsplice_compare::conformance::Extent;
-use nsplice_compare::cost::Timing;
+use nsplice_compare::{Extent, Timing};
 use nsplice_relay::Limits;
 use slog::Level;
 

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use nix::libc;
 use nix::sys::signal::Signal;
-use nsplice_compare::load::ports;
+use nsplice_compare::free_ports;
 use nsplice_testkit::peer::connect_expecting_reset;
 use nsplice_testkit::skip::require_root_or_userns;
 use nsplice_testkit::talk::{echo, expect_ramp, half_close, read_to_eof, send_ramp};
@@ -119,7 +119,7 @@ fn signals_without_a_meaning_end_nothing() {
 fn usr1_tells_counters_and_links_whatever_the_level() {
     let server = Server::start(listen("127.0.0.1:0"), echo);
     let (_directory, config) = configured(server.port(), "log = 'error'\nloops = 2", "");
-    let port = ports::free(1).unwrap()[0];
+    let port = free_ports(1).unwrap()[0];
     // A log of errors says nothing about listeners.
     let text = fs::read_to_string(&config).unwrap();
     let address: SocketAddr = ([127, 0, 0, 1], port).into();

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nix::sys::signal::Signal;
-use nsplice_compare::load::ports;
+use nsplice_compare::free_ports;
 use nsplice_testkit::skip::{require_root_or_userns, require_tool};
 use nsplice_testkit::talk::echo;
 use nsplice_testkit::{listen, wait_for, wait_until, Server};
@@ -93,7 +93,7 @@ fn a_full_pipe_that_does_not_block_gets_its_lines_later() {
         (reader, writer)
     };
     let ((mut stderr, its_stderr), (mut stdout, its_stdout)) = (full(), full());
-    let port = ports::free(1).unwrap()[0];
+    let port = free_ports(1).unwrap()[0];
     let line = format!("forward tcp/127.0.0.1 {port}:{} --address 127.0.0.1", server.port());
     let mut command = nsplice(&(line + " --log info"));
     let mut child = Killed(command.stdout(its_stdout).stderr(its_stderr).spawn().unwrap());
@@ -131,7 +131,7 @@ fn lines_that_could_not_be_printed_are_told() {
     let server = Server::start(listen("127.0.0.1:0"), echo);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("out");
-    let port = ports::free(1).unwrap()[0];
+    let port = free_ports(1).unwrap()[0];
     let mut command = Command::new("prlimit");
     command.arg("--fsize=4:unlimited").arg(env!("CARGO_BIN_EXE_nsplice")).stdin(Stdio::null());
     command.args(["forward", "tcp/127.0.0.1", &format!("{port}:{}", server.port())]);

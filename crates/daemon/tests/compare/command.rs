@@ -11,9 +11,7 @@ use std::thread;
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use nsplice_compare::load::ports;
-use nsplice_compare::model::{Comparison, Finding, SubjectKind};
-use nsplice_compare::report::{change, json};
+use nsplice_compare::{change, free_ports, json, Comparison, Finding, SubjectKind};
 use nsplice_testkit::skip::{require_root_or_userns, require_tool, skipped};
 use nsplice_testkit::{wait_until, Program};
 use tempfile::TempDir;
@@ -375,7 +373,7 @@ fn user(test: &str, number: u32) -> Option<impl Fn(&str) -> Command + Sync> {
 fn a_peer_that_runs_already_is_measured_too() {
     const NAME: &str = "a_peer_that_runs_already_is_measured_too";
     let Some(haproxy) = require_tool(NAME, "haproxy") else { return };
-    let free = ports::free(2).unwrap();
+    let free = free_ports(2).unwrap();
     let (port, listen) = (free[0], free[1]);
     let directory = TempDir::new().unwrap();
     let config = directory.path().join("haproxy.cfg");

@@ -5,23 +5,14 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use nsplice_backend::{Choice, Options, Target, Template};
-use nsplice_compare::conformance::{self, Extent};
-use nsplice_compare::holder;
-use nsplice_compare::model::{Behaviour, Passed, Verdict};
-use nsplice_compare::stage::Stage;
-use nsplice_compare::subject::{Launcher, Means, Subject};
-use nsplice_compare::teller::Milestone;
+use nsplice_backend::{Choice, Target, Template};
+use nsplice_compare::Verdict;
+use nsplice_compare::{run, Behaviour, Extent, Means, Milestone, Passed, Request, Stage, Subject};
 use nsplice_testkit::skip::{require_root_or_userns, require_tool};
 use nsplice_testkit::Namespace;
 
 use crate::fake::{self, Manner};
 use crate::{alone_on_a_thread, on_a_thread, scenery};
-
-fn launcher() -> Launcher {
-    let program = env!("CARGO_BIN_EXE_nsplice").into();
-    Launcher { program, options: Options::default(), groups: Vec::new() }
-}
 
 /// The names of the behaviours that `subject` has this result in, with what was seen.
 fn with_result<'a>(
@@ -44,7 +35,13 @@ fn try_quickly(stage: &Stage, subjects: &[Subject]) -> Vec<Behaviour> {
         *told = (told.0 + 1, milestone.total);
         ControlFlow::Continue(())
     };
-    let (found, _) = conformance::run(stage, &launcher(), subjects, Extent::Quick, &note).unwrap();
+    let request = Request {
+        scenery: scenery(None),
+        subjects: subjects.to_vec(),
+        extent: Some(Extent::Quick),
+        choices: None,
+    };
+    let found = run(&request, stage, &note).unwrap().behaviours;
     let total = found.len() * subjects.len();
     assert_eq!(told.into_inner().unwrap(), (total, total), "each verdict is told, once");
     found
@@ -86,7 +83,7 @@ fn nsplice_has_every_behaviour() {
         let target = stage.facts().namespace.unwrap();
         assert_eq!(inhabitants(&node), [""; 0], "a relay is left on the node");
         let inside = inhabitants(Path::new(&target));
-        assert!(matches!(&inside[..], [one] if one.contains(holder::ARGUMENT)), "{inside:?}");
+        assert!(matches!(&inside[..], [one] if one.contains("compare-holder")), "{inside:?}");
     });
 }
 

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use nsplice_compare::stage::{Birth, Stage};
-use nsplice_compare::subject::{Means, Peer, Subject};
+use nsplice_compare::{Birth, Means, Peer, Stage, Subject};
 use socket2::{Domain, SockRef};
 
 /// What is wrong with a relay.

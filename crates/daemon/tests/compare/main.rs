@@ -13,7 +13,7 @@ use std::sync::{PoisonError, RwLock};
 use std::thread;
 
 use nsplice_backend::{Options, Target};
-use nsplice_compare::stage::Scenery;
+use nsplice_compare::Scenery;
 
 /// A stage around `target`, or one of our own.
 pub(crate) fn scenery(target: Option<Target>) -> Scenery {

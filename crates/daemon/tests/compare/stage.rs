@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 
 use nsplice_backend::Target;
-use nsplice_compare::stage::{Birth, Scenery, Stage, StageError};
+use nsplice_compare::{Birth, Scenery, Stage, StageError};
 use nsplice_testkit::skip::require_root_or_userns;
 use nsplice_testkit::{wait_until, Namespace};
 use socket2::Domain;

@@ -7,8 +7,7 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 use std::thread;
 
-use nsplice_compare::model::Passed;
-use nsplice_compare::report::json;
+use nsplice_compare::{json, Passed};
 use nsplice_testkit::peer::connect_expecting_reset;
 use nsplice_testkit::ramp::{Ramp, RampSink};
 use nsplice_testkit::talk::{expect_eof, expect_ramp, half_close, send_ramp};

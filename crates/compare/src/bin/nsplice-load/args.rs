@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nsplice_compare::load::job::{Direction, Job, Workload};
+use nsplice_compare::{Direction, Job, Workload};
 use structopt::clap::AppSettings;
 use structopt::StructOpt;
 

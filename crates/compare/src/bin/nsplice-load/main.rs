@@ -1,4 +1,4 @@
-//! `nsplice-load`: what the scripts need beside `nsplice compare`. See [`nsplice_compare::load`].
+//! `nsplice-load`: what the scripts need beside `nsplice compare`. See [`nsplice_compare::measure_relay`].
 //!
 //! `scripts/soak` keeps a relay busy with it; `scripts/bench-peers` starts programs with it and
 //! lays out what it has measured together with comparisons.
@@ -8,26 +8,15 @@
 mod args;
 
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 
-use nsplice_compare::group;
-use nsplice_compare::load::dialer::Dialer;
-use nsplice_compare::load::failure::Failure;
-use nsplice_compare::load::job::Job;
-use nsplice_compare::load::meter::Meter;
-use nsplice_compare::load::{self, net, ports, start};
-use nsplice_compare::model::Comparison;
-use nsplice_compare::placement::Placement;
-use nsplice_compare::report::{json, lines, markdown, merge, table};
+use nsplice_compare::{json, lines, markdown, merge, table};
+use nsplice_compare::{Comparison, Failure, Job};
 use structopt::clap::Error;
 use structopt::StructOpt;
 
-use args::{Command, Start, Through};
-
-/// Where an origin listens unless it is told.
-const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+use args::{Command, Through};
 
 fn main() -> ExitCode {
     match Command::from_args_safe() {
@@ -59,15 +48,18 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Bulk(bulk) => load(&bulk.job(), bulk.through),
         Command::Pingpong(pingpong) => load(&pingpong.job(), pingpong.through),
         Command::Connect(connect) => load(&connect.job(), connect.through),
-        Command::Start(start) => start_programs(&start),
+        Command::Start(start) => {
+            nsplice_compare::measure_programs(&start.job(), start.program())?.tell();
+            Ok(())
+        }
         Command::Ports { count } => {
-            let words: Vec<String> = ports::free(count)?.iter().map(u16::to_string).collect();
+            let words: Vec<String> =
+                nsplice_compare::free_ports(count)?.iter().map(u16::to_string).collect();
             say(&format!("{}\n", words.join(" ")))
         }
         Command::Hierarchies => {
-            let lines =
-                group::hierarchies_here().into_iter().map(|path| format!("{}\n", path.display()));
-            say(&lines.collect::<String>())
+            let directories = nsplice_compare::hierarchies_here();
+            say(&directories.iter().map(|path| format!("{}\n", path.display())).collect::<String>())
         }
         Command::Merge { files } => {
             let all = files.iter().map(|path| comparison(path)).collect::<Result<Vec<_>, _>>()?;
@@ -81,27 +73,9 @@ fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-/// Runs a workload through a relay. What the relay costs is for `nsplice compare` to tell.
+/// Runs a workload through a relay. Its costs are for `nsplice compare` to tell.
 fn load(job: &Job, through: Through) -> Result<(), Failure> {
-    let listener = net::listen(through.origin.unwrap_or(ANY_PORT))?;
-    let origin = listener
-        .local_addr()
-        .map_err(|error| Failure::system("read the origin's address", error))?;
-    let dialer = Dialer::here(through.relay.unwrap_or(origin));
-    let meter = match through.relay {
-        Some(_) => Meter::open(&[], None)?,
-        None => Meter::of_nothing(),
-    };
-    load::measure(job, &dialer, listener, &meter)?.tell();
-    Ok(())
-}
-
-/// Starts a program for each link. Programs are counted by themselves.
-fn start_programs(start: &Start) -> Result<(), Failure> {
-    let listener = net::listen(ANY_PORT)?;
-    // The programs inherit the CPU.
-    let _pinned = Placement::choose().map(|placement| placement.apply([]));
-    start::run(&start.job(), start.program(), &listener, &Meter::of_nothing())?.tell();
+    nsplice_compare::measure_relay(job, through.relay, through.origin)?.tell();
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use crate::load::report::Figure;
 
 /// A figure that stands for its section where there is room for one line only.
 #[derive(Debug, Clone, Copy)]
-pub struct Headline<'a> {
+pub(crate) struct Headline<'a> {
     /// The name it has there.
     pub label: &'static str,
     /// Under which workload it was measured.
@@ -15,7 +15,7 @@ pub struct Headline<'a> {
 }
 
 /// The headlines of `cases`, in the order of columns.
-pub fn headlines<'a>(cases: &'a [Case<'a>]) -> Vec<Headline<'a>> {
+pub(crate) fn headlines<'a>(cases: &'a [Case<'a>]) -> Vec<Headline<'a>> {
     // Of each section the first workload, of requests the one that most programs resemble.
     let first = |section| cases.iter().find(move |case| case.section == section);
     let requests = cases.iter().find(|case| case.workload.ends_with(" 1 KiB"));

@@ -16,13 +16,13 @@ use crate::model::SubjectKind;
 const STAND_IN: &str = "nsplice-";
 
 /// Returns whether `subject` is nsplice in the place of another.
-pub fn is_stand_in(subject: &str) -> bool {
+pub(crate) fn is_stand_in(subject: &str) -> bool {
     subject.starts_with(STAND_IN)
 }
 
 /// By what something is divided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum By<'a> {
+pub(crate) enum By<'a> {
     /// By the best of the rivals, whichever that is.
     BestRival,
     /// By the subject of this name.
@@ -31,7 +31,7 @@ pub enum By<'a> {
 
 /// One candidate divided by another, figure by figure.
 #[derive(Debug)]
-pub struct Ratio<'a> {
+pub(crate) struct Ratio<'a> {
     /// The subject that is divided.
     pub of: &'a str,
     /// By what.
@@ -44,7 +44,7 @@ pub struct Ratio<'a> {
 
 impl<'a> Case<'a> {
     /// The quotients that say how nsplice does, none if there is nothing to divide by.
-    pub fn ratios(&self) -> Vec<Ratio<'a>> {
+    pub(crate) fn ratios(&self) -> Vec<Ratio<'a>> {
         let mut ratios = Vec::new();
         let lead = self.rows.iter().find(|row| row.kind == SubjectKind::Backend);
         if let Some(lead) = lead {

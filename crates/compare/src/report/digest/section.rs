@@ -2,7 +2,7 @@
 
 /// The subject of a workload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Section {
+pub(crate) enum Section {
     /// Opening links.
     Opening,
     /// Requests and replies.
@@ -19,7 +19,7 @@ pub enum Section {
 
 impl Section {
     /// Returns what the workload called `workload` is about.
-    pub fn of(workload: &str) -> Self {
+    pub(crate) fn of(workload: &str) -> Self {
         match workload.split([' ', '-']).next() {
             Some("connect" | "open") => Self::Opening,
             Some("ping") => Self::Requests,
@@ -31,7 +31,7 @@ impl Section {
     }
 
     /// Returns the name of an operation of it.
-    pub fn operation(self) -> &'static str {
+    pub(crate) fn operation(self) -> &'static str {
         match self {
             Self::Opening => "connection",
             Self::Requests => "request",
@@ -41,7 +41,7 @@ impl Section {
     }
 
     /// Its heading.
-    pub fn title(self) -> &'static str {
+    pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Opening => "Opening links",
             Self::Requests => "Requests and replies",
