@@ -17,14 +17,16 @@ use std::thread;
 
 use crate::model::{Behaviour, Passed, Verdict};
 use crate::stage::{Birth, Stage, StageError};
-use crate::subject::{Launcher, Means, Route, Subject};
+use crate::subject::{Launch, Means, Route, Subject};
 use crate::teller::{Found, Milestone, Teller};
 
 mod bytes;
 mod census;
+mod difference;
 mod failing;
 mod flow;
 mod half_close;
+mod neighbours;
 mod opening;
 mod remains;
 mod resets;
@@ -33,7 +35,11 @@ mod table;
 mod threads;
 
 use scene::{Entrance, Miss, Scene};
-use table::{Act, Case};
+use table::Act;
+
+pub use difference::{Difference, Known};
+pub use table::Case;
+
 use threads::beside;
 
 /// The extent to which behaviours are tried.
@@ -45,20 +51,23 @@ pub enum Extent {
     Full,
 }
 
-/// Tries all behaviours of `extent` with all `subjects`, and returns them with one verdict for each
-/// subject. If `tell` breaks it off, verdicts are missing, and that is returned, too. What is
+/// The table of behaviours.
+pub fn cases() -> &'static [Case] {
+    table::CASES
+}
+
+/// Tries `cases` with all `subjects`, and returns them with one verdict for each subject. If `tell` breaks it off, verdicts are missing, and that is returned, too. What is
 /// started is ended, and nothing of it stays.
 ///
 /// # Errors
 /// When there are no ports inside the target. What a subject does or does not is a verdict.
-pub(crate) fn run(
+pub fn run(
     stage: &Stage,
-    launcher: &Launcher,
+    launcher: &dyn Launch,
     subjects: &[Subject],
-    extent: Extent,
+    cases: &[&'static Case],
     tell: Teller<'_>,
 ) -> Result<(Vec<Behaviour>, ControlFlow<()>), StageError> {
-    let cases: Vec<_> = table::CASES.iter().filter(|case| case.extent <= extent).collect();
     let ports = stage.free_ports(Birth::Target, subjects.len())?;
     let mut entrances: HashMap<u16, Entrance> = HashMap::new();
     let mut started = Vec::new();
@@ -69,10 +78,10 @@ pub(crate) fn run(
         };
         entrances.entry(port).or_default();
         let route = Route { host: None, port: Some(port) };
-        started.push((subject, port, subject.start(stage, launcher, &route)));
+        started.push((subject, port, launcher.start(subject, stage, &route)));
     }
 
-    let board = Board::new(cases.clone(), subjects, tell);
+    let board = Board::new(cases.to_vec(), subjects, tell);
     let mut ready: Vec<(&Subject, Scene<'_>)> = Vec::new();
     for (subject, port, running) in &started {
         match (running, entrances.get(port)) {
@@ -156,7 +165,9 @@ impl<'a> Board<'a> {
             Err(Miss::Fault(fault)) => (Passed::No, fault.to_string()),
             Err(Miss::NotTried(why)) => (Passed::NotTried, why),
         };
-        let verdict = Verdict { subject: subject.name.clone(), result, seen };
+        let differs = case.known(subject).filter(|_| result == Passed::No);
+        let known = differs.map(|known| known.difference().to_string());
+        let verdict = Verdict { subject: subject.name.clone(), result, seen, known };
         let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
         verdicts.insert((subject.name.clone(), case.name), verdict);
         let behaviours = self.behaviours(&verdicts);

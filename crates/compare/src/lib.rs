@@ -26,7 +26,8 @@ mod subject;
 mod teller;
 mod words;
 
-pub use conformance::Extent;
+pub use conformance::run as try_cases;
+pub use conformance::{cases, Case, Difference, Extent, Known};
 pub use cost::{Choices, Family, Timing};
 pub use group::hierarchies_here;
 pub use load::failure::Failure;
@@ -45,6 +46,6 @@ pub use request::{Request, RequestError};
 pub use role::play;
 pub use run::{abandon, outline, run, CompareError};
 pub use stage::{Birth, Listening, Scenery, Stage, StageError};
-pub use subject::{Launcher, Means, Peer, Route, Running, Subject, SubjectError};
+pub use subject::{Launch, Launcher, Means, Peer, Route, Running, Subject, SubjectError};
 pub use teller::{Found, Milestone, Teller};
 pub use words::{Backends, NamedCommand, NamedPeer, WordsError, Workloads};

@@ -164,6 +164,9 @@ pub struct Verdict {
     pub result: Passed,
     /// The observation, or the reason why it was not tried.
     pub seen: String,
+    /// The reason why it is known not to do what is expected, for a backend that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<String>,
 }
 
 /// The result of a behaviour.

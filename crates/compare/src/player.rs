@@ -118,10 +118,15 @@ impl Player {
     /// # Errors
     /// When there is none.
     pub(crate) fn hear_all(&self) -> Result<Vec<u8>, Fault> {
-        match talk::hear_all(&self.stream) {
+        match self.hear_to_the_end() {
             (bytes, Ending::Fin) => Ok(bytes),
             (_, seen) => Err(self.otherwise("FIN", seen)),
         }
+    }
+
+    /// Reads to the end, and returns what came and how it ended.
+    pub(crate) fn hear_to_the_end(&self) -> (Vec<u8>, Ending) {
+        talk::hear_all(&self.stream)
     }
 
     /// Sends the ramp until nothing more is taken for half a second, or `limit` bytes are, and

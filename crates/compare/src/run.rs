@@ -52,8 +52,10 @@ pub fn run(request: &Request, stage: &Stage, tell: Teller<'_>) -> Result<Compari
     let mut flow = ControlFlow::Continue(());
     if let Some(extent) = request.extent {
         let launcher = launcher(request, Vec::new());
+        let cases: Vec<_> =
+            conformance::cases().iter().filter(|case| case.extent <= extent).collect();
         (found.behaviours, flow) =
-            conformance::run(stage, &launcher, &request.subjects, extent, tell)?;
+            conformance::run(stage, &launcher, &request.subjects, &cases, tell)?;
     }
     let mut machine = machine::examine(&request.scenery.options, &peer_pids(request));
     if let (Some(choices), ControlFlow::Continue(())) = (&request.choices, flow) {

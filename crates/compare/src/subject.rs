@@ -16,7 +16,7 @@ use crate::stage::{Birth, Stage};
 mod launch;
 mod running;
 
-pub use launch::{Launcher, Route};
+pub use launch::{Launch, Launcher, Route};
 pub use running::{Running, SubjectError};
 
 /// The yardstick without a relay.

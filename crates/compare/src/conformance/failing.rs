@@ -24,8 +24,8 @@ pub(super) fn target_gone(scene: &Scene<'_>) -> Seen {
     }
     let mut stage = scene.stage.twin().map_err(|error| Miss::not_tried(error.to_string()))?;
     let running = scene
-        .subject
-        .start(&stage, scene.launcher, &Route::default())
+        .launcher
+        .start(scene.subject, &stage, &Route::default())
         .map_err(|error| Miss::fault(error.to_string()))?;
     let address = running.address();
     // Where nobody is any more, no socket can be made.

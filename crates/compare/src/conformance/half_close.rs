@@ -9,6 +9,9 @@ use crate::player::Side;
 /// Bytes of each part of the talk: one ramp.
 const LEN: u64 = 251;
 
+/// Links whose FINs cross.
+const ROUNDS: usize = 20;
+
 /// The side `first` asks and sends its FIN; the other one answers after `delay`.
 pub(super) fn reply(scene: &Scene<'_>, first: Side, delay: Duration) -> Seen {
     let Link { client, server } = scene.link()?;
@@ -27,4 +30,21 @@ pub(super) fn reply(scene: &Scene<'_>, first: Side, delay: Duration) -> Seen {
     asks.expect_fin()?;
     said?;
     Ok("request, reply and both FINs".to_owned())
+}
+
+/// Both sides speak and send their FINs without waiting for the other, again and again.
+pub(super) fn both_at_once(scene: &Scene<'_>) -> Seen {
+    let reception = scene.reception()?;
+    for _ in 0..ROUNDS {
+        let Link { client, server } = reception.link()?;
+        for one in [&server, &client] {
+            one.say(0, LEN)?;
+            one.fin()?;
+        }
+        client.hear("download", 0, LEN)?;
+        server.hear("upload", 0, LEN)?;
+        client.expect_fin()?;
+        server.expect_fin()?;
+    }
+    Ok(format!("{ROUNDS} times both ways, whole"))
 }

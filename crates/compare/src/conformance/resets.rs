@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use nsplice_trial::Ending;
+use nsplice_trial::{ramp, Ending};
 
 use super::scene::{Link, Miss, Scene, Seen};
 use super::threads::meanwhile;
@@ -10,6 +10,9 @@ use crate::player::{Player, Side};
 
 /// Bytes that have gone through a busy link before it is reset.
 const BUSY: u64 = 1 << 20;
+
+/// Bytes that are sent before an RST: more than are heard, and few enough to be under way.
+const SENT: u64 = BUSY + (512 << 10);
 
 /// Bytes that nobody takes after an RST: more than any buffers on the way hold.
 const ENDLESS: u64 = 512 << 20;
@@ -32,6 +35,31 @@ pub(super) fn while_busy(scene: &Scene<'_>, from: Side) -> Seen {
         let ending = sending.join().map_err(|_| Miss::fault("the sender failed"))?;
         heard.map(|()| ending).map_err(Miss::from)
     })?;
+    match ending {
+        Ending::Reset => Ok("RST".to_owned()),
+        seen => Err(to.otherwise("RST", seen).into()),
+    }
+}
+
+/// The side `from` resets a link amid what it sends itself. A reset takes with it what was sent and has
+/// not arrived.
+pub(super) fn while_sending(scene: &Scene<'_>, from: Side) -> Seen {
+    let (from, to) = opened(scene, from)?;
+    thread::scope(|threads| {
+        let sending = meanwhile(threads, || from.say(0, SENT))?;
+        let heard = to.hear("stream", 0, BUSY);
+        if heard.is_err() {
+            from.give_up();
+        }
+        let said = sending.join().map_err(|_| Miss::fault("the sender failed"))?;
+        heard?;
+        said.map_err(Miss::from)
+    })?;
+    from.reset();
+    let (bytes, ending) = to.hear_to_the_end();
+    if let Err(at) = ramp::verify(BUSY, &bytes) {
+        return Err(Miss::fault(format!("byte {} is another one", at.offset)));
+    }
     match ending {
         Ending::Reset => Ok("RST".to_owned()),
         seen => Err(to.otherwise("RST", seen).into()),

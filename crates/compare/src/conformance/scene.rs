@@ -13,7 +13,7 @@ use socket2::Domain;
 
 use crate::player::{Fault, Player};
 use crate::stage::{Birth, Listening, Stage};
-use crate::subject::{Launcher, Route, Running, Subject, SubjectError};
+use crate::subject::{Launch, Route, Running, Subject, SubjectError};
 
 /// The right to listen on a port.
 pub(super) type Entrance = Mutex<()>;
@@ -53,7 +53,7 @@ impl Miss {
 pub(super) struct Scene<'a> {
     pub(super) stage: &'a Stage,
     pub(super) subject: &'a Subject,
-    pub(super) launcher: &'a Launcher,
+    pub(super) launcher: &'a dyn Launch,
     pub(super) running: &'a Running,
     port: u16,
     entrance: &'a Entrance,
@@ -77,7 +77,7 @@ pub(super) struct Reception<'a> {
 impl<'a> Scene<'a> {
     pub(super) fn new(
         stage: &'a Stage,
-        launcher: &'a Launcher,
+        launcher: &'a dyn Launch,
         subject: &'a Subject,
         running: &'a Running,
         port: u16,
@@ -138,7 +138,7 @@ impl<'a> Scene<'a> {
     /// Another relay of the same subject that leads to `host`.
     pub(super) fn start(&self, host: Option<&str>) -> Result<Running, SubjectError> {
         let route = Route { host: host.map(str::to_owned), port: Some(self.port) };
-        self.subject.start(self.stage, self.launcher, &route)
+        self.launcher.start(self.subject, self.stage, &route)
     }
 
     /// The relay's process.

@@ -1,12 +1,39 @@
 //! The command line that a subject is started by.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use nsplice_backend::{Choice, Options, Target};
 
-use super::{Means, Subject};
+use super::{Means, Running, Subject, SubjectError};
 use crate::stage::Stage;
+
+/// The start of relays. The comparison starts them as an operator would ([`Launcher`]); a test may
+/// have its own way.
+pub trait Launch: fmt::Debug + Sync {
+    /// Makes `subject` run on `stage`, or takes hold of it if it does already.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    fn start(
+        &self,
+        subject: &Subject,
+        stage: &Stage,
+        route: &Route,
+    ) -> Result<Running, SubjectError>;
+}
+
+impl Launch for Launcher {
+    fn start(
+        &self,
+        subject: &Subject,
+        stage: &Stage,
+        route: &Route,
+    ) -> Result<Running, SubjectError> {
+        subject.start(stage, self, route)
+    }
+}
 
 /// A launcher of subjects.
 #[derive(Debug, Clone)]

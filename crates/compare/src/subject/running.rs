@@ -63,6 +63,11 @@ pub struct Running {
 }
 
 impl Running {
+    /// A relay that listens on `address`, and that whoever started it ends.
+    pub fn at(address: SocketAddr, pid: u32) -> Self {
+        Self { address, pid: Some(pid), cgroup: None, own: None }
+    }
+
     pub(super) fn of_peer(peer: &Peer) -> Self {
         Self { address: peer.address, pid: peer.pid, cgroup: peer.cgroup.clone(), own: None }
     }
@@ -108,11 +113,6 @@ impl Running {
     /// Returns whether it was started here.
     pub fn is_own(&self) -> bool {
         self.own.is_some()
-    }
-
-    /// The last lines it has written to standard error, if it was started here.
-    pub fn last_words(&self) -> Vec<String> {
-        self.own.as_ref().map(|own| own.errors.lines()).unwrap_or_default()
     }
 }
 

@@ -17,14 +17,8 @@ use crate::peers::{name_of, ping};
 use crate::{cases, Difference, Relay, Stage};
 
 cases! {
-    down_reply_at_once on setns no_splice external dial;
-    down_reply_six_hundred_milliseconds_late on setns no_splice external dial;
-    down_reply_two_seconds_late on setns no_splice external dial;
-    up_words_six_hundred_milliseconds_late on setns no_splice external dial;
-    up_words_two_seconds_late on setns no_splice external dial;
     fin_of_the_target_is_passed_on_at_once on setns no_splice external dial;
     reply_late_through_forward on setns no_splice dial;
-    both_at_once on setns no_splice external dial;
     last_bytes_of_the_target_with_its_fin on setns no_splice external dial;
     last_bytes_of_both_with_their_fins on setns no_splice dial;
     last_bytes_of_the_target_with_fin_and_hang_up on setns no_splice dial;
@@ -33,74 +27,6 @@ cases! {
 
 const REQUEST: &[u8] = b"what time is it?";
 const REPLY: &[u8] = b"it is late";
-
-fn down_reply_at_once(stage: &Stage) {
-    reply_after(stage, Duration::ZERO, true);
-}
-
-fn down_reply_six_hundred_milliseconds_late(stage: &Stage) {
-    reply_after(stage, Duration::from_millis(600), !stage.differs(Difference::HalfCloseIsCut));
-}
-
-fn down_reply_two_seconds_late(stage: &Stage) {
-    reply_after(stage, Duration::from_secs(2), !stage.differs(Difference::HalfCloseIsCut));
-}
-
-/// The client asks and sends its FIN; the server answers after `delay`.
-fn reply_after(stage: &Stage, delay: Duration, arrives: bool) {
-    let server = stage.serve(move |mut stream| {
-        let request = read_to_eof(&stream);
-        sleep(delay);
-        // Where the reply does not arrive, the connection may be gone already.
-        let sent = stream.write_all(REPLY);
-        assert!(sent.is_ok() || !arrives, "{sent:?}");
-        request
-    });
-    let relay = stage.daemon(server.port()).start();
-    let mut client = relay.connect();
-    client.write_all(REQUEST).unwrap();
-    half_close(&client);
-    let reply = read_to_eof(&client);
-    assert_eq!(reply, if arrives { REPLY } else { b"" });
-    let end = relay.expect_end(name_of(&client), "clean");
-    assert_eq!((end.up, end.down), (REQUEST.len() as u64, reply.len() as u64));
-    assert_eq!(server.join(), [REQUEST]);
-    if arrives {
-        assert!(u128::from(end.duration_ms) >= delay.as_millis(), "{end:?}");
-    }
-    relay.finish();
-}
-
-fn up_words_six_hundred_milliseconds_late(stage: &Stage) {
-    words_after(stage, Duration::from_millis(600));
-}
-
-fn up_words_two_seconds_late(stage: &Stage) {
-    words_after(stage, Duration::from_secs(2));
-}
-
-/// The server speaks and sends its FIN; the client answers after `delay`.
-fn words_after(stage: &Stage, delay: Duration) {
-    let arrives = !stage.differs(Difference::HalfCloseIsCut);
-    let server = stage.serve(|mut stream| {
-        stream.write_all(REPLY).unwrap();
-        half_close(&stream);
-        read_to_eof(&stream)
-    });
-    let relay = stage.daemon(server.port()).start();
-    let mut client = relay.connect();
-    assert_eq!(read_to_eof(&client), REPLY);
-    sleep(delay);
-    if arrives {
-        client.write_all(REQUEST).unwrap();
-        half_close(&client);
-    }
-    let end = relay.expect_end(name_of(&client), "clean");
-    let words: &[u8] = if arrives { REQUEST } else { b"" };
-    assert_eq!((end.up, end.down), (words.len() as u64, REPLY.len() as u64));
-    assert_eq!(server.join(), [words]);
-    relay.finish();
-}
 
 /// A client that waits for the end of the answer is not kept waiting.
 fn fin_of_the_target_is_passed_on_at_once(stage: &Stage) {
@@ -139,25 +65,6 @@ fn reply_late_through_forward(stage: &Stage) {
     assert_eq!(server.join(), [REQUEST]);
     let program = relay.finish();
     assert_eq!(program.stderr(), [""; 0]);
-}
-
-fn both_at_once(stage: &Stage) {
-    const ROUNDS: usize = 20;
-    let server = stage.serve(|mut stream| {
-        stream.write_all(REPLY).unwrap();
-        half_close(&stream);
-        read_to_eof(&stream)
-    });
-    let relay = stage.daemon(server.port()).start();
-    for _ in 0..ROUNDS {
-        let mut client = relay.connect();
-        client.write_all(REQUEST).unwrap();
-        half_close(&client);
-        assert_eq!(read_to_eof(&client), REPLY);
-        relay.expect_end(name_of(&client), "clean");
-    }
-    assert_eq!(server.join(), vec![REQUEST.to_vec(); ROUNDS]);
-    relay.finish();
 }
 
 /// What the relay finds when it goes on is bytes and FIN in one wake-up.

@@ -34,8 +34,13 @@ struct Line {
 }
 
 impl End {
+    /// Reads the lines of a log that are about the end of a link.
+    pub(crate) fn all_of(lines: &[String]) -> Vec<Self> {
+        lines.iter().filter_map(|line| Self::of_line(line)).collect()
+    }
+
     /// Reads a line of the log; `None` if it is about something else.
-    pub(crate) fn of_line(line: &str) -> Option<Self> {
+    fn of_line(line: &str) -> Option<Self> {
         let told: Line = serde_json::from_str(line).ok()?;
         let is_end = told.msg == "link ended";
         is_end.then(|| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}")))

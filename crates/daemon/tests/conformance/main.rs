@@ -4,8 +4,10 @@
 //! are, and a container, which is one where the servers are. [`cases!`] makes a test of each case
 //! for each backend that it makes sense for, named `THEME::CASE::BACKEND`.
 //!
-//! What a backend cannot do for a reason that lies outside of nsplice stands in the table of
-//! [`differences`], and is asserted like everything else: if it changes, a test fails.
+//! What a relay is expected to do at all is tried by [`behaviours`], from the table of `nsplice compare`;
+//! the other cases are those that need more than both ends of a link. What a backend cannot do for a
+//! reason that lies outside of nsplice is a [`Difference`], and is asserted like everything else: if it
+//! changes, a test fails.
 //!
 //! Every case ends with the census: the process that relayed is back to the descriptors, children
 //! and threads it had before its first link, it ends with exit code 0 when it is asked to, and
@@ -18,13 +20,13 @@
 mod binary;
 
 mod daemon;
-mod differences;
 mod journal;
 mod peers;
 mod relay;
 mod stage;
 
 mod addresses;
+mod behaviours;
 mod calls;
 mod children;
 mod faults;
@@ -41,7 +43,7 @@ mod tools;
 
 pub(crate) use binary::{end_of, nsplice, quiet};
 pub(crate) use daemon::Daemon;
-pub(crate) use differences::Difference;
+pub(crate) use nsplice_compare::Difference;
 pub(crate) use relay::Relay;
 pub(crate) use stage::{Backend, Stage};
 

@@ -4,25 +4,22 @@ use std::fs;
 use std::io::Write;
 use std::time::Duration;
 
-use nsplice_testkit::talk::{echo, expect_eof, expect_reset, half_close, reset, sink};
-use nsplice_testkit::{wait_until, Census, Server};
+use nsplice_testkit::talk::{expect_eof, expect_reset, half_close, reset, sink};
+use nsplice_testkit::{wait_until, Census};
 
-use crate::peers::{dropped_port, echo_to_any_end, hang_up, name_of, ping, Full};
+use crate::peers::{dropped_port, echo_to_any_end, name_of, ping, Full};
 use crate::stage::children_of;
 use crate::{cases, Daemon, Difference, Relay, Stage};
 
 cases! {
     clients_that_say_nothing on setns no_splice external dial;
-    client_gone_while_opening on setns external dial;
     client_gone_while_syns_are_dropped on setns external dial;
     client_with_a_fin_while_opening on setns no_splice external dial;
-    refused on setns no_splice external dial;
     refused_is_one_clear_line on setns external dial;
     connect_timeout on setns external dial;
     connect_timeout_when_syns_are_dropped on setns external dial;
     unreachable on setns external;
     unreachable_by_dial on dial;
-    localhost_only_on_ipv6 on setns no_splice external;
     out_of_local_ports on setns no_splice external;
 }
 
@@ -45,11 +42,6 @@ fn clients_that_say_nothing(stage: &Stage) {
     assert!(ends.iter().all(|end| (end.up, end.down) == (0, 0)));
     assert!(server.join().len() <= 2 * EACH);
     relay.finish();
-}
-
-fn client_gone_while_opening(stage: &Stage) {
-    let full = Full::new(stage.container());
-    client_gone(stage, full.port());
 }
 
 fn client_gone_while_syns_are_dropped(stage: &Stage) {
@@ -96,20 +88,6 @@ fn client_with_a_fin_while_opening(stage: &Stage) {
 
 /// A port that nobody listens on: the namespace has none but those of the case.
 const CLOSED: u16 = 9;
-
-fn refused(stage: &Stage) {
-    let relay = stage.daemon(CLOSED).start();
-    for _ in 0..3 {
-        relay.connect_refused();
-    }
-    for end in relay.expect_ends(3) {
-        assert_eq!(end.outcome, "refused", "{end:?}");
-        assert!(end.detail.contains("Connection refused"), "{end:?}");
-        assert_eq!((end.up, end.down), (0, 0));
-        assert_eq!(end.open_us.is_some(), stage.differs(Difference::OpensEarly));
-    }
-    relay.finish();
-}
 
 fn refused_is_one_clear_line(stage: &Stage) {
     let relay = Relay::forward(stage, CLOSED, "");
@@ -188,23 +166,6 @@ fn lead_nowhere(stage: &Stage, daemon: impl for<'a> Fn(&'a Stage, &str) -> Daemo
         assert!(end.duration_ms < 2000, "{end:?}");
         relay.finish();
     }
-}
-
-fn localhost_only_on_ipv6(stage: &Stage) {
-    let server = Server::in_namespace(stage.container(), "[::1]:0", echo);
-    let relay = stage.daemon(server.port()).start();
-    if stage.differs(Difference::OnlyIpv4) {
-        relay.connect_refused();
-        relay.expect_only_end("refused");
-        assert_eq!(server.accepted(), 0);
-    } else {
-        let client = relay.connect();
-        ping(&client);
-        hang_up(&client);
-        relay.expect_end(name_of(&client), "clean");
-        assert_eq!(server.join(), [1]);
-    }
-    relay.finish();
 }
 
 fn out_of_local_ports(stage: &Stage) {

@@ -1,61 +1,16 @@
 //! Promises of the design that are about more than one link.
 
 use std::net::TcpStream;
-use std::thread::scope;
 
-use nsplice_testkit::talk::{echo, reset, send_until_stuck};
+use nsplice_testkit::talk::{echo, reset};
 use nsplice_testkit::{wait_until, Census};
 
 use crate::peers::{echo_to_any_end, hang_up, name_of, ping};
-use crate::{cases, Relay, Stage};
+use crate::{cases, Stage};
 
 cases! {
-    one_bad_link_never_harms_another on setns no_splice external dial;
     idle_links_cost_two_sockets on setns no_splice dial;
     the_books_balance on setns no_splice external dial;
-}
-
-/// While some clients reset, flood without reading, and say nothing, others are served as ever.
-fn one_bad_link_never_harms_another(stage: &Stage) {
-    const ROUNDS: usize = 20;
-    let server = stage.serve(echo_to_any_end);
-    let relay = stage.daemon(server.port()).start();
-    let good = relay.connect();
-    ping(&good);
-    let silent = relay.connect();
-    let stuck = relay.connect_narrow();
-    scope(|scope| {
-        // It sends and never reads what comes back.
-        scope.spawn(|| send_until_stuck(&stuck, 0));
-        scope.spawn(|| resets(&relay, ROUNDS));
-        for _ in 0..ROUNDS {
-            ping(&good);
-            let other = relay.connect();
-            ping(&other);
-            hang_up(&other);
-            relay.expect_end(name_of(&other), "clean");
-        }
-    });
-    // The stuck one still is, and it makes no difference.
-    ping(&good);
-    ping(&silent);
-    for client in [&good, &silent] {
-        hang_up(client);
-        relay.expect_end(name_of(client), "clean");
-    }
-    let name = name_of(&stuck);
-    reset(stuck);
-    relay.expect_end(name, "reset-by-downstream");
-    server.join();
-    relay.finish();
-}
-
-fn resets(relay: &Relay<'_>, count: usize) {
-    for _ in 0..count {
-        let client = relay.connect();
-        ping(&client);
-        reset(client);
-    }
 }
 
 fn idle_links_cost_two_sockets(stage: &Stage) {

@@ -133,7 +133,7 @@ impl<'a> Relay<'a> {
 
     /// The ends of links so far.
     pub(crate) fn ends(&self) -> Vec<End> {
-        self.program.stderr().iter().filter_map(|line| End::of_line(line)).collect()
+        End::all_of(&self.program.stderr())
     }
 
     /// Waits for the ends of `count` links.

@@ -8,6 +8,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
+use nsplice_backend::Choice;
+use nsplice_compare::Subject;
 use nsplice_testkit::namespace::own_names;
 use nsplice_testkit::skip::require_tool;
 use nsplice_testkit::{knock, process, wait_until, Namespace, Program, Server};
@@ -30,10 +32,23 @@ pub(crate) enum Backend {
 impl Backend {
     /// The word for it on command lines and in logs.
     pub(crate) fn word(self) -> &'static str {
+        self.choice().as_str()
+    }
+
+    /// Its name to the backends.
+    fn choice(self) -> Choice {
         match self {
-            Self::Setns | Self::NoSplice => "setns",
-            Self::External => "external",
-            Self::Dial => "dial",
+            Self::Setns | Self::NoSplice => Choice::Setns,
+            Self::External => Choice::External,
+            Self::Dial => Choice::Dial,
+        }
+    }
+
+    /// It as a subject of a comparison.
+    pub(crate) fn subject(self) -> Subject {
+        match self {
+            Self::NoSplice => Subject::setns_copy(),
+            _ => Subject::backend(self.choice()),
         }
     }
 
@@ -98,7 +113,7 @@ impl Stage {
 
     /// Whether the backend differs from the others in this.
     pub(crate) fn differs(&self, difference: Difference) -> bool {
-        difference.is_of(self.backend)
+        difference.is_of(self.backend.choice())
     }
 
     /// Runs `script` for each connection to a port of the container's 127.0.0.1.

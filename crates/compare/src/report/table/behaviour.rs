@@ -57,6 +57,8 @@ fn write_failures(text: &mut Sheet, behaviour: &Behaviour) {
         &format!("expected: {}", behaviour.expected),
     );
     for verdict in failures {
-        wrap(text, &format!("  FAIL {}: ", plain(&verdict.subject)), &verdict.seen);
+        let known = verdict.known.as_ref().map(|why| format!(" (known: {why})"));
+        let seen = format!("{}{}", verdict.seen, known.unwrap_or_default());
+        wrap(text, &format!("  FAIL {}: ", plain(&verdict.subject)), &seen);
     }
 }
