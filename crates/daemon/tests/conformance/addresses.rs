@@ -8,7 +8,7 @@ use nsplice_testkit::talk::{echo, expect_eof, expect_ramp, half_close, read_to_e
 use nsplice_testkit::Server;
 
 use crate::peers::{free_port, hang_up, name_of, ping};
-use crate::{cases, end_of, nsplice, Relay, Stage};
+use crate::{cases, end_of, nsplice, Relay, Testbed};
 
 cases! {
     listen_addresses on setns external dial;
@@ -24,14 +24,14 @@ cases! {
 
 /// One link from `client` to its end, through a relay whose log has the client by its real name.
 #[track_caller]
-fn expect_link(stage: &Stage, relay: &Relay<'_>, to: SocketAddr) {
-    let client = stage.connect(to);
+fn expect_link(testbed: &Testbed, relay: &Relay<'_>, to: SocketAddr) {
+    let client = testbed.connect(to);
     ping(&client);
     hang_up(&client);
     relay.expect_end(name_of(&client), "clean");
 }
 
-fn listen_addresses(stage: &Stage) {
+fn listen_addresses(testbed: &Testbed) {
     let table: [(&str, &[&str]); 5] = [
         ("127.0.0.1:0", &["127.0.0.1"]),
         ("127.0.0.2:0", &["127.0.0.2"]),
@@ -39,12 +39,12 @@ fn listen_addresses(stage: &Stage) {
         ("0.0.0.0:0", &["127.0.0.1", "127.0.0.3"]),
         ("[::]:0", &["::1"]),
     ];
-    let server = stage.serve(echo);
+    let server = testbed.serve(echo);
     for (listen, reached) in table {
-        let relay = stage.daemon(server.port()).listen(listen).start();
+        let relay = testbed.daemon(server.port()).listen(listen).start();
         for address in reached {
             let to = SocketAddr::new(address.parse::<IpAddr>().unwrap(), relay.address().port());
-            expect_link(stage, &relay, to);
+            expect_link(testbed, &relay, to);
         }
         relay.finish();
     }
@@ -52,20 +52,20 @@ fn listen_addresses(stage: &Stage) {
 }
 
 /// An IPv4 address as IPv6 writes it is an IPv4 address.
-fn listen_on_a_mapped_address(stage: &Stage) {
-    let server = stage.serve(echo);
-    let relay = stage.daemon(server.port()).listen("[::ffff:127.0.0.1]:0").start();
+fn listen_on_a_mapped_address(testbed: &Testbed) {
+    let server = testbed.serve(echo);
+    let relay = testbed.daemon(server.port()).listen("[::ffff:127.0.0.1]:0").start();
     let to = SocketAddr::from(([127, 0, 0, 1], relay.address().port()));
-    expect_link(stage, &relay, to);
+    expect_link(testbed, &relay, to);
     assert_eq!(server.join(), [1]);
     relay.finish();
 }
 
 /// kubectl's default: the same port of 127.0.0.1 and ::1.
-fn listen_addresses_of_forward(stage: &Stage) {
-    let server = stage.serve(echo);
-    let line = format!("forward {} :{}", stage.target_words(), server.port());
-    let mut program = stage.start(&mut nsplice(&line));
+fn listen_addresses_of_forward(testbed: &Testbed) {
+    let server = testbed.serve(echo);
+    let line = format!("forward {} :{}", testbed.target_words(), server.port());
+    let mut program = testbed.start(&mut nsplice(&line));
     let addresses = program.forwarded(2);
     let port = addresses[0].port();
     assert_eq!(
@@ -73,7 +73,7 @@ fn listen_addresses_of_forward(stage: &Stage) {
         [SocketAddr::from(([127, 0, 0, 1], port)), format!("[::1]:{port}").parse().unwrap()]
     );
     for address in addresses {
-        let client = stage.connect(address);
+        let client = testbed.connect(address);
         ping(&client);
         hang_up(&client);
     }
@@ -82,8 +82,8 @@ fn listen_addresses_of_forward(stage: &Stage) {
     assert_eq!(server.join(), [1, 1]);
 }
 
-fn target_addresses(stage: &Stage) {
-    stage.container().run("ip", ["addr", "add", "10.77.0.1/32", "dev", "lo"]);
+fn target_addresses(testbed: &Testbed) {
+    testbed.container().run("ip", ["addr", "add", "10.77.0.1/32", "dev", "lo"]);
     let table = [
         ("localhost", "127.0.0.1:0"),
         ("127.0.0.1", "127.0.0.1:0"),
@@ -93,15 +93,15 @@ fn target_addresses(stage: &Stage) {
         ("::ffff:127.0.0.1", "127.0.0.1:0"),
     ];
     for (to, listen) in table {
-        let server = Server::in_namespace(stage.container(), listen, echo);
-        let relay = stage.daemon(server.port()).option(&format!("to = '{to}'")).start();
-        expect_link(stage, &relay, relay.address());
+        let server = Server::in_namespace(testbed.container(), listen, echo);
+        let relay = testbed.daemon(server.port()).option(&format!("to = '{to}'")).start();
+        expect_link(testbed, &relay, relay.address());
         assert_eq!(server.join(), [1], "{to}");
         relay.finish();
     }
 }
 
-fn target_addresses_of_dial(stage: &Stage) {
+fn target_addresses_of_dial(testbed: &Testbed) {
     let table = [
         ("tcp/localhost", "127.0.0.1:0"),
         ("tcp/localhost", "[::1]:0"),
@@ -110,33 +110,34 @@ fn target_addresses_of_dial(stage: &Stage) {
         ("tcp/::ffff:127.0.0.1", "127.0.0.1:0"),
     ];
     for (target, listen) in table {
-        let server = Server::in_namespace(stage.container(), listen, echo);
-        let relay = stage.daemon(server.port()).target(target).start();
-        expect_link(stage, &relay, relay.address());
+        let server = Server::in_namespace(testbed.container(), listen, echo);
+        let relay = testbed.daemon(server.port()).target(target).start();
+        expect_link(testbed, &relay, relay.address());
         assert_eq!(server.join(), [1], "{target}");
         relay.finish();
     }
 }
 
-fn own_listener_as_target_of_run(stage: &Stage) {
-    let port = free_port(stage.node());
+fn own_listener_as_target_of_run(testbed: &Testbed) {
+    let port = free_port(testbed.node());
     for (listen, target) in [
         (format!("127.0.0.1:{port}"), "tcp/127.0.0.1"),
         (format!("0.0.0.0:{port}"), "tcp/127.0.0.1"),
         (format!("[::1]:{port}"), "tcp/::1"),
     ] {
-        let (mut command, _directory) = stage.daemon(port).listen(&listen).target(target).command();
-        let end = stage.node().inside(|| end_of(&mut command));
+        let (mut command, _directory) =
+            testbed.daemon(port).listen(&listen).target(target).command();
+        let end = testbed.node().inside(|| end_of(&mut command));
         assert_eq!((end.code, end.stdout.as_str()), (3, ""), "{end:?}");
         assert!(end.stderr.contains("is this forward's own listener"), "{end:?}");
     }
 }
 
 /// The same, in the words that a slip of the pen takes: `8080` for `8080:80`.
-fn own_listener_as_target_of_forward(stage: &Stage) {
-    let port = free_port(stage.node());
+fn own_listener_as_target_of_forward(testbed: &Testbed) {
+    let port = free_port(testbed.node());
     let mut command = nsplice(&format!("forward tcp/127.0.0.1 {port} --address 127.0.0.1"));
-    let mut program = stage.start(&mut command);
+    let mut program = testbed.start(&mut command);
     let status = program.wait();
     assert_eq!(status.code(), Some(2), "{program}");
     assert!(program.stderr().concat().contains("own listener"), "{program}");
@@ -144,30 +145,30 @@ fn own_listener_as_target_of_forward(stage: &Stage) {
 
 /// splice(2) that does not exist is told once and not missed; one that refuses these descriptors
 /// is not even told.
-fn splice_refused_by_the_kernel(stage: &Stage) {
+fn splice_refused_by_the_kernel(testbed: &Testbed) {
     const LEN: u64 = 4 << 20;
     if require_tool("splice_refused_by_the_kernel", "strace").is_none() {
         return;
     }
     for (errno, told) in [("ENOSYS", 1), ("EINVAL", 0)] {
-        let server = stage.serve(echo);
+        let server = testbed.serve(echo);
         let inject = format!("inject=splice:error={errno}");
         let strace =
             ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=splice", "-e", &inject];
-        let relay = stage.daemon(server.port()).under(&strace).start();
+        let relay = testbed.daemon(server.port()).under(&strace).start();
         for _ in 0..2 {
             let client = relay.connect();
             std::thread::scope(|scope| {
                 scope.spawn(|| {
                     send_ramp(&client, 0, LEN);
                     // socat would end half a second later, with the echo on its way.
-                    if !stage.backend.has_child() {
+                    if !testbed.backend.has_child() {
                         half_close(&client);
                     }
                 });
                 expect_ramp(&client, 0, LEN);
             });
-            if stage.backend.has_child() {
+            if testbed.backend.has_child() {
                 half_close(&client);
             }
             expect_eof(&client);
@@ -181,10 +182,10 @@ fn splice_refused_by_the_kernel(stage: &Stage) {
     }
 }
 
-fn two_loops(stage: &Stage) {
+fn two_loops(testbed: &Testbed) {
     const CLIENTS: usize = 32;
-    let server = stage.serve(echo);
-    let relay = stage.daemon(server.port()).loops(2).start();
+    let server = testbed.serve(echo);
+    let relay = testbed.daemon(server.port()).loops(2).start();
     let clients: Vec<_> = (0..CLIENTS).map(|_| relay.connect()).collect();
     clients.iter().for_each(ping);
     for client in &clients {

@@ -1,7 +1,7 @@
 //! The behaviours of `nsplice compare`, tried with every backend.
 //!
 //! They are specified once, in the table of [`cases`]: what is expected of a relay, how it is tried, and
-//! which backend is known to differ, for what reason. Here its relays are daemons on a [`Stage`], so
+//! which backend is known to differ, for what reason. Here its relays are daemons on a [`Testbed`], so
 //! that the log must agree as well: how the links have ended, and how many bytes they carried.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +15,7 @@ use nsplice_compare::{
 };
 
 use crate::journal::End;
-use crate::{cases, Backend, Difference, Relay, Stage};
+use crate::{cases, Backend, Difference, Relay, Testbed};
 
 cases! {
     bytes on setns no_splice external dial;
@@ -32,7 +32,7 @@ const GROUPS: [&str; 7] = ["bytes", "half-close", "reset", "opening", "flow", "f
 /// Daemons as the relays of behaviours. They run until all have been tried.
 #[derive(Debug)]
 struct Daemons<'a> {
-    stage: &'a Stage,
+    testbed: &'a Testbed,
     relays: Mutex<Vec<Relay<'a>>>,
 }
 
@@ -43,10 +43,10 @@ impl Launch for Daemons<'_> {
         _: &nsplice_compare::Stage,
         route: &Route,
     ) -> Result<Running, SubjectError> {
-        let daemon = self.stage.daemon(route.port.expect("a port"));
+        let daemon = self.testbed.daemon(route.port.expect("a port"));
         let host = route.host.as_deref();
         let daemon = match host {
-            _ if self.stage.backend == Backend::Dial => {
+            _ if self.testbed.backend == Backend::Dial => {
                 daemon.target(format!("tcp/{}", host.unwrap_or("localhost")))
             }
             Some(host) => daemon.option(&format!("to = '{host}'")),
@@ -61,13 +61,13 @@ impl Launch for Daemons<'_> {
 
 /// Tries the behaviours of `group`, sees that they are as the table says, and returns the ends of all
 /// links, by relay.
-fn play(stage: &Stage, group: &str) -> Vec<Vec<End>> {
+fn play(testbed: &Testbed, group: &str) -> Vec<Vec<End>> {
     let tried: Vec<&Case> = behaviours().iter().filter(|case| case.group == group).collect();
-    let subject = stage.backend.subject();
-    let daemons = Daemons { stage, relays: Mutex::default() };
-    let found = stage.node().inside(|| {
+    let subject = testbed.backend.subject();
+    let daemons = Daemons { testbed, relays: Mutex::default() };
+    let found = testbed.node().inside(|| {
         let theatre = nsplice_compare::Stage::open(Scenery {
-            target: Some(stage.target().parse().expect("a target")),
+            target: Some(testbed.target().parse().expect("a target")),
             port: None,
             program: env!("CARGO_BIN_EXE_nsplice").into(),
             options: Options::default(),
@@ -79,7 +79,7 @@ fn play(stage: &Stage, group: &str) -> Vec<Vec<End>> {
     let mut wrong = Vec::new();
     for (case, behaviour) in tried.iter().zip(&found) {
         let verdict = behaviour.verdict(&subject.name).expect("a verdict");
-        let is_tried = !is_not_ours(case, stage.backend);
+        let is_tried = !is_not_ours(case, testbed.backend);
         let is_as_expected = match (case.known(&subject), verdict.result) {
             (_, Passed::NotTried) => !is_tried,
             (None, result) => is_tried && result == Passed::Yes,
@@ -127,25 +127,25 @@ fn every_behaviour_is_of_a_group() {
     assert_eq!(groups, BTreeSet::from(GROUPS));
 }
 
-fn bytes(stage: &Stage) {
-    let ends = play(stage, "bytes");
+fn bytes(testbed: &Testbed) {
+    let ends = play(testbed, "bytes");
     expect_carried(&ends[0], &[(1, 1), (1 << 10, 1), (1 << 20, 1), (64 << 20, 1), (1 << 30, 1)]);
 }
 
-fn half_close(stage: &Stage) {
-    let ends = play(stage, "half-close");
-    if stage.differs(Difference::HalfCloseIsCut) {
+fn half_close(testbed: &Testbed) {
+    let ends = play(testbed, "half-close");
+    if testbed.differs(Difference::HalfCloseIsCut) {
         assert_eq!(outcomes(&ends[0]), BTreeMap::from([("clean", 8 + 20)]));
     } else {
         expect_carried(&ends[0], &[(251, 8 + 20)]);
     }
 }
 
-fn reset(stage: &Stage) {
-    let ends = play(stage, "reset");
+fn reset(testbed: &Testbed) {
+    let ends = play(testbed, "reset");
     let told = outcomes(&ends[0]);
     assert_eq!(told.get("reset-by-downstream"), Some(&3), "{told:?}");
-    if stage.differs(Difference::ResetIsNotTold) {
+    if testbed.differs(Difference::ResetIsNotTold) {
         let others = ["reset-by-downstream", "clean", "child-failed-midway"];
         assert!(told.keys().all(|outcome| others.contains(outcome)), "{told:?}");
     } else {
@@ -154,9 +154,9 @@ fn reset(stage: &Stage) {
     assert_eq!(ends[0].len(), 6, "{told:?}");
 }
 
-fn opening(stage: &Stage) {
-    let ends = play(stage, "opening");
-    let early = stage.differs(Difference::OpensEarly);
+fn opening(testbed: &Testbed) {
+    let ends = play(testbed, "opening");
+    let early = testbed.differs(Difference::OpensEarly);
     // The first leads to the container, the others to nowhere and to no name.
     let (here, nowhere) = ends.split_first().expect("a relay");
     let told = outcomes(here);
@@ -175,28 +175,29 @@ fn opening(stage: &Stage) {
     assert_eq!(nowhere, [one("unreachable"), one("name-unknown")]);
 }
 
-fn flow(stage: &Stage) {
-    let ends = play(stage, "flow");
+fn flow(testbed: &Testbed) {
+    let ends = play(testbed, "flow");
     // Some were torn amid others, and the flooded one was left amid its bytes. So many lines at once
     // are not all told.
     let told = outcomes(&ends[0]);
     let others = ["clean", "reset-by-downstream", "reset-by-upstream"];
-    let of_child = |outcome: &str| stage.backend.has_child() && outcome.starts_with("child-failed");
+    let of_child =
+        |outcome: &str| testbed.backend.has_child() && outcome.starts_with("child-failed");
     assert!(told.keys().all(|one| others.contains(one) || of_child(one)), "{told:?}");
     assert!(told["clean"] > 50 && told["reset-by-downstream"] <= 21, "{told:?}");
 }
 
-fn failing(stage: &Stage) {
-    let ends = play(stage, "failing");
-    if stage.backend.has_child() {
+fn failing(testbed: &Testbed) {
+    let ends = play(testbed, "failing");
+    if testbed.backend.has_child() {
         assert_eq!(outcomes(&ends[0]), BTreeMap::from([("child-failed-midway", 1)]));
     } else {
         assert!(ends[0].is_empty(), "{ends:?}");
     }
 }
 
-fn remains(stage: &Stage) {
-    let ends = play(stage, "remains");
+fn remains(testbed: &Testbed) {
+    let ends = play(testbed, "remains");
     let told = outcomes(&ends[0]);
     // Twice ten of each: those that end well, and those that either side has torn.
     assert_eq!(told.get("clean"), Some(&(2 * 10)), "{told:?}");

@@ -14,7 +14,7 @@ use nsplice_testkit::talk::{echo, expect_ramp, half_close, ramp_sink, read_to_eo
 use nsplice_testkit::wait_until;
 
 use crate::peers::{hang_up, ping};
-use crate::{cases, Relay, Stage};
+use crate::{cases, Relay, Testbed};
 
 cases! {
     calls_of_a_message on setns no_splice;
@@ -31,17 +31,22 @@ struct Calls(BTreeMap<String, usize>);
 
 impl Calls {
     /// What a daemon under strace calls while `work` is done with it, or `None` without strace.
-    fn during(name: &str, stage: &Stage, port: u16, work: impl FnOnce(&Relay<'_>)) -> Option<Self> {
+    fn during(
+        name: &str,
+        testbed: &Testbed,
+        port: u16,
+        work: impl FnOnce(&Relay<'_>),
+    ) -> Option<Self> {
         require_tool(name, "strace")?;
         // A default that paces costs one call more for each link. Where this may not be changed it is
         // seldom one.
-        for namespace in [stage.node(), stage.container()] {
+        for namespace in [testbed.node(), testbed.container()] {
             let _ = namespace.set_congestion_control("reno");
         }
         let directory = tempfile::tempdir().expect("a temporary directory");
         let trace = directory.path().join("trace").display().to_string();
         let strace = ["strace", "-f", "-qq", "-e", "signal=none", "-s", "0", "-o", &trace];
-        let relay = stage.daemon(port).under(&strace).start();
+        let relay = testbed.daemon(port).under(&strace).start();
         let thread = relay.thread("loop-0").expect("the loop's thread").to_string();
         work(&relay);
         relay.finish();
@@ -101,12 +106,12 @@ impl fmt::Display for Calls {
 }
 
 /// One wake-up, one read and one write for each way of a request and its answer.
-fn calls_of_a_message(stage: &Stage) {
+fn calls_of_a_message(testbed: &Testbed) {
     const LONG: u64 = 600;
     const SHORT: u64 = 100;
-    let server = stage.serve(echo);
+    let server = testbed.serve(echo);
     let calls = |count: u64| {
-        Calls::during("calls_of_a_message", stage, server.port(), |relay| {
+        Calls::during("calls_of_a_message", testbed, server.port(), |relay| {
             let client = relay.connect();
             for index in 0..count {
                 send_ramp(&client, index * 1024, 1024);
@@ -119,12 +124,12 @@ fn calls_of_a_message(stage: &Stage) {
 }
 
 /// A link with one request and its answer, and an end that the client begins.
-fn calls_of_a_link(stage: &Stage) {
+fn calls_of_a_link(testbed: &Testbed) {
     const LONG: u32 = 220;
     const SHORT: u32 = 20;
-    let server = stage.serve(echo);
+    let server = testbed.serve(echo);
     let calls = |count: u32| {
-        Calls::during("calls_of_a_link", stage, server.port(), |relay| {
+        Calls::during("calls_of_a_link", testbed, server.port(), |relay| {
             for _ in 0..count {
                 let client = relay.connect();
                 send_ramp(&client, 0, 64);
@@ -136,17 +141,17 @@ fn calls_of_a_link(stage: &Stage) {
     };
     let (Some(long), Some(short)) = (calls(LONG), calls(SHORT)) else { return };
     // In, and home.
-    let entering = if stage.backend.word() == "setns" { 2.0 } else { 0.0 };
+    let entering = if testbed.backend.word() == "setns" { 2.0 } else { 0.0 };
     long.expect_at_most(24.0 + entering, &short, LONG - SHORT);
 }
 
 /// Sixteen clients that come at once are accepted in one turn, and their sockets made in one visit
 /// to the namespace, or in a few where not all are in the queue yet. For each it is asked where the
 /// target is.
-fn calls_of_a_burst(stage: &Stage) {
+fn calls_of_a_burst(testbed: &Testbed) {
     const CLIENTS: usize = 16;
-    let server = stage.serve(echo);
-    let calls = Calls::during("calls_of_a_burst", stage, server.port(), |relay| {
+    let server = testbed.serve(echo);
+    let calls = Calls::during("calls_of_a_burst", testbed, server.port(), |relay| {
         relay.signal(Signal::SIGSTOP);
         wait_until("the loop to stand still", || relay.is_stopped());
         let clients: Vec<_> = (0..CLIENTS).map(|_| relay.connect()).collect();
@@ -169,12 +174,12 @@ fn calls_of_a_burst(stage: &Stage) {
 
 /// One wake-up, two splices and one question for each MiB, once the burst is long. There is room for
 /// a machine so busy that the burst is not fast all the time.
-fn calls_of_bulk(stage: &Stage) {
+fn calls_of_bulk(testbed: &Testbed) {
     const LONG: u32 = 640;
     const SHORT: u32 = 128;
-    let mut server = stage.serve(ramp_sink);
+    let mut server = testbed.serve(ramp_sink);
     let mut calls = |mebibytes: u32| {
-        let calls = Calls::during("calls_of_bulk", stage, server.port(), |relay| {
+        let calls = Calls::during("calls_of_bulk", testbed, server.port(), |relay| {
             let client = relay.connect();
             send_ramp(&client, 0, u64::from(mebibytes) * MIB);
             half_close(&client);

@@ -13,8 +13,8 @@ use nsplice_testkit::talk::{
 use nsplice_testkit::wait_until;
 
 use crate::peers::{name_of, ping};
-use crate::stage::{children_of, is_alive};
-use crate::{cases, Relay, Stage};
+use crate::testbed::{children_of, is_alive};
+use crate::{cases, Relay, Testbed};
 
 cases! {
     ends_before_a_byte on external;
@@ -35,9 +35,9 @@ cases! {
 /// Why port 9: it goes nowhere but into the template.
 const PORT: u16 = 9;
 
-fn carried<'a>(stage: &'a Stage, command: &str) -> Relay<'a> {
+fn carried<'a>(testbed: &'a Testbed, command: &str) -> Relay<'a> {
     assert!(!command.contains('"'), "the configuration has it in double quotes");
-    stage.daemon(PORT).option(&format!("command = \"{command}\"")).start()
+    testbed.daemon(PORT).option(&format!("command = \"{command}\"")).start()
 }
 
 /// A shell script as a command.
@@ -45,7 +45,7 @@ fn script(text: &str) -> String {
     format!("sh -c '{text}'")
 }
 
-fn ends_before_a_byte(stage: &Stage) {
+fn ends_before_a_byte(testbed: &Testbed) {
     let table = [
         ("exit 1", "child-failed", "exit status 1"),
         ("echo out of cheese >&2; exit 3", "child-failed", "exit status 3: out of cheese"),
@@ -54,21 +54,21 @@ fn ends_before_a_byte(stage: &Stage) {
         ("exit 127", "tool-missing", "exit status 127"),
     ];
     for (text, outcome, words) in table {
-        let relay = carried(stage, &script(text));
+        let relay = carried(testbed, &script(text));
         relay.connect_refused();
         let end = relay.expect_only_end(outcome);
         assert!(end.detail.ends_with(words), "{end:?}");
         relay.finish();
     }
     // One that ends well has said all there is to say: nothing.
-    let relay = carried(stage, "true");
+    let relay = carried(testbed, "true");
     let client = relay.connect();
     expect_eof(&client);
     relay.expect_end(name_of(&client), "clean");
     relay.finish();
 }
 
-fn ends_midway(stage: &Stage) {
+fn ends_midway(testbed: &Testbed) {
     let table = [
         ("printf some; exit 1", "child-failed-midway", "exit status 1"),
         ("printf some; kill -9 $$", "child-failed-midway", "killed by signal 9 (SIGKILL)"),
@@ -76,7 +76,7 @@ fn ends_midway(stage: &Stage) {
         ("printf some; exit 0", "clean", ""),
     ];
     for (text, outcome, words) in table {
-        let relay = carried(stage, &script(text));
+        let relay = carried(testbed, &script(text));
         let mut client = relay.connect();
         assert_eq!(read_exactly(&client, 4), b"some");
         if text.contains("read") {
@@ -95,9 +95,9 @@ fn ends_midway(stage: &Stage) {
 }
 
 /// Nobody reads it all, and nobody waits for it.
-fn floods_standard_error(stage: &Stage) {
+fn floods_standard_error(testbed: &Testbed) {
     const LEN: u64 = 8 << 20;
-    let relay = carried(stage, &script("while :; do echo noise; done >&2 & exec cat"));
+    let relay = carried(testbed, &script("while :; do echo noise; done >&2 & exec cat"));
     let memory = resident_memory(relay.pid());
     let client = relay.connect();
     std::thread::scope(|scope| {
@@ -113,8 +113,8 @@ fn floods_standard_error(stage: &Stage) {
     relay.finish();
 }
 
-fn closes_standard_error(stage: &Stage) {
-    let relay = carried(stage, &script("printf half >&2; exec 2>&-; cat; exit 5"));
+fn closes_standard_error(testbed: &Testbed) {
+    let relay = carried(testbed, &script("printf half >&2; exec 2>&-; cat; exit 5"));
     let client = relay.connect();
     ping(&client);
     half_close(&client);
@@ -124,9 +124,9 @@ fn closes_standard_error(stage: &Stage) {
     relay.finish();
 }
 
-fn ignores_sigterm(stage: &Stage) {
+fn ignores_sigterm(testbed: &Testbed) {
     let text = "trap : TERM; echo ready; while :; do sleep 1000 <&- >&- 2>&-; done";
-    let relay = carried(stage, &script(text));
+    let relay = carried(testbed, &script(text));
     let client = relay.connect();
     let name = name_of(&client);
     assert_eq!(read_exactly(&client, 6), b"ready\n");
@@ -142,8 +142,8 @@ fn ignores_sigterm(stage: &Stage) {
 }
 
 /// The program ends and leaves a process behind that has its standard input and output.
-fn leaves_a_helper_that_holds_the_pipes(stage: &Stage) {
-    let relay = carried(stage, &script("sleep 1000 & echo $!"));
+fn leaves_a_helper_that_holds_the_pipes(testbed: &Testbed) {
+    let relay = carried(testbed, &script("sleep 1000 & echo $!"));
     let client = relay.connect();
     let told = read_to_eof(&client);
     let helper: u32 = String::from_utf8(told).unwrap().trim().parse().unwrap();
@@ -153,10 +153,10 @@ fn leaves_a_helper_that_holds_the_pipes(stage: &Stage) {
 }
 
 /// A FIN, not an end: what the client sends still arrives.
-fn closes_its_output_and_lives_on(stage: &Stage) {
+fn closes_its_output_and_lives_on(testbed: &Testbed) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("heard").display().to_string();
-    let relay = carried(stage, &script(&format!("printf bye; exec >&-; cat >{file}")));
+    let relay = carried(testbed, &script(&format!("printf bye; exec >&-; cat >{file}")));
     let client = relay.connect();
     assert_eq!(read_to_eof(&client), b"bye");
     send_ramp(&client, 0, 300_000);
@@ -168,8 +168,8 @@ fn closes_its_output_and_lives_on(stage: &Stage) {
 }
 
 /// What the log says is what the client saw, at whatever moment its bytes come.
-fn leaves_bytes_unread(stage: &Stage) {
-    let relay = carried(stage, "echo hi");
+fn leaves_bytes_unread(testbed: &Testbed) {
+    let relay = carried(testbed, "echo hi");
     for number in 0..30 {
         let mut client = relay.connect();
         let name = name_of(&client);
@@ -193,7 +193,7 @@ fn leaves_bytes_unread(stage: &Stage) {
     let directory = tempfile::tempdir().unwrap();
     let gate = directory.path().join("gate");
     let text = format!("while [ ! -e {} ]; do sleep .01; done; echo hi", gate.display());
-    let relay = carried(stage, &script(&text));
+    let relay = carried(testbed, &script(&text));
     for fills_all in [false, true] {
         let mut client = relay.connect();
         if fills_all {
@@ -211,7 +211,7 @@ fn leaves_bytes_unread(stage: &Stage) {
 }
 
 /// Everything that was read from it comes before anything that the client is told of its end.
-fn is_heard_to_the_end_by_a_slow_client(stage: &Stage) {
+fn is_heard_to_the_end_by_a_slow_client(testbed: &Testbed) {
     const LEN: usize = 60_000;
     let table = [
         ("exit 3", "child-failed-midway", "exit status 3"),
@@ -221,7 +221,7 @@ fn is_heard_to_the_end_by_a_slow_client(stage: &Stage) {
     ];
     for (end, outcome, words) in table {
         let text = format!("read go; head -c {LEN} /dev/zero; {end}");
-        let relay = carried(stage, &script(&text));
+        let relay = carried(testbed, &script(&text));
         let mut client = relay.connect_narrow();
         let name = name_of(&client);
         client.write_all(b"go\n").unwrap();
@@ -241,7 +241,7 @@ fn is_heard_to_the_end_by_a_slow_client(stage: &Stage) {
 
 /// The linger time bounds the wait, or else the idle time, and neither is a reason to take a clean end
 /// back.
-fn is_given_up_by_a_client_that_reads_nothing(stage: &Stage) {
+fn is_given_up_by_a_client_that_reads_nothing(testbed: &Testbed) {
     const LEN: usize = 60_000;
     let (clean, failed) = (("exit 0", "clean"), ("exit 3", "child-failed-midway"));
     for ((end, outcome), limit) in
@@ -249,7 +249,7 @@ fn is_given_up_by_a_client_that_reads_nothing(stage: &Stage) {
     {
         let command = script(&format!("sleep 1; head -c {LEN} /dev/zero; {end}"));
         let options = format!("command = \"{command}\"\n{limit}");
-        let relay = stage.daemon(PORT).option(&options).start();
+        let relay = testbed.daemon(PORT).option(&options).start();
         let client = relay.connect_narrow();
         relay.expect_end(name_of(&client), outcome);
         if outcome == "clean" {
@@ -261,8 +261,8 @@ fn is_given_up_by_a_client_that_reads_nothing(stage: &Stage) {
     }
 }
 
-fn has_three_descriptors(stage: &Stage) {
-    let relay = carried(stage, "ls -l /proc/self/fd");
+fn has_three_descriptors(testbed: &Testbed) {
+    let relay = carried(testbed, "ls -l /proc/self/fd");
     // One that is alive has descriptors of its own, which are nobody else's.
     let clients: [TcpStream; 3] = [(); 3].map(|()| relay.connect());
     for client in &clients {
@@ -277,9 +277,9 @@ fn has_three_descriptors(stage: &Stage) {
     relay.finish();
 }
 
-fn dies_with_nsplice(stage: &Stage) {
-    let server = stage.serve(crate::peers::echo_to_any_end);
-    let mut relay = stage.daemon(server.port()).start();
+fn dies_with_nsplice(testbed: &Testbed) {
+    let server = testbed.serve(crate::peers::echo_to_any_end);
+    let mut relay = testbed.daemon(server.port()).start();
     let clients = [relay.connect(), relay.connect()];
     clients.iter().for_each(ping);
     let children = children_of(relay.pid());
@@ -290,10 +290,10 @@ fn dies_with_nsplice(stage: &Stage) {
     server.join();
 }
 
-fn template_is_filled_in(stage: &Stage) {
-    let server = stage.serve(echo);
-    let pid = stage.container().pid();
-    let relay = carried(stage, "echo {pid} {netns} {address} {port} {{}}");
+fn template_is_filled_in(testbed: &Testbed) {
+    let server = testbed.serve(echo);
+    let pid = testbed.container().pid();
+    let relay = carried(testbed, "echo {pid} {netns} {address} {port} {{}}");
     let client = relay.connect();
     let told = String::from_utf8(read_to_eof(&client)).unwrap();
     assert_eq!(told, format!("{pid} /proc/{pid}/ns/net localhost {PORT} {{}}\n"));
@@ -301,7 +301,7 @@ fn template_is_filled_in(stage: &Stage) {
 
     let command = "nsenter --net={netns} socat -T 60 - TCP:{address}:{port}";
     let option = format!("command = '{command}'");
-    let relay = stage.daemon(server.port()).option(&option).start();
+    let relay = testbed.daemon(server.port()).option(&option).start();
     let client = relay.connect();
     ping(&client);
     half_close(&client);

@@ -1,4 +1,4 @@
-//! `nsplice run` on a stage: its configuration and how it is started.
+//! `nsplice run` on a testbed: its configuration and how it is started.
 
 use std::fs;
 use std::process::Command;
@@ -6,12 +6,12 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::journal::listening;
-use crate::{nsplice, Relay, Stage};
+use crate::{nsplice, Relay, Testbed};
 
 /// A daemon to be started.
 #[derive(Debug)]
 pub(crate) struct Daemon<'a> {
-    stage: &'a Stage,
+    testbed: &'a Testbed,
     target: String,
     port: u16,
     listen: String,
@@ -24,10 +24,10 @@ pub(crate) struct Daemon<'a> {
 
 impl<'a> Daemon<'a> {
     /// One that forwards a free port of 127.0.0.1 to `port` of the container.
-    pub(crate) fn new(stage: &'a Stage, port: u16) -> Self {
+    pub(crate) fn new(testbed: &'a Testbed, port: u16) -> Self {
         Self {
-            stage,
-            target: stage.target(),
+            testbed,
+            target: testbed.target(),
             port,
             listen: "127.0.0.1:0".to_owned(),
             loops: 1,
@@ -83,7 +83,7 @@ impl<'a> Daemon<'a> {
     /// The configuration file.
     pub(crate) fn config(&self) -> String {
         let Self { target, port, listen, loops, .. } = self;
-        let backend = self.stage.backend;
+        let backend = self.testbed.backend;
         let mut text = format!("log_format = 'json'\nloops = {loops}\n");
         text += &format!("splice = {}\n", backend.splices());
         self.globals.iter().for_each(|line| text += &format!("{line}\n"));
@@ -111,11 +111,11 @@ impl<'a> Daemon<'a> {
     #[track_caller]
     pub(crate) fn start(self) -> Relay<'a> {
         let (mut command, directory) = self.command();
-        let program = self.stage.start(&mut command);
+        let program = self.testbed.start(&mut command);
         program.expect_stderr("\"msg\":\"listening\"");
         let address = program.stderr().iter().find_map(|line| listening(line));
         let address = address.expect("an address in the line about the listener");
-        Relay::new(self.stage, program, address, &self.target, self.loops, Some(directory))
+        Relay::new(self.testbed, program, address, &self.target, self.loops, Some(directory))
     }
 }
 

@@ -11,7 +11,7 @@ use nsplice_testkit::ramp::{self, Ramp};
 use nsplice_testkit::skip::require_tool;
 
 use crate::peers::{echo_to_any_end, hang_up, name_of, ping, read_to_any_end};
-use crate::{cases, Relay, Stage};
+use crate::{cases, Relay, Testbed};
 
 cases! {
     calls_that_fail_once on setns no_splice external;
@@ -31,12 +31,12 @@ const CALLS: [(&str, &[u32]); 5] = [
     ("shutdown", &[1]),
 ];
 
-fn calls_that_fail_once(stage: &Stage) {
+fn calls_that_fail_once(testbed: &Testbed) {
     const NAME: &str = "calls_that_fail_once";
     if require_tool(NAME, "strace").is_none() {
         return;
     }
-    let (directory, server) = (tempfile::tempdir().unwrap(), stage.serve(echo_to_any_end));
+    let (directory, server) = (tempfile::tempdir().unwrap(), testbed.serve(echo_to_any_end));
     let log = directory.path().join("calls").display().to_string();
     for (call, numbers) in CALLS {
         let mut injected = 0;
@@ -48,11 +48,11 @@ fn calls_that_fail_once(stage: &Stage) {
             let strace = ["strace", "-f", "-qq", "-o", &log, "-e", "signal=none"];
             let faults = ["-e", &trace, "-e", &inject];
             // A child of the operator's, so that it is not socat's half second that ends the link.
-            let command = if stage.backend.has_child() { "command = 'cat'" } else { "" };
-            let relay = stage.daemon(server.port()).option(command);
+            let command = if testbed.backend.has_child() { "command = 'cat'" } else { "" };
+            let relay = testbed.daemon(server.port()).option(command);
             let relay = relay.under(&strace).under(&faults).start();
             // A link that goes before makes the numbers of a later one high enough.
-            let before = usize::from(call == "epoll_ctl" && !stage.backend.has_child());
+            let before = usize::from(call == "epoll_ctl" && !testbed.backend.has_child());
             for _ in 0..before {
                 let first = relay.connect();
                 ping(&first);
@@ -73,8 +73,8 @@ fn calls_that_fail_once(stage: &Stage) {
             relay.finish();
         }
         let is_made = match call {
-            "splice" => stage.backend.splices(),
-            "shutdown" => !stage.backend.has_child(),
+            "splice" => testbed.backend.splices(),
+            "shutdown" => !testbed.backend.has_child(),
             _ => call == "recvfrom",
         };
         assert!(injected > 0 || !is_made, "nothing was injected into {call}");

@@ -13,7 +13,7 @@ use nsplice_testkit::talk::{
 use nsplice_testkit::{ramp, Gate};
 
 use crate::peers::{echo_to_any_end, name_of, ping, read_to_any_end};
-use crate::{cases, Difference, Relay, Stage};
+use crate::{cases, Difference, Relay, Testbed};
 
 cases! {
     slow_reader_down on setns no_splice external dial;
@@ -40,9 +40,9 @@ fn expect_rest(relay: &Relay<'_>, memory_before: u64) {
     assert!(grown < 8 * MIB, "{grown} bytes more than before the link");
 }
 
-fn slow_reader_down(stage: &Stage) {
+fn slow_reader_down(testbed: &Testbed) {
     let stuck = Arc::new(Gate::new());
-    let server = stage.serve({
+    let server = testbed.serve({
         let stuck = stuck.clone();
         move |stream| {
             let sent = send_until_stuck(&stream, 0);
@@ -51,7 +51,7 @@ fn slow_reader_down(stage: &Stage) {
             sent + 4 * MIB
         }
     });
-    let relay = stage.daemon(server.port()).start();
+    let relay = testbed.daemon(server.port()).start();
     let memory = resident_memory(relay.pid());
     let client = relay.connect_narrow();
     stuck.wait();
@@ -64,16 +64,16 @@ fn slow_reader_down(stage: &Stage) {
     relay.finish();
 }
 
-fn slow_reader_up(stage: &Stage) {
+fn slow_reader_up(testbed: &Testbed) {
     let stuck = Arc::new(Gate::new());
-    let server = stage.serve({
+    let server = testbed.serve({
         let stuck = stuck.clone();
         move |stream| {
             stuck.wait();
             ramp_sink(stream)
         }
     });
-    let relay = stage.daemon(server.port()).start();
+    let relay = testbed.daemon(server.port()).start();
     let memory = resident_memory(relay.pid());
     let client = relay.connect();
     let sent = send_until_stuck(&client, 0);
@@ -88,9 +88,9 @@ fn slow_reader_up(stage: &Stage) {
     relay.finish();
 }
 
-fn nobody_reads_until_the_idle_timeout(stage: &Stage) {
+fn nobody_reads_until_the_idle_timeout(testbed: &Testbed) {
     let over = Arc::new(Gate::new());
-    let server = stage.serve({
+    let server = testbed.serve({
         let over = over.clone();
         move |stream| {
             let sent = send_until_stuck(&stream, 0);
@@ -98,7 +98,7 @@ fn nobody_reads_until_the_idle_timeout(stage: &Stage) {
             (sent, read_to_any_end(&stream).1)
         }
     });
-    let relay = stage.daemon(server.port()).option("idle_timeout = '8s'").start();
+    let relay = testbed.daemon(server.port()).option("idle_timeout = '8s'").start();
     let memory = resident_memory(relay.pid());
     let client = relay.connect();
     let sent = send_until_stuck(&client, 0);
@@ -109,14 +109,14 @@ fn nobody_reads_until_the_idle_timeout(stage: &Stage) {
     ramp::verify(0, &bytes).unwrap();
     assert!(was_reset, "the client got a FIN after {} bytes", bytes.len());
     let (sent_down, server_was_reset) = server.join()[0];
-    assert!(server_was_reset || stage.differs(Difference::ResetMayBecomeFin));
+    assert!(server_was_reset || testbed.differs(Difference::ResetMayBecomeFin));
     assert!(end.up < sent && end.down < sent_down, "{end:?}");
     relay.finish();
 }
 
-fn idle_timeout_spares_who_moves(stage: &Stage) {
-    let server = stage.serve(echo_to_any_end);
-    let relay = stage.daemon(server.port()).option("idle_timeout = '3s'").start();
+fn idle_timeout_spares_who_moves(testbed: &Testbed) {
+    let server = testbed.serve(echo_to_any_end);
+    let relay = testbed.daemon(server.port()).option("idle_timeout = '3s'").start();
     let client = relay.connect();
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(5) {
@@ -130,10 +130,10 @@ fn idle_timeout_spares_who_moves(stage: &Stage) {
 }
 
 /// Single bytes behind all that the relay and the kernel hold.
-fn dribble_behind_a_heap(stage: &Stage) {
+fn dribble_behind_a_heap(testbed: &Testbed) {
     const DRIBBLE: u64 = 3000;
     let stuck = Arc::new(Gate::new());
-    let server = stage.serve({
+    let server = testbed.serve({
         let stuck = stuck.clone();
         move |stream| {
             stream.set_nodelay(true).unwrap();
@@ -145,7 +145,7 @@ fn dribble_behind_a_heap(stage: &Stage) {
             sent + DRIBBLE
         }
     });
-    let relay = stage.daemon(server.port()).start();
+    let relay = testbed.daemon(server.port()).start();
     let client = relay.connect_narrow();
     stuck.wait();
     let got = ramp_sink(client.try_clone().unwrap());
@@ -157,8 +157,8 @@ fn dribble_behind_a_heap(stage: &Stage) {
 
 /// The relay is stopped and continued while bytes are on their way. Both interrupt system calls,
 /// splice(2) in the middle of what it moves; often, because it has to be hit there.
-fn ramp_through_stops_and_continues(stage: &Stage) {
-    both_ways(stage, 64 * MIB, |relay| {
+fn ramp_through_stops_and_continues(testbed: &Testbed) {
+    both_ways(testbed, 64 * MIB, |relay| {
         for _ in 0..100 {
             relay.signal(Signal::SIGSTOP);
             sleep(Duration::from_millis(1));
@@ -169,8 +169,8 @@ fn ramp_through_stops_and_continues(stage: &Stage) {
 }
 
 /// Sends `len` bytes of the ramp each way at once, while `meanwhile` happens.
-fn both_ways(stage: &Stage, len: u64, meanwhile: impl FnOnce(&Relay<'_>)) {
-    let server = stage.serve(move |stream| {
+fn both_ways(testbed: &Testbed, len: u64, meanwhile: impl FnOnce(&Relay<'_>)) {
+    let server = testbed.serve(move |stream| {
         scope(|scope| {
             scope.spawn(|| send_ramp(&stream, 0, len));
             expect_ramp(&stream, 0, len);
@@ -178,7 +178,7 @@ fn both_ways(stage: &Stage, len: u64, meanwhile: impl FnOnce(&Relay<'_>)) {
         half_close(&stream);
         read_to_eof(&stream)
     });
-    let relay = stage.daemon(server.port()).start();
+    let relay = testbed.daemon(server.port()).start();
     let client = relay.connect();
     scope(|scope| {
         scope.spawn(|| send_ramp(&client, 0, len));

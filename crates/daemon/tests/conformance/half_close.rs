@@ -14,7 +14,7 @@ use nsplice_testkit::talk::{
 use nsplice_testkit::{ramp, Gate};
 
 use crate::peers::{name_of, ping};
-use crate::{cases, Difference, Relay, Stage};
+use crate::{cases, Difference, Relay, Testbed};
 
 cases! {
     fin_of_the_target_is_passed_on_at_once on setns no_splice external dial;
@@ -29,15 +29,15 @@ const REQUEST: &[u8] = b"what time is it?";
 const REPLY: &[u8] = b"it is late";
 
 /// A client that waits for the end of the answer is not kept waiting.
-fn fin_of_the_target_is_passed_on_at_once(stage: &Stage) {
+fn fin_of_the_target_is_passed_on_at_once(testbed: &Testbed) {
     const SOON: Duration = Duration::from_millis(400);
-    let server = stage.serve(|mut stream| {
+    let server = testbed.serve(|mut stream| {
         stream.write_all(&read_exactly(&stream, 1)).unwrap();
         let end = Instant::now();
         half_close(&stream);
         (end, read_to_eof(&stream))
     });
-    let relay = stage.daemon(server.port()).start();
+    let relay = testbed.daemon(server.port()).start();
     let client = relay.connect();
     ping(&client);
     expect_eof(&client);
@@ -45,19 +45,19 @@ fn fin_of_the_target_is_passed_on_at_once(stage: &Stage) {
     half_close(&client);
     relay.expect_end(name_of(&client), "clean");
     let late = arrived.duration_since(server.join()[0].0);
-    assert_eq!(late > SOON, stage.differs(Difference::FinIsLate), "it took {late:?}");
+    assert_eq!(late > SOON, testbed.differs(Difference::FinIsLate), "it took {late:?}");
     relay.finish();
 }
 
 /// The same by the other command, which keeps no half-closed link shorter.
-fn reply_late_through_forward(stage: &Stage) {
-    let server = stage.serve(|mut stream| {
+fn reply_late_through_forward(testbed: &Testbed) {
+    let server = testbed.serve(|mut stream| {
         let request = read_to_eof(&stream);
         sleep(Duration::from_millis(600));
         stream.write_all(REPLY).unwrap();
         request
     });
-    let relay = Relay::forward(stage, server.port(), "");
+    let relay = Relay::forward(testbed, server.port(), "");
     let mut client = relay.connect();
     client.write_all(REQUEST).unwrap();
     half_close(&client);
@@ -68,17 +68,17 @@ fn reply_late_through_forward(stage: &Stage) {
 }
 
 /// What the relay finds when it goes on is bytes and FIN in one wake-up.
-fn last_bytes_of_the_target_with_its_fin(stage: &Stage) {
-    stopped_relay(stage, When::Never);
+fn last_bytes_of_the_target_with_its_fin(testbed: &Testbed) {
+    stopped_relay(testbed, When::Never);
 }
 
-fn last_bytes_of_both_with_their_fins(stage: &Stage) {
-    stopped_relay(stage, When::Stopped);
+fn last_bytes_of_both_with_their_fins(testbed: &Testbed) {
+    stopped_relay(testbed, When::Stopped);
 }
 
 /// With the client's FIN passed on before, there is a hang-up (EPOLLHUP) as well.
-fn last_bytes_of_the_target_with_fin_and_hang_up(stage: &Stage) {
-    stopped_relay(stage, When::Before);
+fn last_bytes_of_the_target_with_fin_and_hang_up(testbed: &Testbed) {
+    stopped_relay(testbed, When::Before);
 }
 
 /// When the client sends its last bytes and its FIN.
@@ -92,11 +92,11 @@ enum When {
     Never,
 }
 
-fn stopped_relay(stage: &Stage, client_ends: When) {
+fn stopped_relay(testbed: &Testbed, client_ends: When) {
     const LEN: usize = 100_000;
     let [stopped, passed_on, sent] = [(); 3].map(|()| Arc::new(Gate::new()));
     let gates = (stopped.clone(), passed_on.clone(), sent.clone());
-    let server = stage.serve(move |mut stream| {
+    let server = testbed.serve(move |mut stream| {
         let hello = read_exactly(&stream, 1);
         stream.write_all(&hello).unwrap();
         let before = (client_ends == When::Before).then(|| {
@@ -110,7 +110,7 @@ fn stopped_relay(stage: &Stage, client_ends: When) {
         gates.2.open();
         before.unwrap_or_else(|| read_to_eof(&stream))
     });
-    let relay = stage.daemon(server.port()).start();
+    let relay = testbed.daemon(server.port()).start();
     let client = relay.connect();
     ping(&client);
     let last_bytes = || {
@@ -139,12 +139,12 @@ fn stopped_relay(stage: &Stage, client_ends: When) {
     relay.finish();
 }
 
-fn linger_ends_a_silent_half(stage: &Stage) {
-    let server = stage.serve(|stream| {
+fn linger_ends_a_silent_half(testbed: &Testbed) {
+    let server = testbed.serve(|stream| {
         assert_eq!(read_to_eof(&stream), REQUEST);
         expect_reset_after_eof(&stream);
     });
-    let relay = stage.daemon(server.port()).option("linger = '500ms'").start();
+    let relay = testbed.daemon(server.port()).option("linger = '500ms'").start();
     let mut client = relay.connect();
     client.write_all(REQUEST).unwrap();
     half_close(&client);

@@ -19,7 +19,7 @@ use socket2::SockRef;
 
 use crate::peers::{echo_to_any_end, free_port, hang_up, name_of, ping};
 use crate::relay::Leash;
-use crate::{cases, Relay, Stage};
+use crate::{cases, Relay, Testbed};
 
 cases! {
     out_of_descriptors on setns no_splice external dial;
@@ -34,21 +34,21 @@ cases! {
     a_log_that_nobody_reads on setns external;
 }
 
-fn out_of_descriptors(stage: &Stage) {
-    pause_and_resume(stage, 6);
+fn out_of_descriptors(testbed: &Testbed) {
+    pause_and_resume(testbed, 6);
 }
 
 /// A client has been accepted when there is none left for its upstream: that is what the reserve
 /// is for.
-fn out_of_descriptors_between_two_of_a_link(stage: &Stage) {
-    pause_and_resume(stage, 5);
+fn out_of_descriptors_between_two_of_a_link(testbed: &Testbed) {
+    pause_and_resume(testbed, 5);
 }
 
 /// Leaves `spare` descriptors to the relay and expects it to serve all clients in the end.
-fn pause_and_resume(stage: &Stage, spare: usize) {
+fn pause_and_resume(testbed: &Testbed, spare: usize) {
     const CLIENTS: usize = 12;
-    let server = stage.serve(echo);
-    let relay = stage.daemon(server.port()).start();
+    let server = testbed.serve(echo);
+    let relay = testbed.daemon(server.port()).start();
     limit_descriptors(&relay, spare);
     let clients: Vec<_> = (0..CLIENTS).map(|_| relay.connect()).collect();
     for mut client in &clients {
@@ -73,10 +73,10 @@ fn pause_and_resume(stage: &Stage, spare: usize) {
 
 /// Clients in the queue when a drain begins are served as far as descriptors go, whatever is made
 /// ready for all of them at once.
-fn out_of_descriptors_at_a_drain(stage: &Stage) {
+fn out_of_descriptors_at_a_drain(testbed: &Testbed) {
     const CLIENTS: usize = 12;
-    let server = stage.serve(echo);
-    let mut relay = stage.daemon(server.port()).start();
+    let server = testbed.serve(echo);
+    let mut relay = testbed.daemon(server.port()).start();
     // A link needs two.
     limit_descriptors(&relay, 8);
     relay.signal(Signal::SIGSTOP);
@@ -96,9 +96,9 @@ fn out_of_descriptors_at_a_drain(stage: &Stage) {
 
 /// A link that has been bulk leaves pipes behind for the next one. They are not what the next client
 /// waits for.
-fn idle_pipes_give_way(stage: &Stage) {
-    let server = stage.serve(echo);
-    let relay = stage.daemon(server.port()).start();
+fn idle_pipes_give_way(testbed: &Testbed) {
+    let server = testbed.serve(echo);
+    let relay = testbed.daemon(server.port()).start();
     // For the client: its upstream takes of the reserve, and then there is one for each pipe.
     limit_descriptors(&relay, 1);
     for _ in 0..3 {
@@ -122,16 +122,16 @@ fn bulk(client: &TcpStream) {
 
 /// However low the limit of descriptors: what starts serves one client after the other, and what
 /// would not says so.
-fn limits_that_are_low(stage: &Stage) {
-    let server = stage.serve(echo_to_any_end);
+fn limits_that_are_low(testbed: &Testbed) {
+    let server = testbed.serve(echo_to_any_end);
     let (mut serve, mut refuse) = (0, 0);
     for files in 12..40 {
-        let address = SocketAddr::from(([127, 0, 0, 1], free_port(stage.node())));
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port(testbed.node())));
         let limit = format!("--nofile={files}:{files}");
-        let daemon = stage.daemon(server.port()).listen(&address.to_string());
+        let daemon = testbed.daemon(server.port()).listen(&address.to_string());
         let (mut command, _directory) = daemon.under(&["prlimit", &limit]).command();
-        let mut program = stage.start(&mut command);
-        let connected = || stage.node().inside(|| TcpStream::connect(address)).ok();
+        let mut program = testbed.start(&mut command);
+        let connected = || testbed.node().inside(|| TcpStream::connect(address)).ok();
         // One that is about to end may have taken the client into its queue.
         let is_served = |mut client: &TcpStream| {
             client.write_all(b"?").is_ok() && matches!(client.read(&mut [0]), Ok(1))
@@ -174,10 +174,10 @@ fn limit_descriptors(relay: &Relay<'_>, spare: usize) {
     assert!(status.success());
 }
 
-fn max_links(stage: &Stage) {
+fn max_links(testbed: &Testbed) {
     const PLACES: usize = 10;
-    let server = stage.serve(echo);
-    let relay = stage.daemon(server.port()).option("max_links = 10").start();
+    let server = testbed.serve(echo);
+    let relay = testbed.daemon(server.port()).option("max_links = 10").start();
     let mut clients: Vec<_> = (0..PLACES).map(|_| relay.connect()).collect();
     clients.iter().for_each(ping);
     for _ in PLACES..50 {
@@ -210,21 +210,21 @@ const HELD: u64 = 2 * (2 + 1 + 4) * MIB + 2 * MIB;
 const MIB: u64 = 1 << 20;
 
 /// Lets the container give its sockets far longer queues than we do, from the beginning.
-fn allow_long_queues(stage: &Stage) {
-    if let Err(error) = stage.container().set_queue_sizes([4096, 64 << 20, 128 << 20]) {
+fn allow_long_queues(testbed: &Testbed) {
+    if let Err(error) = testbed.container().set_queue_sizes([4096, 64 << 20, 128 << 20]) {
         eprintln!("unavailable: the container keeps the sizes of its queues: {error}");
     }
 }
 
 /// However long queues the container allows, and whatever the link has carried before.
-fn a_client_that_stops_reading(stage: &Stage) {
-    allow_long_queues(stage);
-    let server = stage.serve(|stream| {
+fn a_client_that_stops_reading(testbed: &Testbed) {
+    allow_long_queues(testbed);
+    let server = testbed.serve(|stream| {
         SockRef::from(&stream).set_send_buffer_size(64 * 1024).unwrap();
         send_ramp(&stream, 0, QUICKLY);
         send_until_stuck(&stream, QUICKLY)
     });
-    let relay = stage.daemon(server.port()).start();
+    let relay = testbed.daemon(server.port()).start();
     let clients: Vec<_> = (0..STOPPING).map(|_| relay.connect_narrow()).collect();
     std::thread::scope(|scope| {
         for client in &clients {
@@ -239,18 +239,18 @@ fn a_client_that_stops_reading(stage: &Stage) {
 }
 
 /// The same the other way.
-fn a_server_that_stops_reading(stage: &Stage) {
-    allow_long_queues(stage);
+fn a_server_that_stops_reading(testbed: &Testbed) {
+    allow_long_queues(testbed);
     let over = Arc::new(Gate::new());
     let listen = || listen_with_receive_buffer("127.0.0.1:0", Some(16 * 1024));
-    let server = Server::start(stage.container().inside(listen), {
+    let server = Server::start(testbed.container().inside(listen), {
         let over = over.clone();
         move |stream| {
             expect_ramp(&stream, 0, QUICKLY);
             over.wait();
         }
     });
-    let relay = stage.daemon(server.port()).start();
+    let relay = testbed.daemon(server.port()).start();
     let clients: Vec<_> = (0..STOPPING).map(|_| relay.connect()).collect();
     let stuck: Vec<u64> = std::thread::scope(|scope| {
         let sending = clients.iter().map(|client| {
@@ -271,15 +271,15 @@ fn a_server_that_stops_reading(stage: &Stage) {
     relay.finish();
 }
 
-fn out_of_processes(stage: &Stage) {
+fn out_of_processes(testbed: &Testbed) {
     if require_tool("out_of_processes", "strace").is_none() {
         return;
     }
-    let server = stage.serve(echo);
+    let server = testbed.serve(echo);
     // Threads are made by clone3, programs by the others. Every fork but the third fails.
     let inject = "inject=clone,fork,vfork:error=EAGAIN:when=1..2";
     let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", inject];
-    let relay = stage.daemon(server.port()).under(&strace).start();
+    let relay = testbed.daemon(server.port()).under(&strace).start();
     relay.connect_refused();
     let end = relay.expect_only_end("exhausted");
     assert!(end.detail.starts_with("cannot start "), "{end:?}");
@@ -292,23 +292,23 @@ fn out_of_processes(stage: &Stage) {
 }
 
 /// Standard error is a full pipe: lines are lost, links are not.
-fn a_log_that_nobody_reads(stage: &Stage) {
+fn a_log_that_nobody_reads(testbed: &Testbed) {
     const LINKS: usize = 200;
-    let server = stage.serve(echo_to_any_end);
-    let port = free_port(stage.node());
-    let daemon = stage.daemon(server.port()).listen(&format!("127.0.0.1:{port}"));
+    let server = testbed.serve(echo_to_any_end);
+    let port = free_port(testbed.node());
+    let daemon = testbed.daemon(server.port()).listen(&format!("127.0.0.1:{port}"));
     let (mut command, _directory) = daemon.global("log = 'debug'").command();
     let (_reader, writer) = pipe().unwrap();
     fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
     while (&writer).write(&[b'.'; 4096]).is_ok() {}
     fcntl(&writer, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
-    let mut child = stage.node().spawn(command.stderr(writer)).unwrap();
+    let mut child = testbed.node().spawn(command.stderr(writer)).unwrap();
     let _leash = Leash(child.id());
     let address = ([127, 0, 0, 1], port).into();
-    let listens = || stage.node().inside(|| TcpStream::connect(address).is_ok());
+    let listens = || testbed.node().inside(|| TcpStream::connect(address).is_ok());
     wait_until("the daemon to listen", listens);
     for _ in 0..LINKS {
-        let client = stage.connect(address);
+        let client = testbed.connect(address);
         ping(&client);
         hang_up(&client);
     }

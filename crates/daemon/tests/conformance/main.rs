@@ -1,6 +1,6 @@
 //! The conformance suite: the real program, between real namespaces, against the nasty cases.
 //!
-//! A case is a function of a [`Stage`]: a node, which is a namespace where nsplice and its clients
+//! A case is a function of a [`Testbed`]: a node, which is a namespace where nsplice and its clients
 //! are, and a container, which is one where the servers are. [`cases!`] makes a test of each case
 //! for each backend that it makes sense for, named `THEME::CASE::BACKEND`.
 //!
@@ -23,7 +23,7 @@ mod daemon;
 mod journal;
 mod peers;
 mod relay;
-mod stage;
+mod testbed;
 
 mod addresses;
 mod behaviours;
@@ -45,7 +45,7 @@ pub(crate) use binary::{end_of, nsplice, quiet};
 pub(crate) use daemon::Daemon;
 pub(crate) use nsplice_compare::Difference;
 pub(crate) use relay::Relay;
-pub(crate) use stage::{Backend, Stage};
+pub(crate) use testbed::{Backend, Testbed};
 
 /// Makes the tests `CASE::BACKEND` of lines `CASE on BACKEND BACKEND...;`.
 macro_rules! cases {
@@ -59,7 +59,7 @@ macro_rules! cases {
             fn $backend() {
                 let name = concat!(module_path!(), "::", stringify!($backend));
                 let backend = $crate::cases!(@backend $backend);
-                $crate::Stage::play(name, backend, |stage| super::$case(stage));
+                $crate::Testbed::play(name, backend, |testbed| super::$case(testbed));
             }
         )+}
     )+};

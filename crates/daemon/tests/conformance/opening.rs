@@ -8,8 +8,8 @@ use nsplice_testkit::talk::{expect_eof, expect_reset, half_close, reset, sink};
 use nsplice_testkit::{wait_until, Census};
 
 use crate::peers::{dropped_port, echo_to_any_end, name_of, ping, Full};
-use crate::stage::children_of;
-use crate::{cases, Daemon, Difference, Relay, Stage};
+use crate::testbed::children_of;
+use crate::{cases, Daemon, Difference, Relay, Testbed};
 
 cases! {
     clients_that_say_nothing on setns no_splice external dial;
@@ -24,10 +24,10 @@ cases! {
 }
 
 /// Half of the clients close at once, the other half reset: a port scan.
-fn clients_that_say_nothing(stage: &Stage) {
+fn clients_that_say_nothing(testbed: &Testbed) {
     const EACH: usize = 20;
-    let server = stage.serve(echo_to_any_end);
-    let relay = stage.daemon(server.port()).start();
+    let server = testbed.serve(echo_to_any_end);
+    let relay = testbed.daemon(server.port()).start();
     for _ in 0..EACH {
         drop(relay.connect());
         reset(relay.connect());
@@ -44,18 +44,18 @@ fn clients_that_say_nothing(stage: &Stage) {
     relay.finish();
 }
 
-fn client_gone_while_syns_are_dropped(stage: &Stage) {
-    let Some(port) = dropped_port("client_gone_while_syns_are_dropped", stage.container()) else {
+fn client_gone_while_syns_are_dropped(testbed: &Testbed) {
+    let Some(port) = dropped_port("client_gone_while_syns_are_dropped", testbed.container()) else {
         return;
     };
-    client_gone(stage, port);
+    client_gone(testbed, port);
 }
 
-fn client_gone(stage: &Stage, port: u16) {
-    let relay = stage.daemon(port).start();
+fn client_gone(testbed: &Testbed, port: u16) {
+    let relay = testbed.daemon(port).start();
     let client = relay.connect();
     let name = name_of(&client);
-    if stage.backend.has_child() {
+    if testbed.backend.has_child() {
         wait_until("a child", || !children_of(relay.pid()).is_empty());
     } else {
         let sockets = relay.baseline().descriptors("socket");
@@ -64,7 +64,7 @@ fn client_gone(stage: &Stage, port: u16) {
         wait_until("a socket that connects", || now() >= sockets + 2);
     }
     reset(client);
-    let early = stage.differs(Difference::OpensEarly);
+    let early = testbed.differs(Difference::OpensEarly);
     let end = relay.expect_end(name, if early { "reset-by-downstream" } else { "cancelled" });
     assert_eq!(end.open_us.is_some(), early);
     // The child is gone: the census says so.
@@ -72,9 +72,9 @@ fn client_gone(stage: &Stage, port: u16) {
 }
 
 /// A FIN before the upstream is open is no reason to give up: it is passed on in its turn.
-fn client_with_a_fin_while_opening(stage: &Stage) {
-    let full = Full::new(stage.container());
-    let relay = stage.daemon(full.port()).start();
+fn client_with_a_fin_while_opening(testbed: &Testbed) {
+    let full = Full::new(testbed.container());
+    let relay = testbed.daemon(full.port()).start();
     let mut client = relay.connect();
     client.write_all(b"last words").unwrap();
     half_close(&client);
@@ -89,10 +89,10 @@ fn client_with_a_fin_while_opening(stage: &Stage) {
 /// A port that nobody listens on: the namespace has none but those of the case.
 const CLOSED: u16 = 9;
 
-fn refused_is_one_clear_line(stage: &Stage) {
-    let relay = Relay::forward(stage, CLOSED, "");
+fn refused_is_one_clear_line(testbed: &Testbed) {
+    let relay = Relay::forward(testbed, CLOSED, "");
     relay.connect_refused();
-    let (local, target) = (relay.address().port(), stage.target());
+    let (local, target) = (relay.address().port(), testbed.target());
     let line = relay.program().expect_stderr("an error occurred");
     let start = format!(
         "error: an error occurred forwarding {local} -> {CLOSED}: \
@@ -103,23 +103,23 @@ fn refused_is_one_clear_line(stage: &Stage) {
     assert_eq!(program.stderr(), [line]);
 }
 
-fn connect_timeout(stage: &Stage) {
-    let full = Full::new(stage.container());
-    times_out(stage, full.port());
+fn connect_timeout(testbed: &Testbed) {
+    let full = Full::new(testbed.container());
+    times_out(testbed, full.port());
 }
 
-fn connect_timeout_when_syns_are_dropped(stage: &Stage) {
-    let Some(port) = dropped_port("connect_timeout_when_syns_are_dropped", stage.container())
+fn connect_timeout_when_syns_are_dropped(testbed: &Testbed) {
+    let Some(port) = dropped_port("connect_timeout_when_syns_are_dropped", testbed.container())
     else {
         return;
     };
-    times_out(stage, port);
+    times_out(testbed, port);
 }
 
-fn times_out(stage: &Stage, port: u16) {
-    let relay = stage.daemon(port).option("connect_timeout = '700ms'").start();
+fn times_out(testbed: &Testbed, port: u16) {
+    let relay = testbed.daemon(port).option("connect_timeout = '700ms'").start();
     let client = relay.connect();
-    if stage.differs(Difference::OpensEarly) {
+    if testbed.differs(Difference::OpensEarly) {
         std::thread::sleep(Duration::from_millis(1500));
         assert_eq!(relay.ends().len(), 0, "it is for socat to give up");
         reset(client);
@@ -129,7 +129,7 @@ fn times_out(stage: &Stage, port: u16) {
         let end = relay.expect_end(name_of(&client), "connect-timeout");
         assert!(end.duration_ms >= 700, "{end:?}");
         assert_eq!(end.open_us, None);
-        if stage.backend.word() == "setns" {
+        if testbed.backend.word() == "setns" {
             let silent = format!("within 700ms: 127.0.0.1:{port}: no answer; [::1]:{port}: ");
             assert!(end.detail.contains(&silent), "{end:?}");
         }
@@ -145,22 +145,24 @@ const NOWHERE: [(&str, &str, &str, &str); 4] = [
     ("blackhole", "10.78.3.1", "unreachable", "Invalid argument"),
 ];
 
-fn unreachable(stage: &Stage) {
-    lead_nowhere(stage, |stage, address| stage.daemon(80).option(&format!("to = '{address}'")));
+fn unreachable(testbed: &Testbed) {
+    lead_nowhere(testbed, |testbed, address| {
+        testbed.daemon(80).option(&format!("to = '{address}'"))
+    });
 }
 
-fn unreachable_by_dial(stage: &Stage) {
-    lead_nowhere(stage, |stage, address| stage.daemon(80).target(format!("tcp/{address}")));
+fn unreachable_by_dial(testbed: &Testbed) {
+    lead_nowhere(testbed, |testbed, address| testbed.daemon(80).target(format!("tcp/{address}")));
 }
 
-fn lead_nowhere(stage: &Stage, daemon: impl for<'a> Fn(&'a Stage, &str) -> Daemon<'a>) {
+fn lead_nowhere(testbed: &Testbed, daemon: impl for<'a> Fn(&'a Testbed, &str) -> Daemon<'a>) {
     for (route, address, class, words) in NOWHERE {
         if !route.is_empty() {
-            stage.container().run("ip", ["route", "add", route, address]);
+            testbed.container().run("ip", ["route", "add", route, address]);
         }
-        let relay = daemon(stage, address).start();
+        let relay = daemon(testbed, address).start();
         relay.connect_refused();
-        let is_vague = route == "blackhole" && stage.differs(Difference::VagueWordsAreAFailure);
+        let is_vague = route == "blackhole" && testbed.differs(Difference::VagueWordsAreAFailure);
         let end = relay.expect_only_end(if is_vague { "child-failed" } else { class });
         assert!(end.detail.contains(words), "{end:?}");
         assert!(end.duration_ms < 2000, "{end:?}");
@@ -168,15 +170,15 @@ fn lead_nowhere(stage: &Stage, daemon: impl for<'a> Fn(&'a Stage, &str) -> Daemo
     }
 }
 
-fn out_of_local_ports(stage: &Stage) {
+fn out_of_local_ports(testbed: &Testbed) {
     const PORTS: usize = 4;
-    let server = stage.serve(echo_to_any_end);
+    let server = testbed.serve(echo_to_any_end);
     let allow = |range: &str| {
         let path = "/proc/sys/net/ipv4/ip_local_port_range";
-        stage.container().inside(|| fs::write(path, range)).unwrap();
+        testbed.container().inside(|| fs::write(path, range)).unwrap();
     };
     allow("20000 20003");
-    let relay = stage.daemon(server.port()).start();
+    let relay = testbed.daemon(server.port()).start();
     let mut clients: Vec<_> = (0..PORTS).map(|_| relay.connect()).collect();
     clients.iter().for_each(ping);
     for _ in 0..3 {
@@ -188,7 +190,7 @@ fn out_of_local_ports(stage: &Stage) {
     }
     // A reset frees its port at once; after a FIN it rests for a minute in TIME_WAIT.
     clients.drain(..).for_each(reset);
-    if stage.differs(Difference::ResetMayBecomeFin) {
+    if testbed.differs(Difference::ResetMayBecomeFin) {
         allow("20000 20007");
     }
     wait_until("the links to end", || relay.ends().len() == 3 + PORTS);

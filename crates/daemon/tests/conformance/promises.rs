@@ -6,17 +6,17 @@ use nsplice_testkit::talk::{echo, reset};
 use nsplice_testkit::{wait_until, Census};
 
 use crate::peers::{echo_to_any_end, hang_up, name_of, ping};
-use crate::{cases, Stage};
+use crate::{cases, Testbed};
 
 cases! {
     idle_links_cost_two_sockets on setns no_splice dial;
     the_books_balance on setns no_splice external dial;
 }
 
-fn idle_links_cost_two_sockets(stage: &Stage) {
+fn idle_links_cost_two_sockets(testbed: &Testbed) {
     const LINKS: usize = 100;
-    let server = stage.serve(echo);
-    let relay = stage.daemon(server.port()).start();
+    let server = testbed.serve(echo);
+    let relay = testbed.daemon(server.port()).start();
     let clients: Vec<TcpStream> = (0..LINKS).map(|_| relay.connect()).collect();
     clients.iter().for_each(ping);
     let before = relay.baseline();
@@ -32,10 +32,10 @@ fn idle_links_cost_two_sockets(stage: &Stage) {
 }
 
 /// What clients and servers have counted is what the log says, and every link ends once.
-fn the_books_balance(stage: &Stage) {
+fn the_books_balance(testbed: &Testbed) {
     const CLIENTS: usize = 15;
-    let server = stage.serve(echo_to_any_end);
-    let relay = stage.daemon(server.port()).option("idle_timeout = '3s'").start();
+    let server = testbed.serve(echo_to_any_end);
+    let relay = testbed.daemon(server.port()).option("idle_timeout = '3s'").start();
     let mut clients: Vec<_> = (0..CLIENTS).map(|_| relay.connect()).collect();
     for (index, client) in clients.iter().enumerate() {
         (0..=index).for_each(|_| ping(client));

@@ -11,8 +11,8 @@ use nsplice_testkit::{wait_for, wait_until, waiting_at, Census, Program};
 use tempfile::TempDir;
 
 use crate::journal::End;
-use crate::stage::children_of;
-use crate::{nsplice, Stage};
+use crate::testbed::children_of;
+use crate::{nsplice, Testbed};
 
 /// Descriptors that idle pipes may take: a loop keeps up to eight pipes for the next bulk lane.
 const SPARE_PIPES: usize = 16;
@@ -20,7 +20,7 @@ const SPARE_PIPES: usize = 16;
 /// A program that relays.
 #[derive(Debug)]
 pub(crate) struct Relay<'a> {
-    stage: &'a Stage,
+    testbed: &'a Testbed,
     program: Program,
     pid: u32,
     address: SocketAddr,
@@ -33,18 +33,18 @@ pub(crate) struct Relay<'a> {
 impl<'a> Relay<'a> {
     /// `nsplice forward` to `port` of the container, with `words` added.
     #[track_caller]
-    pub(crate) fn forward(stage: &'a Stage, port: u16, words: &str) -> Self {
-        let reached = stage.target_words();
+    pub(crate) fn forward(testbed: &'a Testbed, port: u16, words: &str) -> Self {
+        let reached = testbed.target_words();
         let line = format!("forward {reached} :{port} --address 127.0.0.1 {words}");
-        let program = stage.start(&mut nsplice(&line));
+        let program = testbed.start(&mut nsplice(&line));
         let address = program.forwarded_address();
-        Self::new(stage, program, address, &stage.target(), 1, None)
+        Self::new(testbed, program, address, &testbed.target(), 1, None)
     }
 
     /// One that has told its address.
     #[track_caller]
     pub(crate) fn new(
-        stage: &'a Stage,
+        testbed: &'a Testbed,
         program: Program,
         address: SocketAddr,
         target: &str,
@@ -57,7 +57,7 @@ impl<'a> Relay<'a> {
         let baseline = Census::of(pid);
         let target = target.to_owned();
         let _leash = Leash(pid);
-        Self { stage, program, pid, address, target, baseline, _leash, _directory: directory }
+        Self { testbed, program, pid, address, target, baseline, _leash, _directory: directory }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -100,20 +100,20 @@ impl<'a> Relay<'a> {
     /// A client.
     #[track_caller]
     pub(crate) fn connect(&self) -> TcpStream {
-        self.stage.connect(self.address)
+        self.testbed.connect(self.address)
     }
 
     /// A client that soon stops who sends to it.
     #[track_caller]
     pub(crate) fn connect_narrow(&self) -> TcpStream {
         let connected = || connect_with_receive_buffer(self.address, Some(16 * 1024));
-        self.stage.node().inside(connected)
+        self.testbed.node().inside(connected)
     }
 
     /// A client that must be refused by RST.
     #[track_caller]
     pub(crate) fn connect_refused(&self) {
-        self.stage.node().inside(|| connect_expecting_reset(self.address));
+        self.testbed.node().inside(|| connect_expecting_reset(self.address));
     }
 
     /// Whether the address is listened on still.
@@ -123,7 +123,7 @@ impl<'a> Relay<'a> {
 
     /// Clients in its queue, if it listens still. Nobody is disturbed by the question.
     pub(crate) fn waiting(&self) -> Option<usize> {
-        self.stage.node().inside(|| waiting_at(self.address))
+        self.testbed.node().inside(|| waiting_at(self.address))
     }
 
     /// Whether it holds more sockets than before its first link.
@@ -152,7 +152,7 @@ impl<'a> Relay<'a> {
         let found = || self.ends().into_iter().find(|end| end.client == client);
         let end = wait_for("the link to end", found);
         assert_eq!(end.outcome, outcome, "{end:?}");
-        assert_eq!(end.backend, self.stage.backend.word());
+        assert_eq!(end.backend, self.testbed.backend.word());
         assert_eq!((end.target.as_str(), end.forward.as_str()), (self.target.as_str(), "case"));
         end
     }

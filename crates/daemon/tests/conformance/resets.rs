@@ -9,7 +9,7 @@ use nsplice_testkit::{ramp, Gate};
 
 use crate::journal::End;
 use crate::peers::name_of;
-use crate::{cases, Difference, Stage};
+use crate::{cases, Difference, Testbed};
 
 cases! {
     from_down_after_its_fin_while_draining on setns no_splice external dial;
@@ -31,9 +31,9 @@ fn write_until_error(mut stream: &TcpStream) -> ErrorKind {
 }
 
 /// The client has sent its FIN, reads nothing, and resets while the server's bytes wait for it.
-fn from_down_after_its_fin_while_draining(stage: &Stage) {
+fn from_down_after_its_fin_while_draining(testbed: &Testbed) {
     let stuck = Arc::new(Gate::new());
-    let server = stage.serve({
+    let server = testbed.serve({
         let stuck = stuck.clone();
         move |stream| {
             let sent = send_until_stuck(&stream, 0);
@@ -41,10 +41,10 @@ fn from_down_after_its_fin_while_draining(stage: &Stage) {
             (sent, write_until_error(&stream))
         }
     });
-    let relay = stage.daemon(server.port()).start();
+    let relay = testbed.daemon(server.port()).start();
     let client = relay.connect_narrow();
     let name = name_of(&client);
-    if !stage.differs(Difference::HalfCloseIsCut) {
+    if !testbed.differs(Difference::HalfCloseIsCut) {
         half_close(&client);
     }
     stuck.wait();
@@ -58,9 +58,9 @@ fn from_down_after_its_fin_while_draining(stage: &Stage) {
 }
 
 /// The server's bytes and its FIN are on their way to a client that does not read; then it resets.
-fn from_up_after_its_fin_while_draining(stage: &Stage) {
+fn from_up_after_its_fin_while_draining(testbed: &Testbed) {
     let stuck = Arc::new(Gate::new());
-    let server = stage.serve({
+    let server = testbed.serve({
         let stuck = stuck.clone();
         move |stream| {
             let sent = send_until_stuck(&stream, 0);
@@ -70,7 +70,7 @@ fn from_up_after_its_fin_while_draining(stage: &Stage) {
             sent
         }
     });
-    let relay = stage.daemon(server.port()).start();
+    let relay = testbed.daemon(server.port()).start();
     let client = relay.connect_narrow();
     stuck.wait();
     let bytes = read_to_reset(&client);

@@ -11,7 +11,7 @@ use nsplice_testkit::wait_until;
 
 use crate::peers::{echo_to_any_end, hang_up, name_of, ping, Full};
 use crate::relay::Leash;
-use crate::{cases, nsplice, Stage};
+use crate::{cases, nsplice, Testbed};
 
 cases! {
     term_while_idle on setns external;
@@ -26,16 +26,16 @@ cases! {
     a_burst_of_children on external;
 }
 
-fn term_while_idle(stage: &Stage) {
-    let mut relay = stage.daemon(9).global("drain_timeout = '1h'").start();
+fn term_while_idle(testbed: &Testbed) {
+    let mut relay = testbed.daemon(9).global("drain_timeout = '1h'").start();
     relay.signal(Signal::SIGTERM);
     relay.expect_exit();
     assert!(!relay.listens());
 }
 
-fn term_while_busy(stage: &Stage) {
-    let server = stage.serve(echo);
-    let mut relay = stage.daemon(server.port()).global("drain_timeout = '1h'").start();
+fn term_while_busy(testbed: &Testbed) {
+    let server = testbed.serve(echo);
+    let mut relay = testbed.daemon(server.port()).global("drain_timeout = '1h'").start();
     let client = relay.connect();
     ping(&client);
     relay.signal(Signal::SIGTERM);
@@ -49,9 +49,9 @@ fn term_while_busy(stage: &Stage) {
 }
 
 /// A link whose upstream never opens gets the drain time and no more.
-fn term_while_opening(stage: &Stage) {
-    let full = Full::new(stage.container());
-    let mut relay = stage.daemon(full.port()).global("drain_timeout = '800ms'").start();
+fn term_while_opening(testbed: &Testbed) {
+    let full = Full::new(testbed.container());
+    let mut relay = testbed.daemon(full.port()).global("drain_timeout = '800ms'").start();
     let client = relay.connect();
     wait_until("the client to be accepted", || relay.is_serving());
     let start = Instant::now();
@@ -63,9 +63,9 @@ fn term_while_opening(stage: &Stage) {
     relay.expect_exit();
 }
 
-fn a_second_term_ends_all_at_once(stage: &Stage) {
-    let server = stage.serve(echo_to_any_end);
-    let mut relay = stage.daemon(server.port()).global("drain_timeout = 'none'").start();
+fn a_second_term_ends_all_at_once(testbed: &Testbed) {
+    let server = testbed.serve(echo_to_any_end);
+    let mut relay = testbed.daemon(server.port()).global("drain_timeout = 'none'").start();
     let clients = [relay.connect(), relay.connect()];
     clients.iter().for_each(ping);
     relay.signal(Signal::SIGTERM);
@@ -81,11 +81,11 @@ fn a_second_term_ends_all_at_once(stage: &Stage) {
 }
 
 /// A child may go on for a while after a clean end, but not when all is to end at once.
-fn a_second_term_waits_for_no_farewell(stage: &Stage) {
+fn a_second_term_waits_for_no_farewell(testbed: &Testbed) {
     // Left alone it would end within that while, by itself and badly.
     let text = "echo up; exec >&-; cat >/dev/null; sleep 6; exit 3";
     let command = format!("command = \"sh -c '{text}'\"");
-    let mut relay = stage.daemon(9).global("drain_timeout = '1h'").option(&command).start();
+    let mut relay = testbed.daemon(9).global("drain_timeout = '1h'").option(&command).start();
     let client = relay.connect();
     assert_eq!(read_to_eof(&client), b"up\n");
     half_close(&client);
@@ -97,10 +97,10 @@ fn a_second_term_waits_for_no_farewell(stage: &Stage) {
     relay.expect_exit();
 }
 
-fn int_and_quit_drain_as_well(stage: &Stage) {
+fn int_and_quit_drain_as_well(testbed: &Testbed) {
     for signal in [Signal::SIGINT, Signal::SIGQUIT] {
-        let server = stage.serve(echo);
-        let mut relay = stage.daemon(server.port()).start();
+        let server = testbed.serve(echo);
+        let mut relay = testbed.daemon(server.port()).start();
         let client = relay.connect();
         ping(&client);
         relay.signal(signal);
@@ -113,10 +113,10 @@ fn int_and_quit_drain_as_well(stage: &Stage) {
 }
 
 /// Clients whose handshake is complete when the listener is closed are served.
-fn drain_takes_in_who_has_connected(stage: &Stage) {
+fn drain_takes_in_who_has_connected(testbed: &Testbed) {
     const CLIENTS: usize = 40;
-    let server = stage.serve(echo);
-    let mut relay = stage.daemon(server.port()).start();
+    let server = testbed.serve(echo);
+    let mut relay = testbed.daemon(server.port()).start();
     relay.signal(Signal::SIGSTOP);
     let clients: Vec<_> = (0..CLIENTS).map(|_| relay.connect()).collect();
     relay.signal(Signal::SIGTERM);
@@ -129,9 +129,9 @@ fn drain_takes_in_who_has_connected(stage: &Stage) {
     assert_eq!(server.join(), [1; CLIENTS]);
 }
 
-fn hup_changes_nothing(stage: &Stage) {
-    let server = stage.serve(echo);
-    let mut relay = stage.daemon(server.port()).start();
+fn hup_changes_nothing(testbed: &Testbed) {
+    let server = testbed.serve(echo);
+    let mut relay = testbed.daemon(server.port()).start();
     let client = relay.connect();
     ping(&client);
     relay.signal(Signal::SIGHUP);
@@ -150,17 +150,17 @@ fn hup_changes_nothing(stage: &Stage) {
 }
 
 /// SIGPIPE: the lines of `forward` go to a pipe whose reader is gone.
-fn a_closed_standard_output_ends_nothing(stage: &Stage) {
-    let server = stage.serve(echo);
-    let line = format!("forward {} :{}", stage.target_words(), server.port());
+fn a_closed_standard_output_ends_nothing(testbed: &Testbed) {
+    let server = testbed.serve(echo);
+    let line = format!("forward {} :{}", testbed.target_words(), server.port());
     let mut command = nsplice(&format!("{line} --address 127.0.0.1"));
-    let mut child = stage.node().spawn(command.stdout(Stdio::piped())).unwrap();
+    let mut child = testbed.node().spawn(command.stdout(Stdio::piped())).unwrap();
     let _leash = Leash(child.id());
     let mut first = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
     let address = first.split(' ').nth(2).unwrap().parse().unwrap();
     for _ in 0..5 {
-        let client = stage.connect(address);
+        let client = testbed.connect(address);
         ping(&client);
         hang_up(&client);
     }
@@ -170,21 +170,21 @@ fn a_closed_standard_output_ends_nothing(stage: &Stage) {
 }
 
 /// Many children end at the same moment, and none is left a zombie.
-fn a_burst_of_children(stage: &Stage) {
+fn a_burst_of_children(testbed: &Testbed) {
     const CLIENTS: usize = 20;
-    let server = stage.serve(echo);
-    let relay = stage.daemon(server.port()).start();
+    let server = testbed.serve(echo);
+    let relay = testbed.daemon(server.port()).start();
     let clients: Vec<_> = (0..CLIENTS).map(|_| relay.connect()).collect();
     clients.iter().for_each(ping);
     // The relay finds all of them ended at once.
     relay.signal(Signal::SIGSTOP);
-    let children = crate::stage::children_of(relay.pid());
+    let children = crate::testbed::children_of(relay.pid());
     assert_eq!(children.len(), CLIENTS);
     for child in &children {
         kill(Pid::from_raw(i32::try_from(*child).unwrap()), Signal::SIGKILL).unwrap();
     }
     wait_until("all to have ended", || {
-        !children.iter().any(|child| crate::stage::is_alive(*child))
+        !children.iter().any(|child| crate::testbed::is_alive(*child))
     });
     relay.signal(Signal::SIGCONT);
     for client in &clients {

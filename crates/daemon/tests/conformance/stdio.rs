@@ -15,7 +15,7 @@ use nsplice_testkit::wait::poll_for;
 use nsplice_testkit::{ramp, PATIENCE};
 
 use crate::peers::{echo_to_any_end, Full};
-use crate::{cases, end_of, nsplice, Difference, Stage};
+use crate::{cases, end_of, nsplice, Difference, Testbed};
 
 cases! {
     pipes on setns no_splice external dial;
@@ -32,12 +32,12 @@ cases! {
 }
 
 /// `nsplice connect` to `port` of the container.
-fn connect(stage: &Stage, port: u16) -> Command {
-    nsplice(&format!("connect {} {port}", stage.target_words()))
+fn connect(testbed: &Testbed, port: u16) -> Command {
+    nsplice(&format!("connect {} {port}", testbed.target_words()))
 }
 
-fn start(stage: &Stage, command: &mut Command) -> Child {
-    stage.node().spawn(command).unwrap()
+fn start(testbed: &Testbed, command: &mut Command) -> Child {
+    testbed.node().spawn(command).unwrap()
 }
 
 /// The exit code, waited for.
@@ -53,10 +53,10 @@ fn code_of(child: &mut Child) -> Option<i32> {
 
 const LEN: usize = 3 << 20;
 
-fn pipes(stage: &Stage) {
-    let server = stage.serve(echo);
-    let mut command = connect(stage, server.port());
-    let mut child = start(stage, command.stdin(Stdio::piped()).stdout(Stdio::piped()));
+fn pipes(testbed: &Testbed) {
+    let server = testbed.serve(echo);
+    let mut command = connect(testbed, server.port());
+    let mut child = start(testbed, command.stdin(Stdio::piped()).stdout(Stdio::piped()));
     let mut input = child.stdin.take().unwrap();
     let mut output = child.stdout.take().unwrap();
     let mut bytes = vec![0; LEN];
@@ -72,17 +72,17 @@ fn pipes(stage: &Stage) {
 }
 
 /// EOF on standard input is a FIN; the reply is printed however late it comes.
-fn pipes_and_a_reply_two_seconds_late(stage: &Stage) {
-    let arrives = !stage.differs(Difference::HalfCloseIsCut);
-    let server = stage.serve(move |mut stream| {
+fn pipes_and_a_reply_two_seconds_late(testbed: &Testbed) {
+    let arrives = !testbed.differs(Difference::HalfCloseIsCut);
+    let server = testbed.serve(move |mut stream| {
         let request = read_to_eof(&stream);
         sleep(Duration::from_secs(2));
         let sent = stream.write_all(b"late");
         assert!(sent.is_ok() || !arrives);
         request
     });
-    let mut command = connect(stage, server.port());
-    let mut child = start(stage, command.stdin(Stdio::piped()).stdout(Stdio::piped()));
+    let mut command = connect(testbed, server.port());
+    let mut child = start(testbed, command.stdin(Stdio::piped()).stdout(Stdio::piped()));
     child.stdin.take().unwrap().write_all(b"request").unwrap();
     let mut reply = Vec::new();
     child.stdout.take().unwrap().read_to_end(&mut reply).unwrap();
@@ -91,22 +91,22 @@ fn pipes_and_a_reply_two_seconds_late(stage: &Stage) {
     assert_eq!(server.join(), [b"request"]);
 }
 
-fn files(stage: &Stage) {
+fn files(testbed: &Testbed) {
     let directory = tempfile::tempdir().unwrap();
     let (input, output) = (directory.path().join("in"), directory.path().join("out"));
     fs::write(&input, ramp::bytes(LEN)).unwrap();
     fs::write(&output, "before").unwrap();
     // All of the input is read before the reply, which then is at once: socat has half a second.
-    let server = stage.serve(|mut stream| {
+    let server = testbed.serve(|mut stream| {
         let request = read_exactly(&stream, LEN);
         stream.write_all(&request).unwrap();
         half_close(&stream);
         read_to_eof(&stream)
     });
-    let mut command = connect(stage, server.port());
+    let mut command = connect(testbed, server.port());
     command.stdin(File::open(&input).unwrap());
     command.stdout(File::options().append(true).open(&output).unwrap());
-    assert_eq!(code_of(&mut start(stage, &mut command)), Some(0));
+    assert_eq!(code_of(&mut start(testbed, &mut command)), Some(0));
     let written = fs::read(&output).unwrap();
     assert_eq!(&written[..6], b"before");
     assert_eq!(written.len(), 6 + LEN);
@@ -114,12 +114,12 @@ fn files(stage: &Stage) {
     assert_eq!(server.join(), [b""]);
 }
 
-fn a_socket_pair_as_both(stage: &Stage) {
-    let server = stage.serve(echo);
+fn a_socket_pair_as_both(testbed: &Testbed) {
+    let server = testbed.serve(echo);
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let mut command = connect(stage, server.port());
+    let mut command = connect(testbed, server.port());
     command.stdin(OwnedFd::from(theirs.try_clone().unwrap())).stdout(OwnedFd::from(theirs));
-    let mut child = start(stage, &mut command);
+    let mut child = start(testbed, &mut command);
     // It holds copies of the other end, which would never be closed.
     drop(command);
     (&ours).write_all(b"one socket").unwrap();
@@ -132,42 +132,42 @@ fn a_socket_pair_as_both(stage: &Stage) {
     assert_eq!(server.join(), [10]);
 }
 
-fn null_as_input(stage: &Stage) {
-    let server = stage.serve(|mut stream| {
+fn null_as_input(testbed: &Testbed) {
+    let server = testbed.serve(|mut stream| {
         stream.write_all(b"hello").unwrap();
         half_close(&stream);
         read_to_eof(&stream)
     });
-    let mut command = connect(stage, server.port());
-    let end = stage.node().inside(|| end_of(&mut command));
+    let mut command = connect(testbed, server.port());
+    let end = testbed.node().inside(|| end_of(&mut command));
     assert_eq!((end.code, end.stdout.as_str(), end.stderr.as_str()), (0, "hello", ""));
     assert_eq!(server.join(), [b""]);
 }
 
-fn null_as_both(stage: &Stage) {
-    let server = stage.serve(|mut stream| {
+fn null_as_both(testbed: &Testbed) {
+    let server = testbed.serve(|mut stream| {
         stream.write_all(&ramp::bytes(LEN)).unwrap();
         half_close(&stream);
         read_to_eof(&stream)
     });
-    let mut command = connect(stage, server.port());
-    let mut child = start(stage, command.stdout(Stdio::null()));
+    let mut command = connect(testbed, server.port());
+    let mut child = start(testbed, command.stdout(Stdio::null()));
     assert_eq!(code_of(&mut child), Some(0));
     assert_eq!(server.join(), [b""]);
 }
 
 /// A line in, a line out, and the end that Ctrl-D asks for.
-fn a_terminal(stage: &Stage) {
-    let server = stage.serve(|mut stream| {
+fn a_terminal(testbed: &Testbed) {
+    let server = testbed.serve(|mut stream| {
         let line = read_exactly(&stream, 6);
         stream.write_all(b"told\n").unwrap();
         let rest = read_to_eof(&stream);
         [line, rest].concat()
     });
     let terminal = openpty(None, None).unwrap();
-    let mut command = connect(stage, server.port());
+    let mut command = connect(testbed, server.port());
     command.stdin(terminal.slave.try_clone().unwrap()).stdout(terminal.slave.try_clone().unwrap());
-    let mut child = start(stage, &mut command);
+    let mut child = start(testbed, &mut command);
     drop(command);
     let mut master = File::from(terminal.master);
     master.write_all(b"hello\n").unwrap();
@@ -187,23 +187,23 @@ fn a_terminal(stage: &Stage) {
     assert_eq!(server.join(), [b"hello\n"]);
 }
 
-fn closed_standard_input(stage: &Stage) {
-    let server = stage.serve(|mut stream| {
+fn closed_standard_input(testbed: &Testbed) {
+    let server = testbed.serve(|mut stream| {
         stream.write_all(b"hello").unwrap();
         half_close(&stream);
         read_to_eof(&stream)
     });
-    let plain = connect(stage, server.port());
+    let plain = connect(testbed, server.port());
     let mut shell = Command::new("sh");
     shell.args(["-c", "exec \"$@\" <&-", "sh"]).arg(plain.get_program()).args(plain.get_args());
-    let end = stage.node().inside(|| end_of(&mut shell));
+    let end = testbed.node().inside(|| end_of(&mut shell));
     assert_eq!((end.code, end.stdout.as_str(), end.stderr.as_str()), (0, "hello", ""));
     assert_eq!(server.join(), [b""]);
 }
 
 /// As in `nsplice connect ... | head -c 4`: the rest is wanted by nobody.
-fn a_reader_that_goes_away(stage: &Stage) {
-    let server = stage.serve(|stream| {
+fn a_reader_that_goes_away(testbed: &Testbed) {
+    let server = testbed.serve(|stream| {
         let mut offset = 0;
         let mut block = vec![0; 64 * 1024];
         loop {
@@ -214,9 +214,9 @@ fn a_reader_that_goes_away(stage: &Stage) {
             offset += block.len() as u64;
         }
     });
-    let mut command = connect(stage, server.port());
+    let mut command = connect(testbed, server.port());
     let mut child =
-        start(stage, command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()));
+        start(testbed, command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()));
     let mut output = child.stdout.take().unwrap();
     output.read_exact(&mut [0; 4]).unwrap();
     drop(output);
@@ -228,13 +228,13 @@ fn a_reader_that_goes_away(stage: &Stage) {
 }
 
 /// The pipes are shared with whoever started the program, and are to stay as they were.
-fn nonblocking_is_not_left_behind(stage: &Stage) {
-    let server = stage.serve(echo);
+fn nonblocking_is_not_left_behind(testbed: &Testbed) {
+    let server = testbed.serve(echo);
     let (stdin, mut feeder) = pipe().unwrap();
     let (mut reader, stdout) = pipe().unwrap();
-    let mut command = connect(stage, server.port());
+    let mut command = connect(testbed, server.port());
     command.stdin(stdin.try_clone().unwrap()).stdout(stdout.try_clone().unwrap());
-    let mut child = start(stage, &mut command);
+    let mut child = start(testbed, &mut command);
     drop(command);
     feeder.write_all(b"word").unwrap();
     reader.read_exact(&mut [0; 4]).unwrap();
@@ -249,33 +249,33 @@ fn nonblocking_is_not_left_behind(stage: &Stage) {
     assert_eq!(server.join(), [4]);
 }
 
-fn exit_codes(stage: &Stage) {
+fn exit_codes(testbed: &Testbed) {
     let run = |port: u16| {
-        let mut command = connect(stage, port);
-        stage.node().inside(|| end_of(&mut command))
+        let mut command = connect(testbed, port);
+        testbed.node().inside(|| end_of(&mut command))
     };
     let refused = run(9);
     assert_eq!((refused.code, refused.stdout.as_str()), (1, ""));
     assert!(refused.stderr.starts_with("error: ") && refused.stderr.lines().count() == 1);
     assert!(refused.stderr.contains("Connection refused"), "{refused:?}");
 
-    let server = stage.serve(|mut stream| {
+    let server = testbed.serve(|mut stream| {
         stream.write_all(b"some").unwrap();
         read_exactly(&stream, 1);
         reset(stream);
     });
-    let mut command = connect(stage, server.port());
+    let mut command = connect(testbed, server.port());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = start(stage, &mut command);
+    let mut child = start(testbed, &mut command);
     child.stdout.as_mut().unwrap().read_exact(&mut [0; 4]).unwrap();
     child.stdin.as_mut().unwrap().write_all(b"!").unwrap();
-    let code = if stage.differs(Difference::ResetIsNotTold) { 0 } else { 1 };
+    let code = if testbed.differs(Difference::ResetIsNotTold) { 0 } else { 1 };
     assert_eq!(code_of(&mut child), Some(code), "it was reset");
     server.join();
 
-    let server = stage.serve(echo_to_any_end);
-    let mut command = connect(stage, server.port());
-    let mut child = start(stage, command.stdin(Stdio::piped()).stdout(Stdio::piped()));
+    let server = testbed.serve(echo_to_any_end);
+    let mut command = connect(testbed, server.port());
+    let mut child = start(testbed, command.stdin(Stdio::piped()).stdout(Stdio::piped()));
     child.stdin.as_mut().unwrap().write_all(b"some").unwrap();
     child.stdout.as_mut().unwrap().read_exact(&mut [0; 4]).unwrap();
     let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
@@ -283,11 +283,11 @@ fn exit_codes(stage: &Stage) {
     assert_eq!(code_of(&mut child), Some(128 + 15));
     server.join();
 
-    if !stage.differs(Difference::OpensEarly) {
-        let full = Full::new(stage.container());
-        let mut command = connect(stage, full.port());
+    if !testbed.differs(Difference::OpensEarly) {
+        let full = Full::new(testbed.container());
+        let mut command = connect(testbed, full.port());
         command.args(["--connect-timeout", "300ms"]);
-        let end = stage.node().inside(|| end_of(&mut command));
+        let end = testbed.node().inside(|| end_of(&mut command));
         assert_eq!(end.code, 1, "{end:?}");
         assert!(end.stderr.contains("not open within"), "{end:?}");
     }

@@ -13,8 +13,8 @@ use nsplice_testkit::{skip, wait_until, Census, Namespace, Server};
 use crate::daemon::wrapped;
 use crate::journal::listening;
 use crate::peers::{echo_to_any_end, hang_up, name_of, ping};
-use crate::stage::is_alive;
-use crate::{cases, end_of, nsplice, Stage};
+use crate::testbed::is_alive;
+use crate::{cases, end_of, nsplice, Testbed};
 
 cases! {
     target_process_dies on setns external;
@@ -26,12 +26,12 @@ cases! {
     no_privilege_later_is_a_class on external;
 }
 
-fn target_process_dies(stage: &Stage) {
-    let server = stage.serve(echo);
-    let target = stage.target();
-    // The stage is borrowed by its relay for good, so the holder is killed from outside.
-    let holder = stage.container().pid();
-    let relay = stage.daemon(server.port()).start();
+fn target_process_dies(testbed: &Testbed) {
+    let server = testbed.serve(echo);
+    let target = testbed.target();
+    // The testbed is borrowed by its relay for good, so the holder is killed from outside.
+    let holder = testbed.container().pid();
+    let relay = testbed.daemon(server.port()).start();
     let old = relay.connect();
     ping(&old);
     kill(holder);
@@ -52,12 +52,12 @@ fn kill(pid: u32) {
 }
 
 /// As when a container is restarted: the name is the same, the namespace is not.
-fn path_leads_to_another_namespace(stage: &Stage) {
+fn path_leads_to_another_namespace(testbed: &Testbed) {
     let mut replaced = Namespace::new().unwrap();
     let target = format!("netns/{}", replaced.name());
     let server = Server::in_namespace(&replaced, "127.0.0.1:0", echo);
     let port = server.port();
-    let relay = stage.daemon(port).target(&target).start();
+    let relay = testbed.daemon(port).target(&target).start();
     let old = relay.connect();
     ping(&old);
 
@@ -81,7 +81,7 @@ fn path_leads_to_another_namespace(stage: &Stage) {
 }
 
 /// In a PID namespace of its own, where nobody else takes the number that was freed.
-fn reused_pid_is_never_entered(stage: &Stage) {
+fn reused_pid_is_never_entered(testbed: &Testbed) {
     const NAME: &str = "reused_pid_is_never_entered";
     if require_tool(NAME, "unshare").is_none() || require_tool(NAME, "nsenter").is_none() {
         return;
@@ -89,7 +89,7 @@ fn reused_pid_is_never_entered(stage: &Stage) {
     let stranger = Namespace::new().unwrap();
     let server = Server::in_namespace(&stranger, "127.0.0.1:0", echo_to_any_end);
     // The first process takes number 1; 20 is as good as any other.
-    let daemon = stage.daemon(server.port()).target("pid/20");
+    let daemon = testbed.daemon(server.port()).target("pid/20");
     let (command, directory) = daemon.command();
     let nsplice = command.get_program().display().to_string();
     let script = format!(
@@ -105,14 +105,14 @@ fn reused_pid_is_never_entered(stage: &Stage) {
         echo meant $meant stranger $!
         read end
         kill $nsplice; wait $nsplice; echo ended $?",
-        meant = stage.container().path().display(),
+        meant = testbed.container().path().display(),
         other = stranger.path().display(),
         config = directory.path().join("nsplice.toml").display(),
     );
     let unshare = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c"];
     let mut command = wrapped(&unshare.map(str::to_owned), &Command::new(&script));
     command.stdin(Stdio::piped());
-    let mut program = stage.start(&mut command);
+    let mut program = testbed.start(&mut command);
     let mut stdin = program.take_stdin().unwrap();
     program.expect_stderr("\"msg\":\"listening\"");
     let address = program.stderr().iter().find_map(|line| listening(line)).unwrap();
@@ -121,7 +121,7 @@ fn reused_pid_is_never_entered(stage: &Stage) {
         skip!(NAME, "this kernel gives no PID twice on request");
     }
     for _ in 0..5 {
-        stage.node().inside(|| nsplice_testkit::peer::connect_expecting_reset(address));
+        testbed.node().inside(|| nsplice_testkit::peer::connect_expecting_reset(address));
     }
     program.expect_stderr_lines("\"outcome\":\"target-gone\"", 5);
     assert_eq!(server.accepted(), 0, "a stranger was connected to");
@@ -132,26 +132,26 @@ fn reused_pid_is_never_entered(stage: &Stage) {
 }
 
 /// The proof that a namespace is gone: the other end of its cable is gone, too.
-fn dead_namespace_is_not_pinned(stage: &Stage) {
+fn dead_namespace_is_not_pinned(testbed: &Testbed) {
     for by_path in [false, true] {
         let mut dying = Namespace::new().unwrap();
         let cable = ["link", "add", "cable", "type", "veth", "peer", "name", "eth0"];
-        stage.node().run("ip", [&cable[..], &["netns", dying.name()]].concat());
-        assert!(has_cable(stage));
+        testbed.node().run("ip", [&cable[..], &["netns", dying.name()]].concat());
+        assert!(has_cable(testbed));
         let server = Server::in_namespace(&dying, "127.0.0.1:0", echo);
         let target = match by_path {
             true => format!("netns/{}", dying.name()),
             false => format!("pid/{}", dying.pid()),
         };
-        let relay = stage.daemon(server.port()).target(target).start();
+        let relay = testbed.daemon(server.port()).target(target).start();
         let client = relay.connect();
         ping(&client);
         hang_up(&client);
         relay.expect_end(name_of(&client), "clean");
         server.join();
         dying.remove();
-        wait_until("the namespace to be gone", || !has_cable(stage));
-        let home = if stage.backend.has_child() { 0 } else { 1 };
+        wait_until("the namespace to be gone", || !has_cable(testbed));
+        let home = if testbed.backend.has_child() { 0 } else { 1 };
         assert_eq!(Census::of(relay.pid()).descriptors("net"), home, "home, and nothing else");
         relay.connect_refused();
         assert!(relay.ends().len() <= 2);
@@ -161,20 +161,20 @@ fn dead_namespace_is_not_pinned(stage: &Stage) {
     }
 }
 
-fn has_cable(stage: &Stage) -> bool {
-    stage.node().run("ip", ["-brief", "link"]).contains("cable")
+fn has_cable(testbed: &Testbed) -> bool {
+    testbed.node().run("ip", ["-brief", "link"]).contains("cable")
 }
 
 /// Each thread has a count of its own: the loop's second link cannot come home.
-fn failed_return_aborts(stage: &Stage) {
+fn failed_return_aborts(testbed: &Testbed) {
     if require_tool("failed_return_aborts", "strace").is_none() {
         return;
     }
-    let server = stage.serve(echo_to_any_end);
+    let server = testbed.serve(echo_to_any_end);
     let inject = "inject=setns:error=EPERM:when=4";
     let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", inject];
     let mut relay =
-        stage.daemon(server.port()).under(&["prlimit", "--core=0"]).under(&strace).start();
+        testbed.daemon(server.port()).under(&["prlimit", "--core=0"]).under(&strace).start();
     let client = relay.connect();
     ping(&client);
     let _second = relay.connect();
@@ -195,25 +195,25 @@ const UNPRIVILEGED: [&[&str]; 2] = [
     &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"],
 ];
 
-fn no_privilege_is_one_clear_line(stage: &Stage) {
+fn no_privilege_is_one_clear_line(testbed: &Testbed) {
     const NAME: &str = "no_privilege_is_one_clear_line";
     if require_tool(NAME, "setpriv").is_none() {
         return;
     }
-    let server = stage.serve(echo);
+    let server = testbed.serve(echo);
     let own = program_for_all();
     for wrapper in UNPRIVILEGED {
         let wrapper: Vec<_> = wrapper.iter().map(|word| (*word).to_owned()).collect();
-        for backend in [stage.backend.word(), "auto"] {
-            let line = format!("--backend {backend} {} {}", stage.target(), server.port());
+        for backend in [testbed.backend.word(), "auto"] {
+            let line = format!("--backend {backend} {} {}", testbed.target(), server.port());
             let mut command = Command::new(own.path().join("nsplice"));
             command.args(nsplice(&format!("connect {line}")).get_args());
-            let end = stage.node().inside(|| end_of(&mut wrapped(&wrapper, &command)));
+            let end = testbed.node().inside(|| end_of(&mut wrapped(&wrapper, &command)));
             assert_eq!((end.code, end.stdout.as_str()), (5, ""), "{wrapper:?}: {end:?}");
             assert_eq!(end.stderr.lines().count(), 1, "{end:?}");
             let denied = ["Operation not permitted", "Permission denied"];
             assert!(denied.iter().any(|words| end.stderr.contains(words)), "{end:?}");
-            assert!(end.stderr.starts_with("error: ") && end.stderr.contains(&stage.target()));
+            assert!(end.stderr.starts_with("error: ") && end.stderr.contains(&testbed.target()));
         }
     }
     assert_eq!(server.accepted(), 0);
@@ -233,11 +233,11 @@ fn program_for_all() -> tempfile::TempDir {
 }
 
 /// nsenter is only tried when there is a link: what it says is the class of the link.
-fn no_privilege_later_is_a_class(stage: &Stage) {
+fn no_privilege_later_is_a_class(testbed: &Testbed) {
     if require_tool("no_privilege_later_is_a_class", "setpriv").is_none() {
         return;
     }
-    let relay = stage.daemon(9).under(UNPRIVILEGED[0]).start();
+    let relay = testbed.daemon(9).under(UNPRIVILEGED[0]).start();
     relay.connect_refused();
     let end = relay.expect_only_end("denied");
     assert!(end.detail.contains("Operation not permitted"), "{end:?}");

@@ -65,13 +65,13 @@ impl Backend {
 
 /// A node and a container, and the backend between them.
 #[derive(Debug)]
-pub(crate) struct Stage {
+pub(crate) struct Testbed {
     pub(crate) backend: Backend,
     node: Namespace,
     container: Option<Namespace>,
 }
 
-impl Stage {
+impl Testbed {
     /// Plays `case` for the test `name`, and sees that nothing is left behind. Says so if that
     /// cannot be done here.
     pub(crate) fn play(name: &str, backend: Backend, case: impl FnOnce(&Self)) {
@@ -82,9 +82,9 @@ impl Stage {
         let Some(node) = Namespace::for_test(name) else { return };
         let container =
             (backend != Backend::Dial).then(|| Namespace::new().expect("another namespace"));
-        let stage = Self { backend, node, container };
-        case(&stage);
-        stage.strike();
+        let testbed = Self { backend, node, container };
+        case(&testbed);
+        testbed.strike();
     }
 
     /// Where nsplice runs and clients are.

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::daemon::wrapped;
 use crate::peers::{hang_up, name_of, ping};
-use crate::{cases, end_of, nsplice, quiet, Stage};
+use crate::{cases, end_of, nsplice, quiet, Testbed};
 
 cases! {
     words_are_the_kubelets on external;
@@ -25,22 +25,22 @@ cases! {
 }
 
 /// The execve calls of the real program, as strace saw them.
-fn words_are_the_kubelets(stage: &Stage) {
+fn words_are_the_kubelets(testbed: &Testbed) {
     const NAME: &str = "words_are_the_kubelets";
     if require_tool(NAME, "strace").is_none() {
         return;
     }
     let [nsenter, socat] = tools(NAME);
-    let server = stage.serve(echo);
-    let (pid, port) = (stage.container().pid(), server.port());
+    let server = testbed.serve(echo);
+    let (pid, port) = (testbed.container().pid(), server.port());
     let directory = tempfile::tempdir().unwrap();
     let trace = directory.path().join("trace").display().to_string();
     let strace = ["strace", "-f", "-qq", "-s", "999", "-e", "trace=execve", "-o", &trace];
     let mut command = wrapped(
         &strace.map(str::to_owned),
-        &nsplice(&format!("connect {} {port}", stage.target_words())),
+        &nsplice(&format!("connect {} {port}", testbed.target_words())),
     );
-    let end = stage.node().inside(|| end_of(&mut command));
+    let end = testbed.node().inside(|| end_of(&mut command));
     assert_eq!((end.code, end.stderr.as_str()), (0, ""));
     let trace = fs::read_to_string(trace).unwrap();
     let calls: Vec<_> = trace
@@ -72,9 +72,9 @@ fn path_with(wanted: &[&str]) -> TempDir {
     directory
 }
 
-fn missing_tools_are_told_in_the_kubelets_words(stage: &Stage) {
+fn missing_tools_are_told_in_the_kubelets_words(testbed: &Testbed) {
     let told = |path: &Path, command: &str| {
-        let line = format!("{command} {} 80", stage.target_words());
+        let line = format!("{command} {} 80", testbed.target_words());
         end_of(nsplice(&line).env("PATH", path))
     };
     let no_socat = || quiet(6, "error: unable to do port forwarding: socat not found.\n");
@@ -89,18 +89,18 @@ fn missing_tools_are_told_in_the_kubelets_words(stage: &Stage) {
         assert_eq!(told(path.path(), command), no_socat(), "it is not executable");
     }
     // A daemon serves its other forwards, and refuses the links of this one.
-    let relay = stage.daemon(80).path("/nonexistent").start();
+    let relay = testbed.daemon(80).path("/nonexistent").start();
     relay.program().expect_stderr("unable to do port forwarding: socat not found.");
     relay.connect_refused();
     relay.expect_only_end("tool-missing");
     relay.finish();
 }
 
-fn tools_that_go_away_later_are_a_class(stage: &Stage) {
-    let server = stage.serve(echo);
+fn tools_that_go_away_later_are_a_class(testbed: &Testbed) {
+    let server = testbed.serve(echo);
     for gone in ["socat", "nsenter"] {
         let path = path_with(&["nsenter", "socat"]);
-        let relay = stage.daemon(server.port()).path(&path.path().display().to_string()).start();
+        let relay = testbed.daemon(server.port()).path(&path.path().display().to_string()).start();
         let client = relay.connect();
         ping(&client);
         let tool = path.path().join(gone);
@@ -125,11 +125,11 @@ fn tools_that_go_away_later_are_a_class(stage: &Stage) {
 }
 
 /// What comes to be earlier in PATH is not run.
-fn tools_are_not_looked_for_twice(stage: &Stage) {
-    let server = stage.serve(echo);
+fn tools_are_not_looked_for_twice(testbed: &Testbed) {
+    let server = testbed.serve(echo);
     let (first, second) = (path_with(&[]), path_with(&["nsenter", "socat"]));
     let path = format!("{}:{}", first.path().display(), second.path().display());
-    let relay = stage.daemon(server.port()).path(&path).start();
+    let relay = testbed.daemon(server.port()).path(&path).start();
     for tool in ["nsenter", "socat"] {
         symlink("/bin/false", first.path().join(tool)).unwrap();
     }
@@ -141,9 +141,9 @@ fn tools_are_not_looked_for_twice(stage: &Stage) {
     relay.finish();
 }
 
-fn tools_are_not_needed(stage: &Stage) {
-    let server = stage.serve(echo);
-    let relay = stage.daemon(server.port()).path("/nonexistent").start();
+fn tools_are_not_needed(testbed: &Testbed) {
+    let server = testbed.serve(echo);
+    let relay = testbed.daemon(server.port()).path("/nonexistent").start();
     let client = relay.connect();
     ping(&client);
     hang_up(&client);
@@ -154,10 +154,10 @@ fn tools_are_not_needed(stage: &Stage) {
 
 /// A page ends when the server ends, although the client's end stays open; and where it is the client
 /// that ends first, a late answer arrives.
-fn nsplice_in_the_place_of_socat(stage: &Stage) {
+fn nsplice_in_the_place_of_socat(testbed: &Testbed) {
     let path = path_with(&["nsenter"]);
     symlink(env!("CARGO_BIN_EXE_nsplice"), path.path().join("socat")).unwrap();
-    let server = stage.serve(|mut stream| {
+    let server = testbed.serve(|mut stream| {
         let asked = read_exactly(&stream, 4);
         if asked == b"late" {
             expect_eof(&stream);
@@ -166,7 +166,7 @@ fn nsplice_in_the_place_of_socat(stage: &Stage) {
         }
         stream.write_all(&asked).unwrap();
     });
-    let relay = stage.daemon(server.port()).path(&path.path().display().to_string()).start();
+    let relay = testbed.daemon(server.port()).path(&path.path().display().to_string()).start();
     for asked in [b"page", b"late"] {
         let mut client = relay.connect();
         let name = name_of(&client);
