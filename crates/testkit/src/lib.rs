@@ -9,6 +9,8 @@
 //! - [`mux`]: a protocol of many streams over one connection, and a client of it;
 //! - [`program`]: the real binary, line by line;
 //! - [`fuzz`]: bytes that are nearly what real programs send;
+//! - [`grpc`]: a scripted server of gRPC;
+//! - [`mod@containerd`]: a real containerd, with pods and containers;
 //! - [`queue`]: how many clients wait at a listener;
 //! - [`engine`]: a Docker or podman, and containers in it;
 //! - [`census`]: what a process holds, before and after;
@@ -18,8 +20,10 @@
 #![forbid(unsafe_code)]
 
 pub mod census;
+pub mod containerd;
 pub mod engine;
 pub mod fuzz;
+pub mod grpc;
 pub mod mux;
 pub mod namespace;
 pub mod peer;
@@ -33,6 +37,8 @@ pub mod wait;
 pub use nsplice_trial::{process, ramp};
 
 pub use census::Census;
+pub use containerd::Containerd;
+pub use grpc::{GrpcServer, Reply};
 pub use mux::MuxClient;
 pub use namespace::Namespace;
 pub use peer::{connect, knock, listen};
