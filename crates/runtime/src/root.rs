@@ -92,7 +92,9 @@ impl Root {
     pub fn at(path: &Path) -> io::Result<Self> {
         let directory = open(path, DIRECTORY, Mode::empty())?;
         let own = open("/", DIRECTORY, Mode::empty())?;
-        let is_own = Identity::of_fd(&directory)? == Identity::of_fd(&own)?;
+        // The root of another mount namespace may be the same directory, with other things mounted below.
+        let is_own = Identity::of_fd(&directory)? == Identity::of_fd(&own)?
+            && mount_of(directory.as_fd()) == mount_of(own.as_fd());
         let path = if is_own { PathBuf::from("/") } else { path.canonicalize()? };
         let proc = if is_own { Proc::Own } else { Proc::of(path.join("proc")) };
         let root = Self { path, directory, is_own, proc };
@@ -250,6 +252,12 @@ fn errno_of(error: &io::Error) -> Errno {
 /// A path to what `held` has open.
 fn way_to(held: BorrowedFd<'_>) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd()))
+}
+
+/// The number of the mount that `held` is on (proc_pid_fdinfo(5)); `None` where /proc does not tell.
+fn mount_of(held: BorrowedFd<'_>) -> Option<String> {
+    let about = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", held.as_raw_fd())).ok()?;
+    about.lines().find_map(|line| Some(line.strip_prefix("mnt_id:")?.trim().to_owned()))
 }
 
 /// The type of a file.
