@@ -97,7 +97,7 @@ pub(crate) fn keep_related(wanted: &Wanted, seen: &mut Vec<Sighting>) {
 }
 
 /// The ID of the sandbox that `one` is or is in.
-fn sandbox_of(one: &Sighting) -> Option<&str> {
+pub(crate) fn sandbox_of(one: &Sighting) -> Option<&str> {
     match &one.kind {
         Kind::Sandbox => Some(&one.id),
         Kind::Container { sandbox } => sandbox.as_deref(),
@@ -105,7 +105,7 @@ fn sandbox_of(one: &Sighting) -> Option<&str> {
 }
 
 /// Whether `one` is a container of the name `name`, or with an ID that begins so.
-fn is_called(one: &Sighting, name: &str) -> bool {
+pub(crate) fn is_called(one: &Sighting, name: &str) -> bool {
     one.id.starts_with(name) || one.names.iter().any(|each| each == name)
 }
 
