@@ -1,6 +1,6 @@
 //! `nsplice forward`, seen from outside.
 
-use std::io::{pipe, BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{self, pipe, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 
@@ -113,8 +113,10 @@ fn a_process_that_ends_ends_its_forward_with_the_last_link() {
     if !require_root_or_userns("a_process_that_ends_ends_its_forward") {
         return;
     }
-    // The process is in our namespace, and the server outlives it.
-    let server = Server::start(listen("127.0.0.1:0"), echo);
+    // The process is in our namespace, and the server outlives it. The second link ends by Ctrl-C, which
+    // its server hears as a reset.
+    let server =
+        Server::start(listen("127.0.0.1:0"), |stream| io::copy(&mut &stream, &mut &stream));
     let spawn = || {
         let mut child = Killed(Command::new("sleep").arg("600").spawn().unwrap());
         let line = format!("forward pid/{} :{} --address 127.0.0.1", child.0.id(), server.port());
