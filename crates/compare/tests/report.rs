@@ -186,7 +186,8 @@ fn worse_is_worse_whichever_way_the_scale_goes() {
 #[test]
 fn the_page_needs_nothing_else_and_believes_nobody() {
     let mut comparison = changed();
-    let hostile = "</title></table><script>alert(1)</script><img src=x onerror='alert(2)'>\"";
+    // Attributes of the page stand in double quotes.
+    let hostile = "</title></table><script>alert(1)</script><img src=x onerror=\"alert(2)\">'";
     comparison.subjects[0].command = hostile.to_owned();
     comparison.subjects[8].missing = Some(hostile.to_owned());
     comparison.machine.processor = hostile.to_owned();
@@ -194,6 +195,7 @@ fn the_page_needs_nothing_else_and_believes_nobody() {
     comparison.behaviours[0].expected = hostile.to_owned();
     comparison.behaviours[0].group = hostile.to_owned();
     comparison.behaviours[3].verdicts[2].seen = hostile.to_owned();
+    comparison.behaviours[3].verdicts[2].known = Some(hostile.to_owned());
     comparison.warnings.push(hostile.to_owned());
     comparison.started = hostile.to_owned();
     comparison.version = hostile.to_owned();
@@ -224,7 +226,7 @@ fn the_page_needs_nothing_else_and_believes_nobody() {
         change.behaviours[0].name = hostile.to_owned();
     }
     let page = html::render(&comparison);
-    for needle in ["<script", "<img", "'alert", "://", "src=x ", "@import", "url("] {
+    for needle in ["<script", "<img", "\"alert", "://", "src=x ", "@import", "url("] {
         let found = page.find(needle).filter(|_| needle != "src=x ");
         assert_eq!(found.map(|at| &page[at.saturating_sub(80)..at + 20]), None, "{needle}");
     }

@@ -18,7 +18,7 @@ use crate::load::latency::Quantile;
 use crate::load::report::{Better, Figure, Measurement};
 use crate::model::{Comparison, SubjectFacts, SubjectKind};
 
-pub(crate) use headline::headlines;
+pub(crate) use headline::{headlines, Headline};
 pub(crate) use ratio::{is_stand_in, By, Ratio};
 pub(crate) use section::Section;
 

@@ -9,7 +9,7 @@
 //! follow the reader's choice of light or dark. On paper all numbers of the plots are open; what
 //! was seen where a behaviour failed is always in the open.
 //!
-//! What comes from outside goes through `markup::Text` and nothing else.
+//! maud escapes every value that is put into it; text from outside also goes through `markup::Text`.
 
 mod bars;
 mod changed;
@@ -18,7 +18,7 @@ mod curves;
 mod markup;
 mod matrix;
 
-use std::fmt::Write as _;
+use maud::{html, Markup, PreEscaped, DOCTYPE};
 
 use markup::Text;
 
@@ -29,39 +29,51 @@ use crate::model::Comparison;
 /// Colours, sizes and the rules for narrow screens, dark rooms and paper.
 const STYLE: &str = include_str!("html/page.css");
 
+/// What the browser may load: nothing.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+
 /// `comparison` as a page.
 pub fn render(comparison: &Comparison) -> String {
     let cases = digest::cases(comparison);
-    let mut page = String::with_capacity(256 * 1024);
-    let _ = write!(
-        page,
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>nsplice compare, {started}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-         <header>\n<h1>Ways into a namespace, compared</h1>\n\
-         <p class=\"lead\">nsplice {version}, {started}, {seconds:.0} s</p>\n",
-        started = Text(&comparison.started),
-        version = Text(&comparison.version),
-        seconds = comparison.seconds
-    );
-    page.push_str(curves::SHAPES);
-    write_contents(&mut page, comparison, &cases);
-    page.push_str("</header>\n<main>\n");
-    write_warnings(&mut page, comparison);
-    write_glance(&mut page, comparison, &cases);
-    if let Some(change) = &comparison.change {
-        changed::write(&mut page, change);
-    }
-    matrix::write(&mut page, comparison);
-    costs::write(&mut page, comparison, &cases);
-    write_setting(&mut page, comparison);
-    page.push_str("</main>\n</body>\n</html>\n");
-    page
+    let (started, version) = (Text(&comparison.started), Text(&comparison.version));
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { "nsplice compare, " (started) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header {
+                    h1 { "Ways into a namespace, compared" }
+                    p.lead {
+                        "nsplice " (version) ", " (started) ", "
+                        (format_args!("{:.0} s", comparison.seconds))
+                    }
+                    (curves::shapes())
+                    (contents(comparison, &cases))
+                }
+                main {
+                    (warnings(comparison))
+                    (glance(comparison, &cases))
+                    @if let Some(change) = &comparison.change {
+                        (changed::section(change))
+                    }
+                    (matrix::section(comparison))
+                    (costs::sections(comparison, &cases))
+                    (setting(comparison))
+                }
+            }
+        }
+    };
+    page.into_string()
 }
 
-fn write_contents(page: &mut String, comparison: &Comparison, cases: &[Case<'_>]) {
+fn contents(comparison: &Comparison, cases: &[Case<'_>]) -> Markup {
     let mut entries: Vec<(String, &str)> = vec![("glance".to_owned(), "At a glance")];
     if comparison.change.is_some() {
         entries.push(("changed".to_owned(), "What changed"));
@@ -73,115 +85,165 @@ fn write_contents(page: &mut String, comparison: &Comparison, cases: &[Case<'_>]
     sections.dedup();
     entries.extend(sections.into_iter().map(|section| (costs::anchor(section), section.title())));
     entries.push(("setting".to_owned(), "What was measured, and where"));
-    page.push_str("<nav aria-label=\"Contents\"><ul>\n");
-    for (anchor, title) in entries {
-        let _ = writeln!(page, "<li><a href=\"#{anchor}\">{title}</a></li>");
+    html! {
+        nav aria-label="Contents" {
+            ul {
+                @for (anchor, title) in &entries {
+                    li { a href={ "#" (anchor) } { (title) } }
+                }
+            }
+        }
     }
-    page.push_str("</ul></nav>\n");
 }
 
-fn write_warnings(page: &mut String, comparison: &Comparison) {
-    if comparison.warnings.is_empty() {
-        return;
+/// A table that scrolls where the screen is too narrow for it.
+fn scrolled(label: impl maud::Render, table: &Markup) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(label) { (table) }
     }
-    page.push_str("<aside class=\"warning\">\n<h2>Read the figures with care</h2>\n<ul>\n");
-    for warning in &comparison.warnings {
-        let _ = writeln!(page, "<li>{}</li>", Text(warning));
-    }
-    page.push_str("</ul>\n</aside>\n");
 }
 
-fn write_glance(page: &mut String, comparison: &Comparison, cases: &[Case<'_>]) {
+fn warnings(comparison: &Comparison) -> Markup {
+    html! {
+        @if !comparison.warnings.is_empty() {
+            aside.warning {
+                h2 { "Read the figures with care" }
+                ul {
+                    @for warning in &comparison.warnings {
+                        li { (Text(warning)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn glance(comparison: &Comparison, cases: &[Case<'_>]) -> Markup {
     let headlines = digest::headlines(cases);
     let behaviours = !comparison.behaviours.is_empty();
-    page.push_str(
-        "<section id=\"glance\">\n<h2>At a glance</h2>\n\
-         <div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"At a glance\">\n<table class=\"grid\">\n\
-         <thead><tr><th scope=\"col\">Subject</th>",
-    );
-    if behaviours {
-        page.push_str("<th scope=\"col\">as expected</th>");
-    }
-    for headline in &headlines {
-        let _ = write!(
-            page,
-            "<th scope=\"col\" class=\"num\">{}<span class=\"under\">{}</span></th>",
-            headline.label,
-            Text(headline.case.workload)
-        );
-    }
-    page.push_str("</tr></thead>\n<tbody>\n");
     let not_left_out = comparison.subjects.iter().filter(|s| s.missing.is_none());
-    for (name, kind) in digest::in_order_of_rows(not_left_out) {
-        let class = if kind.is_yardstick() { " class=\"yardstick\"" } else { "" };
-        let _ = write!(page, "<tr{class}><th scope=\"row\">{}</th>", Text(name));
-        if behaviours {
-            match comparison.score(name) {
-                (_, 0) => page.push_str("<td>–</td>"),
-                (passed, tried) => {
-                    let mark = if passed == tried { "✓" } else { "✗" };
-                    let class = if passed == tried { "ok" } else { "fail" };
-                    let _ = write!(page, "<td class=\"{class}\">{mark} {passed}/{tried}</td>");
+    let table = html! {
+        table.grid {
+            thead {
+                tr {
+                    th scope="col" { "Subject" }
+                    @if behaviours {
+                        th scope="col" { "as expected" }
+                    }
+                    @for headline in &headlines {
+                        th.num scope="col" {
+                            (headline.label)
+                            span.under { (Text(headline.case.workload)) }
+                        }
+                    }
+                }
+            }
+            tbody {
+                @for (name, kind) in digest::in_order_of_rows(not_left_out) {
+                    tr.yardstick[kind.is_yardstick()] {
+                        th scope="row" { (Text(name)) }
+                        @if behaviours {
+                            (score(comparison.score(name)))
+                        }
+                        @for headline in &headlines {
+                            td.num { (standing(headline, name)) }
+                        }
+                    }
                 }
             }
         }
-        for headline in &headlines {
-            let told = headline.case.row(name).and_then(|row| row.told(headline.figure));
-            let best = headline.case.best(headline.figure) == Some(name);
-            match told {
-                Some(told) if best => {
-                    let _ = write!(page, "<td class=\"num\">{BEST}<b>{}</b></td>", told.median);
+    };
+    html! {
+        section id="glance" {
+            h2 { "At a glance" }
+            (scrolled("At a glance", &table))
+            @if !headlines.is_empty() {
+                p.note {
+                    "Medians of the rounds; " span.best { "best" }
+                    " is ahead of all others by more than noise (a tenth, and no round in common), in which \
+                     the yardsticks direct and floor take no part. Less is better, except for Gbit/s."
                 }
-                Some(told) => {
-                    let _ = write!(page, "<td class=\"num\">{}</td>", told.median);
-                }
-                None => page.push_str("<td class=\"num\">–</td>"),
             }
         }
-        page.push_str("</tr>\n");
     }
-    page.push_str("</tbody>\n</table>\n</div>\n");
-    if !headlines.is_empty() {
-        let _ = writeln!(
-            page,
-            "<p class=\"note\">Medians of the rounds; <span class=\"best\">best</span> is ahead of all \
-             others by more than noise (a tenth, and no round in common), in which the yardsticks direct and floor take no part. Less is better, except for Gbit/s.</p>"
-        );
+}
+
+/// The cell of a subject that has `passed` of `tried` behaviours.
+fn score((passed, tried): (usize, usize)) -> Markup {
+    html! {
+        @if tried == 0 {
+            td { "–" }
+        } @else if passed == tried {
+            td.ok { "✓ " (passed) "/" (tried) }
+        } @else {
+            td.fail { "✗ " (passed) "/" (tried) }
+        }
     }
-    page.push_str("</section>\n");
+}
+
+/// The figure of the subject `name` in a headline.
+fn standing(headline: &digest::Headline<'_>, name: &str) -> Markup {
+    let told = headline.case.row(name).and_then(|row| row.told(headline.figure));
+    let is_best = headline.case.best(headline.figure) == Some(name);
+    html! {
+        @match told {
+            Some(told) if is_best => { (best()) b { (told.median) } }
+            Some(told) => { (told.median) }
+            None => { "–" }
+        }
+    }
 }
 
 /// The word at the best of a column.
-const BEST: &str = "<span class=\"best\">best</span>";
+fn best() -> Markup {
+    html! { span.best { "best" } }
+}
 
-fn write_setting(page: &mut String, comparison: &Comparison) {
-    page.push_str(
-        "<section id=\"setting\">\n<h2>What was measured, and where</h2>\n<dl class=\"facts\">\n",
-    );
-    for (name, value) in super::facts(comparison) {
-        let _ = writeln!(page, "<dt>{name}</dt><dd>{}</dd>", Text(&value));
+fn setting(comparison: &Comparison) -> Markup {
+    html! {
+        section id="setting" {
+            h2 { "What was measured, and where" }
+            dl.facts {
+                @for (name, value) in super::facts(comparison) {
+                    dt { (name) }
+                    dd { (Text(&value)) }
+                }
+            }
+            h3 { "Subjects" }
+            dl.facts {
+                @for subject in &comparison.subjects {
+                    dt { (Text(&subject.name)) }
+                    dd {
+                        @match &subject.missing {
+                            Some(why) => { "not measured: " (Text(why)) }
+                            None => code { (Text(&subject.command)) }
+                        }
+                    }
+                }
+            }
+            h3 { "How to read the figures" }
+            ul {
+                li {
+                    "A figure is the median of its rounds, behind which stand the least and the most. Subjects took \
+                     turns round by round, so a slow minute of the machine met them all."
+                }
+                li {
+                    "Rounds in which other work used more than " (format_args!("{:.0}", DISTURBED * 100.0))
+                    "% of a CPU are left out where a subject has calmer ones; ~ marks a subject that had none."
+                }
+                li {
+                    "! marks a figure whose rounds lie more than " (format_args!("{:.0}", WIDE * 100.0))
+                    "% of the median apart."
+                }
+                li {
+                    "CPU and memory are those of the relay with all its children, kernel work of its system calls \
+                     included."
+                }
+                li {
+                    "direct is a connect made inside the namespace, without a relay; floor is a bare loop of the same \
+                     system calls. They are yardsticks, and never the best."
+                }
+            }
+        }
     }
-    page.push_str("</dl>\n<h3>Subjects</h3>\n<dl class=\"facts\">\n");
-    for subject in &comparison.subjects {
-        let _ = write!(page, "<dt>{}</dt><dd>", Text(&subject.name));
-        let _ = match &subject.missing {
-            Some(why) => writeln!(page, "not measured: {}</dd>", Text(why)),
-            None => writeln!(page, "<code>{}</code></dd>", Text(&subject.command)),
-        };
-    }
-    let _ = writeln!(
-        page,
-        "</dl>\n<h3>How to read the figures</h3>\n<ul>\n\
-         <li>A figure is the median of its rounds, behind which stand the least and the most. Subjects took turns \
-         round by round, so a slow minute of the machine met them all.</li>\n\
-         <li>Rounds in which other work used more than {disturbed:.0}% of a CPU are left out where a subject has \
-         calmer ones; ~ marks a subject that had none.</li>\n\
-         <li>! marks a figure whose rounds lie more than {wide:.0}% of the median apart.</li>\n\
-         <li>CPU and memory are those of the relay with all its children, kernel work of its system calls \
-         included.</li>\n\
-         <li>direct is a connect made inside the namespace, without a relay; floor is a bare loop of the same system \
-         calls. They are yardsticks, and never the best.</li>\n</ul>\n</section>",
-        disturbed = DISTURBED * 100.0,
-        wide = WIDE * 100.0
-    );
 }

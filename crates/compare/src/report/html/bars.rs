@@ -8,86 +8,98 @@
 //! nothing of their bars. Bars are then as long as the others need, and its own is cut, with a gap
 //! in it and a word beside it.
 
-use std::fmt::Write as _;
+use maud::{html, Markup};
 
-use super::super::digest::{Case, Section};
+use super::super::digest::{Case, Row, Section};
+use super::best;
 use super::markup::Text;
-use super::BEST;
 use crate::load::report::{Better, Figure};
 
-/// How much of its cell the longest bar fills: the line over its end must not leave the cell.
+/// Share of its cell that the longest bar fills, in percent: the line over its end must not leave the cell.
 const FILLED: f64 = 98.0;
 
 /// A bar is cut when it is longer than so many of the next.
 const OUTLIER: f64 = 6.0;
 
 /// The gap in a bar that is cut.
-const GAP: &str = "<svg x=\"88%\" width=\"12\" overflow=\"visible\">\
-    <path class=\"gap\" d=\"M0 14 5 2h5L5 14z\"/></svg>";
+fn gap() -> Markup {
+    html! {
+        svg x="88%" width="12" overflow="visible" {
+            path.gap d="M0 14 5 2h5L5 14z" {}
+        }
+    }
+}
 
-/// Writes the bars of `figure`.
-pub(super) fn write(page: &mut String, case: &Case<'_>, figure: Figure) {
-    let Some(column) = figure.column() else { return };
+/// The bars of `figure`.
+pub(super) fn table(case: &Case<'_>, figure: Figure) -> Markup {
+    let Some(column) = figure.column() else { return Markup::default() };
     let spreads = case.rows.iter().filter_map(|row| row.spread(figure));
     let full = scale(spreads.map(|spread| spread.most).collect());
-    let length = |value: f64| (value / full * FILLED).clamp(0.0, 100.0);
     let better = match column.better {
         Better::More => ", more is better",
         Better::Less => ", less is better",
         Better::Neither => "",
     };
-    let _ = writeln!(
-        page,
-        "<table class=\"bars\">\n<caption>{}<span class=\"under\">{}{better}</span></caption>\n<tbody>",
-        title(case.section, figure),
-        column.heading
-    );
-    let best = case.best(figure);
-    for row in &case.rows {
-        let (Some(told), Some(spread)) = (row.told(figure), row.spread(figure)) else { continue };
-        let is_best = best == Some(row.subject);
-        let class = if row.kind.is_yardstick() {
-            "yardstick"
-        } else if is_best {
-            "first"
-        } else {
-            "other"
-        };
-        let mut svg = format!(
-            "<svg class=\"bar {class}\" aria-hidden=\"true\"><rect y=\"3\" height=\"10\" width=\"{:.2}%\"/>",
-            length(spread.median)
-        );
-        let is_cut = spread.median > full;
-        if is_cut {
-            svg.push_str(GAP);
-        } else if told.range.is_some() {
-            let (x1, x2) = (length(spread.least), length(spread.most));
-            let _ = write!(svg, "<line x1=\"{x1:.2}%\" x2=\"{x2:.2}%\" y1=\"8\" y2=\"8\"/>");
+    html! {
+        table.bars {
+            caption {
+                (title(case.section, figure))
+                span.under { (column.heading) (better) }
+            }
+            tbody {
+                @for row in &case.rows {
+                    (bar(row, figure, full, case.best(figure) == Some(row.subject)))
+                }
+            }
         }
-        svg.push_str("</svg>");
-        let _ = write!(
-            page,
-            "<tr class=\"{class}\"><th scope=\"row\">{}{}</th><td>{svg}</td><td class=\"num\">{}<b>{}</b>",
-            Text(row.subject),
-            if row.calm { "" } else { " ~" },
-            if is_best { BEST } else { "" },
-            told.median
-        );
-        if told.wide {
-            page.push_str(" <span class=\"fail\" title=\"the rounds lie far apart\">!</span>");
-        }
-        if is_cut {
-            page.push_str("<span class=\"under\">bar cut</span>");
-        }
-        if let Some(range) = &told.range {
-            let _ = write!(page, "<span class=\"under\">{range}</span>");
-        }
-        page.push_str("</td></tr>\n");
     }
-    page.push_str("</tbody>\n</table>\n");
 }
 
-/// What a whole bar stands for, where the longest bars would be so long.
+/// The row of one subject, where a whole bar stands for `full`.
+fn bar(row: &Row<'_>, figure: Figure, full: f64, is_best: bool) -> Markup {
+    let (Some(told), Some(spread)) = (row.told(figure), row.spread(figure)) else {
+        return Markup::default();
+    };
+    let class = if row.kind.is_yardstick() {
+        "yardstick"
+    } else if is_best {
+        "first"
+    } else {
+        "other"
+    };
+    let percent = |value: f64| format!("{:.2}%", (value / full * FILLED).clamp(0.0, 100.0));
+    let is_cut = spread.median > full;
+    html! {
+        tr class=(class) {
+            th scope="row" { (Text(row.subject)) @if !row.calm { " ~" } }
+            td {
+                svg class={ "bar " (class) } aria-hidden="true" {
+                    rect y="3" height="10" width=(percent(spread.median)) {}
+                    @if is_cut {
+                        (gap())
+                    } @else if told.range.is_some() {
+                        line x1=(percent(spread.least)) x2=(percent(spread.most)) y1="8" y2="8" {}
+                    }
+                }
+            }
+            td.num {
+                @if is_best { (best()) }
+                b { (told.median) }
+                @if told.wide {
+                    " " span.fail title="the rounds lie far apart" { "!" }
+                }
+                @if is_cut {
+                    span.under { "bar cut" }
+                }
+                @if let Some(range) = &told.range {
+                    span.under { (range) }
+                }
+            }
+        }
+    }
+}
+
+/// The value that a whole bar stands for, where the longest bars would be so long.
 fn scale(mut lengths: Vec<f64>) -> f64 {
     lengths.sort_unstable_by(|a, b| b.total_cmp(a));
     let full = match lengths[..] {
@@ -103,7 +115,7 @@ fn scale(mut lengths: Vec<f64>) -> f64 {
     }
 }
 
-/// What `figure` is called over its bars.
+/// The title of `figure` over its bars.
 fn title(section: Section, figure: Figure) -> String {
     let each = section.operation();
     match figure {

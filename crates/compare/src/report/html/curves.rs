@@ -10,20 +10,31 @@
 //! are in an inner picture that is stretched without their width being so. For those who cannot see
 //! it there is the same as a table.
 
-use std::fmt::Write as _;
+use maud::{html, Markup};
 
 use super::super::digest::{Case, Row};
 use super::markup::Text;
+use super::scrolled;
 use crate::load::latency::Quantile;
+use crate::load::report::Figure;
 
 /// The shapes at the points, which the curves of the whole page use.
-pub(super) const SHAPES: &str = "<svg width=\"0\" height=\"0\" aria-hidden=\"true\" class=\"shapes\"><defs>\
-    <circle id=\"shape0\" r=\"3.5\"/><rect id=\"shape1\" x=\"-3.2\" y=\"-3.2\" width=\"6.4\" height=\"6.4\"/>\
-    <path id=\"shape2\" d=\"M0-4.4 4.2 3.2-4.2 3.2z\"/><path id=\"shape3\" d=\"M0-4.6 4.6 0 0 4.6-4.6 0z\"/>\
-    <path id=\"shape4\" d=\"M0 4.4 4.2-3.2-4.2-3.2z\"/>\
-    <path id=\"shape5\" d=\"M-4-1.3h2.7V-4h2.6v2.7H4v2.6H1.3V4h-2.6V1.3H-4z\"/></defs></svg>\n";
+pub(super) fn shapes() -> Markup {
+    html! {
+        svg.shapes width="0" height="0" aria-hidden="true" {
+            defs {
+                circle id="shape0" r="3.5" {}
+                rect id="shape1" x="-3.2" y="-3.2" width="6.4" height="6.4" {}
+                path id="shape2" d="M0-4.4 4.2 3.2-4.2 3.2z" {}
+                path id="shape3" d="M0-4.6 4.6 0 0 4.6-4.6 0z" {}
+                path id="shape4" d="M0 4.4 4.2-3.2-4.2-3.2z" {}
+                path id="shape5" d="M-4-1.3h2.7V-4h2.6v2.7H4v2.6H1.3V4h-2.6V1.3H-4z" {}
+            }
+        }
+    }
+}
 
-/// How many shapes, and how many colours, there are.
+/// The numbers of shapes and of colours.
 const SHAPE_COUNT: usize = 6;
 const COLOUR_COUNT: usize = 8;
 
@@ -32,7 +43,7 @@ const HEIGHT: f64 = 380.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 352.0;
 
-/// Where the axis of shares begins and ends, as logits: 0.6% and, for all, 99.98%.
+/// The ends of the axis of shares, as logits: 0.6% and, for all, 99.98%.
 const FIRST: f64 = -2.2;
 const LAST: f64 = 3.7;
 
@@ -50,9 +61,8 @@ const SHARES: [(f64, &str); 7] = [
 /// Decades up to which 2 and 5 times a power of ten have lines too.
 const FEW_DECADES: f64 = 1.6;
 
-/// Writes the curves of `case`. `subjects` is all of the page, so that each has the same colour
-/// everywhere.
-pub(super) fn write(page: &mut String, case: &Case<'_>, subjects: &[&str]) {
+/// The curves of `case`. `subjects` is all of the page, so that each has the same colour everywhere.
+pub(super) fn figure(case: &Case<'_>, subjects: &[&str]) -> Markup {
     let rows: Vec<&Row<'_>> = case.rows.iter().filter(|row| !row.latencies.is_empty()).collect();
     let all = || rows.iter().flat_map(|row| &row.latencies).map(|q| q.micros.max(0.1));
     let (low, high) = (all().fold(f64::MAX, f64::min) / 1.2, all().fold(0.0, f64::max) * 1.2);
@@ -60,57 +70,52 @@ pub(super) fn write(page: &mut String, case: &Case<'_>, subjects: &[&str]) {
         let part = (micros.max(0.1) / low).ln() / (high / low).ln();
         BOTTOM - part * (BOTTOM - TOP)
     };
-    let _ = write!(
-        page,
-        "<figure class=\"curves\">\n<figcaption>Time of a {} <span class=\"under\">{}; share of them that took no \
-         longer, both axes logarithmic</span></figcaption>\n\
-         <svg class=\"plot\" height=\"{HEIGHT}\" role=\"img\" aria-label=\"Distribution of latency; the table below \
-         has its numbers\">\n",
-        case.section.operation(),
-        Text(case.workload)
-    );
     let ticks = ticks(low, high);
-    for (micros, _) in &ticks {
-        let y = y(*micros);
-        let _ = writeln!(
-            page,
-            "<line class=\"rule\" x1=\"0\" x2=\"100%\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>"
-        );
+    html! {
+        figure.curves {
+            figcaption {
+                "Time of a " (case.section.operation()) " "
+                span.under {
+                    (Text(case.workload)) "; share of them that took no longer, both axes logarithmic"
+                }
+            }
+            svg.plot height=(HEIGHT) role="img"
+                aria-label="Distribution of latency; the table below has its numbers" {
+                @for (micros, _) in &ticks {
+                    @let y = tenth(y(*micros));
+                    line.rule x1="0" x2="100%" y1=(y) y2=(y) {}
+                }
+                @for (share, label) in SHARES {
+                    @let x = percent(x(share));
+                    line.rule x1=(x) x2=(x) y1=(TOP) y2=(BOTTOM) {}
+                    text.share x=(x) y=(BOTTOM + 18.0) { (label) }
+                }
+                @for row in &rows {
+                    (curve(row, subjects, y))
+                }
+                // Over the curves, where these are closest to the edge.
+                @for (micros, label) in &ticks {
+                    text x="2" y=(tenth(y(*micros) - 4.0)) { (label) }
+                }
+            }
+            ul.legend {
+                @for row in &rows {
+                    @let style = Style::of(row, subjects);
+                    li {
+                        svg class=(style.class) width="34" height="12" aria-hidden="true" {
+                            line x1="0" x2="34" y1="6" y2="6" {}
+                            use href=(style.shape()) x="17" y="6" {}
+                        }
+                        " " (Text(row.subject))
+                    }
+                }
+            }
+            (numbers(&rows))
+        }
     }
-    for (share, label) in SHARES {
-        let x = x(share);
-        let _ = writeln!(
-            page,
-            "<line class=\"rule\" x1=\"{x:.2}%\" x2=\"{x:.2}%\" y1=\"{TOP}\" y2=\"{BOTTOM}\"/>\
-             <text class=\"share\" x=\"{x:.2}%\" y=\"{}\">{label}</text>",
-            BOTTOM + 18.0
-        );
-    }
-    for row in &rows {
-        write_curve(page, row, subjects, y);
-    }
-    // Over the curves, where these are closest to the edge.
-    for (micros, label) in &ticks {
-        let _ = writeln!(page, "<text x=\"2\" y=\"{:.1}\">{label}</text>", y(*micros) - 4.0);
-    }
-    page.push_str("</svg>\n<ul class=\"legend\">\n");
-    for row in &rows {
-        let style = Style::of(row, subjects);
-        let _ = writeln!(
-            page,
-            "<li><svg class=\"{}\" width=\"34\" height=\"12\" aria-hidden=\"true\"><line x1=\"0\" x2=\"34\" y1=\"6\" \
-             y2=\"6\"/><use href=\"#shape{}\" x=\"17\" y=\"6\"/></svg> {}</li>",
-            style.class,
-            style.shape,
-            Text(row.subject)
-        );
-    }
-    page.push_str("</ul>\n");
-    write_numbers(page, &rows);
-    page.push_str("</figure>\n");
 }
 
-/// How a subject is drawn.
+/// The look of a subject.
 struct Style {
     class: String,
     shape: usize,
@@ -125,63 +130,83 @@ impl Style {
             shape: place % SHAPE_COUNT,
         }
     }
+
+    /// The link to its shape.
+    fn shape(&self) -> String {
+        format!("#shape{}", self.shape)
+    }
 }
 
-fn write_curve(page: &mut String, row: &Row<'_>, subjects: &[&str], y: impl Fn(f64) -> f64) {
+fn curve(row: &Row<'_>, subjects: &[&str], y: impl Fn(f64) -> f64) -> Markup {
     let style = Style::of(row, subjects);
     let points = |scale: f64| {
         let point = |q: &Quantile| (x(q.share) * scale, y(q.micros));
         row.latencies.iter().map(point).collect::<Vec<_>>()
     };
     let line: Vec<String> = points(10.0).iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
-    let _ = write!(
-        page,
-        "<g class=\"{}\"><title>{}</title><svg viewBox=\"0 0 1000 {HEIGHT}\" preserveAspectRatio=\"none\" \
-         width=\"100%\" height=\"{HEIGHT}\"><polyline points=\"{}\"/></svg>",
-        style.class,
-        Text(row.subject),
-        line.join(" ")
-    );
-    for (x, y) in points(1.0) {
-        let _ = write!(page, "<use href=\"#shape{}\" x=\"{x:.2}%\" y=\"{y:.1}\"/>", style.shape);
+    html! {
+        g class=(style.class) {
+            title { (Text(row.subject)) }
+            svg viewBox={ "0 0 1000 " (HEIGHT) } preserveAspectRatio="none" width="100%" height=(HEIGHT) {
+                polyline points=(line.join(" ")) {}
+            }
+            @for (x, y) in points(1.0) {
+                use href=(style.shape()) x=(percent(x)) y=(tenth(y)) {}
+            }
+        }
     }
-    page.push_str("</g>\n");
 }
 
-fn write_numbers(page: &mut String, rows: &[&Row<'_>]) {
+fn numbers(rows: &[&Row<'_>]) -> Markup {
     let shares: Vec<f64> =
         rows.first().map_or_else(Vec::new, |row| row.latencies.iter().map(|q| q.share).collect());
-    page.push_str(
-        "<details><summary>The same as numbers, in microseconds</summary>\n\
-         <div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Distribution of latency\">\n\
-         <table class=\"grid\">\n<thead><tr><th scope=\"col\">Subject</th>",
-    );
-    for share in &shares {
-        let _ = match share {
-            share if *share >= 1.0 => write!(page, "<th scope=\"col\" class=\"num\">all</th>"),
-            share => write!(
-                page,
-                "<th scope=\"col\" class=\"num\">{}%</th>",
-                (share * 1e4).round() / 100.0
-            ),
-        };
-    }
-    page.push_str("</tr></thead>\n<tbody>\n");
-    for row in rows {
-        let _ = write!(page, "<tr><th scope=\"row\">{}</th>", Text(row.subject));
-        for share in &shares {
-            let found = row.latencies.iter().find(|q| q.share.total_cmp(share).is_eq());
-            let shown = found.and_then(|q| {
-                Some(crate::load::report::Figure::P50Micros.column()?.format(q.micros))
-            });
-            let _ = write!(page, "<td class=\"num\">{}</td>", shown.unwrap_or_default());
+    let micros = |row: &Row<'_>, share: f64| {
+        let found = row.latencies.iter().find(|q| q.share.total_cmp(&share).is_eq())?;
+        Some(Figure::P50Micros.column()?.format(found.micros))
+    };
+    let table = html! {
+        table.grid {
+            thead {
+                tr {
+                    th scope="col" { "Subject" }
+                    @for share in &shares {
+                        th.num scope="col" {
+                            @if *share >= 1.0 { "all" } @else { ((share * 1e4).round() / 100.0) "%" }
+                        }
+                    }
+                }
+            }
+            tbody {
+                @for row in rows {
+                    tr {
+                        th scope="row" { (Text(row.subject)) }
+                        @for share in &shares {
+                            td.num { (micros(row, *share).unwrap_or_default()) }
+                        }
+                    }
+                }
+            }
         }
-        page.push_str("</tr>\n");
+    };
+    html! {
+        details {
+            summary { "The same as numbers, in microseconds" }
+            (scrolled("Distribution of latency", &table))
+        }
     }
-    page.push_str("</tbody>\n</table>\n</div>\n</details>\n");
 }
 
-/// Where `share` is, in percent of the width.
+/// A place in percent of the width.
+fn percent(x: f64) -> String {
+    format!("{x:.2}%")
+}
+
+/// A place in pixels.
+fn tenth(y: f64) -> String {
+    format!("{y:.1}")
+}
+
+/// The place of `share`, in percent of the width.
 fn x(share: f64) -> f64 {
     let logit = (share / (1.0 - share)).log10().clamp(FIRST, LAST);
     (logit - FIRST) / (LAST - FIRST) * 96.0 + 2.0

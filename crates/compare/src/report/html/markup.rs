@@ -1,43 +1,47 @@
-//! Text from outside, as markup cannot misread it.
+//! Text from outside, as neither markup nor a reader's eye can misread it.
 
-use std::fmt::{self, Write as _};
+use maud::Render;
 
-/// Text of a name, a phrase or a command, to be put between tags or in a quoted attribute.
+/// Text of a name, a phrase or a command. maud escapes what is markup, of this as of every other value;
+/// what this adds is for characters that HTML cannot spell or that turn the text around them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Text<'a>(pub(super) &'a str);
 
-impl fmt::Display for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Render for Text<'_> {
+    fn render_to(&self, buffer: &mut String) {
+        self.visible().render_to(buffer);
+    }
+}
+
+impl Text<'_> {
+    /// Returns it with every character visible, not yet escaped.
+    fn visible(&self) -> String {
+        let mut visible = String::with_capacity(self.0.len());
         for c in self.0.chars() {
             match c {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                // HTML has no way to spell most control characters.
-                c if c.is_control() => write!(f, "{}", c.escape_default())?,
-                // These would turn the text around that follows.
+                c if c.is_control() => visible.extend(c.escape_default()),
                 '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                    write!(f, "{}", c.escape_default())?;
+                    visible.extend(c.escape_default());
                 }
-                c => f.write_char(c)?,
+                c => visible.push(c),
             }
         }
-        Ok(())
+        visible
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use maud::html;
+
     use super::*;
 
     #[test]
     fn nothing_can_be_read_as_markup() {
-        let shown = Text("<a href='x' b=\"y\">&amp;\u{1b}[0m\u{202e}é").to_string();
-        assert_eq!(
-            shown,
-            "&lt;a href=&#39;x&#39; b=&quot;y&quot;&gt;&amp;amp;\\u{1b}[0m\\u{202e}é"
-        );
+        let hostile = "<a b=\"y\">&amp;\u{1b}[0m\u{202e}é";
+        let safe = "&lt;a b=&quot;y&quot;&gt;&amp;amp;\\u{1b}[0m\\u{202e}é";
+        assert_eq!(html! { (Text(hostile)) }.into_string(), safe);
+        let attribute = html! { p title=(Text(hostile)) {} }.into_string();
+        assert_eq!(attribute, format!("<p title=\"{safe}\"></p>"));
     }
 }

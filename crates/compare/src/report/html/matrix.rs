@@ -1,10 +1,11 @@
 //! The behaviours of subjects: a matrix whose cells open to tell what was seen, and below it every
 //! failure in full.
 
-use std::fmt::Write as _;
+use maud::{html, Markup};
 
 use super::super::digest::in_order;
 use super::markup::Text;
+use super::scrolled;
 use crate::model::{Behaviour, Comparison, Passed};
 
 /// The class of a cell, and the mark and word in it, for a verdict.
@@ -16,92 +17,98 @@ pub(super) fn spelled(result: Passed) -> (&'static str, &'static str) {
     }
 }
 
-/// Writes the section, if behaviours were asked for.
-pub(super) fn write(page: &mut String, comparison: &Comparison) {
+/// The section, if behaviours were asked for.
+pub(super) fn section(comparison: &Comparison) -> Markup {
     let behaviours = &comparison.behaviours;
     if behaviours.is_empty() {
-        return;
+        return Markup::default();
     }
     let subjects = comparison.behaving();
-    page.push_str(
-        "<section id=\"behaviour\">\n<h2>Behaviour</h2>\n\
-         <p class=\"note\">Each verdict opens to tell what was seen.</p>\n\
-         <div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Behaviour of each subject\">\n\
-         <table class=\"grid matrix\">\n<thead><tr><th scope=\"col\">Behaviour</th>",
-    );
-    for subject in &subjects {
-        let _ = write!(page, "<th scope=\"col\">{}</th>", Text(subject));
-    }
-    page.push_str("</tr></thead>\n");
-    for group in in_order(behaviours.iter().map(|b| b.group.as_str())) {
-        let _ = writeln!(
-            page,
-            "<tbody><tr class=\"group\"><th scope=\"rowgroup\" colspan=\"{}\"><span>{}</span></th></tr>",
-            subjects.len() + 1,
-            Text(group)
-        );
-        for behaviour in behaviours.iter().filter(|b| b.group == group) {
-            write_row(page, behaviour, &subjects);
-        }
-        page.push_str("</tbody>\n");
-    }
-    page.push_str("<tfoot><tr><th scope=\"row\">as expected</th>");
-    for subject in &subjects {
-        let (passed, tried) = comparison.score(subject);
-        let _ = write!(page, "<td>{passed}/{tried}</td>");
-    }
-    page.push_str("</tr></tfoot>\n</table>\n</div>\n");
-    write_failures(page, behaviours);
-    page.push_str("</section>\n");
-}
-
-fn write_row(page: &mut String, behaviour: &Behaviour, subjects: &[&str]) {
-    let _ = write!(
-        page,
-        "<tr><th scope=\"row\">{}<span class=\"under\">{}</span></th>",
-        Text(&behaviour.name),
-        Text(&behaviour.expected)
-    );
-    for subject in subjects {
-        match behaviour.verdict(subject) {
-            Some(verdict) => {
-                let (class, words) = spelled(verdict.result);
-                let seen = Text(&verdict.seen);
-                let _ = write!(
-                    page,
-                    "<td class=\"{class}\"><details><summary title=\"{seen}\">{words}</summary>{seen}</details></td>"
-                );
+    let table = html! {
+        table.grid.matrix {
+            thead {
+                tr {
+                    th scope="col" { "Behaviour" }
+                    @for subject in &subjects {
+                        th scope="col" { (Text(subject)) }
+                    }
+                }
             }
-            None => page.push_str("<td></td>"),
+            @for group in in_order(behaviours.iter().map(|b| b.group.as_str())) {
+                tbody {
+                    tr.group {
+                        th scope="rowgroup" colspan=(subjects.len() + 1) { span { (Text(group)) } }
+                    }
+                    @for behaviour in behaviours.iter().filter(|b| b.group == group) {
+                        (row(behaviour, &subjects))
+                    }
+                }
+            }
+            tfoot {
+                tr {
+                    th scope="row" { "as expected" }
+                    @for subject in &subjects {
+                        @let (passed, tried) = comparison.score(subject);
+                        td { (passed) "/" (tried) }
+                    }
+                }
+            }
+        }
+    };
+    html! {
+        section id="behaviour" {
+            h2 { "Behaviour" }
+            p.note { "Each verdict opens to tell what was seen." }
+            (scrolled("Behaviour of each subject", &table))
+            (failures(behaviours))
         }
     }
-    page.push_str("</tr>\n");
 }
 
-fn write_failures(page: &mut String, behaviours: &[Behaviour]) {
-    if behaviours.iter().all(|b| b.failures().next().is_none()) {
-        return;
-    }
-    page.push_str("<h3>What was seen where it failed</h3>\n<dl class=\"failures\">\n");
-    for behaviour in behaviours {
-        let mut failures = behaviour.failures().peekable();
-        if failures.peek().is_none() {
-            continue;
-        }
-        let _ = writeln!(
-            page,
-            "<dt>{} <span class=\"under\">expected: {}</span></dt>",
-            Text(&behaviour.name),
-            Text(&behaviour.expected)
-        );
-        for verdict in failures {
-            let _ = writeln!(
-                page,
-                "<dd><span class=\"fail\">✗</span> <b>{}</b>: {}</dd>",
-                Text(&verdict.subject),
-                Text(&verdict.seen)
-            );
+fn row(behaviour: &Behaviour, subjects: &[&str]) -> Markup {
+    html! {
+        tr {
+            th scope="row" {
+                (Text(&behaviour.name))
+                span.under { (Text(&behaviour.expected)) }
+            }
+            @for subject in subjects {
+                @match behaviour.verdict(subject) {
+                    Some(verdict) => {
+                        @let (class, words) = spelled(verdict.result);
+                        @let seen = Text(&verdict.seen);
+                        td class=(class) {
+                            details { summary title=(seen) { (words) } (seen) }
+                        }
+                    }
+                    None => td {}
+                }
+            }
         }
     }
-    page.push_str("</dl>\n");
+}
+
+fn failures(behaviours: &[Behaviour]) -> Markup {
+    let failed = |behaviour: &&Behaviour| behaviour.failures().next().is_some();
+    html! {
+        @if behaviours.iter().any(|behaviour| failed(&behaviour)) {
+            h3 { "What was seen where it failed" }
+            dl.failures {
+                @for behaviour in behaviours.iter().filter(failed) {
+                    dt {
+                        (Text(&behaviour.name))
+                        " " span.under { "expected: " (Text(&behaviour.expected)) }
+                    }
+                    @for verdict in behaviour.failures() {
+                        dd {
+                            span.fail { "✗" } " " b { (Text(&verdict.subject)) } ": " (Text(&verdict.seen))
+                            @if let Some(why) = &verdict.known {
+                                span.under { "known: " (Text(why)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
