@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::cri::client::Client;
 use crate::cri::message::{Filter, POD_NAME, POD_NAMESPACE};
 use crate::decide::{is_called, keep_related, sandbox_of};
-use crate::root::{FileError, Root};
+use crate::root::Root;
 use crate::sighting::{Network, Sighting, State};
 use crate::source::SourceError;
 use crate::wanted::Wanted;
@@ -82,11 +82,7 @@ impl Cri {
 
     fn connect(&self, root: &Root) -> Result<Client, SourceError> {
         // Held while it is connected to.
-        let (_held, way) = root.socket(&self.socket).map_err(|error| match error {
-            FileError::Absent => SourceError::Absent,
-            error if error.is_denied() => SourceError::Denied(error.to_string()),
-            error => SourceError::Failed(error.to_string()),
-        })?;
+        let (_held, way) = root.socket(&self.socket)?;
         Client::connect(&way, self.within)
     }
 }

@@ -13,11 +13,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::errno::Errno;
-
 use crate::decide::keep_related;
 use crate::http::{get, HttpError, Response};
-use crate::root::{FileError, Root};
+use crate::root::Root;
 use crate::shown::shown;
 use crate::sighting::{Runtime, Sighting, State};
 use crate::source::SourceError;
@@ -227,29 +225,13 @@ impl Engine {
             get(&self.socket, path, self.within)
         } else {
             // Held while it is connected to.
-            let (_held, way) = root.socket(&self.socket).map_err(|error| match error {
-                FileError::Absent => SourceError::Absent,
-                error if error.is_denied() => SourceError::Denied(error.to_string()),
-                error => SourceError::Failed(error.to_string()),
-            })?;
+            let (_held, way) = root.socket(&self.socket)?;
             get(&way, path, self.within)
         };
-        answer.map_err(|error| self.unreachable(&error))
-    }
-
-    fn unreachable(&self, error: &HttpError) -> SourceError {
-        let errno = match error {
-            HttpError::Connect(reason) => reason.raw_os_error().map(Errno::from_raw),
-            _ => None,
-        };
-        match errno {
-            Some(Errno::ENOENT | Errno::ENOTDIR) => SourceError::Absent,
-            Some(Errno::EACCES | Errno::EPERM) => SourceError::Denied(format!(
-                "{error}; only root and members of the socket's group may"
-            )),
-            Some(_) => SourceError::Failed(format!("{error}; {}", self.help())),
-            None => SourceError::Failed(error.to_string()),
-        }
+        answer.map_err(|error| match error {
+            HttpError::Wire(error) => SourceError::unreachable(&error, self.help()),
+            error => SourceError::Failed(error.to_string()),
+        })
     }
 
     /// What would help where nobody answers.

@@ -4,12 +4,12 @@
 //! received so far and is pure; the rest is one loop around it. Heads and chunk sizes are read by
 //! httparse.
 
-use std::io::{self, Read, Write};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use httparse::{parse_chunk_size, Header, Status, EMPTY_HEADER};
-use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::wire::{Wire, WireError};
 
 /// An inspected container is some tens of kilobytes.
 pub const MAX_RESPONSE: usize = 4 << 20;
@@ -32,15 +32,9 @@ pub struct Response {
 /// A failure to get an answer.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    /// Nobody listens there, or we may not connect.
-    #[error("{}", nsplice_sys::describe(.0))]
-    Connect(io::Error),
-    /// The connection failed later.
-    #[error("the connection failed: {}", nsplice_sys::describe(.0))]
-    Io(io::Error),
-    /// The time was over first.
-    #[error("no response within {} ms", .0.as_millis())]
-    TimedOut(Duration),
+    /// The bytes do not come through, or not in time.
+    #[error(transparent)]
+    Wire(#[from] WireError),
     /// The answer is longer than an answer can be.
     #[error("the response is longer than {} bytes", MAX_RESPONSE)]
     TooLong,
@@ -57,25 +51,15 @@ pub enum HttpError {
 
 /// Asks for `path` (of plain characters) at the Unix socket `socket`.
 pub fn get(socket: &Path, path: &str, within: Duration) -> Result<Response, HttpError> {
-    let deadline = Instant::now() + within;
-    let mut stream = connect(socket, within)?;
+    let mut wire = Wire::connect(socket, within)?;
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: docker\r\nAccept: application/json\r\nConnection: close\r\n\r\n"
     );
-    stream.write_all(request.as_bytes()).map_err(|error| timed(error, within))?;
+    wire.write(request.as_bytes())?;
     let mut received = Vec::new();
     let mut block = [0; 16 << 10];
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(HttpError::TimedOut(within));
-        }
-        stream.set_read_timeout(Some(left)).map_err(HttpError::Io)?;
-        let count = match stream.read(&mut block) {
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(timed(error, within)),
-        };
+        let count = wire.read(&mut block)?;
         received.extend_from_slice(block.get(..count).unwrap_or_default());
         if let Some(response) = parse(&received, count == 0)? {
             return Ok(response);
@@ -83,26 +67,6 @@ pub fn get(socket: &Path, path: &str, within: Duration) -> Result<Response, Http
         if received.len() > MAX_RESPONSE {
             return Err(HttpError::TooLong);
         }
-    }
-}
-
-/// Connects, but does not wait for ever for a place in the backlog: on a Unix socket connect(2)
-/// honours the send timeout.
-fn connect(socket: &Path, within: Duration) -> Result<Socket, HttpError> {
-    let stream = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(HttpError::Connect)?;
-    stream.set_write_timeout(Some(within)).map_err(HttpError::Connect)?;
-    let address = SockAddr::unix(socket).map_err(HttpError::Connect)?;
-    stream.connect(&address).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => HttpError::TimedOut(within),
-        _ => HttpError::Connect(error),
-    })?;
-    Ok(stream)
-}
-
-fn timed(error: io::Error, within: Duration) -> HttpError {
-    match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => HttpError::TimedOut(within),
-        _ => HttpError::Io(error),
     }
 }
 

@@ -16,6 +16,7 @@ use nix::errno::Errno;
 use serde::Deserialize;
 
 use nsplice_runtime::http::{get, HttpError, Response};
+use nsplice_runtime::wire::WireError;
 use nsplice_runtime::{shown, Process};
 use nsplice_sys::describe;
 
@@ -94,14 +95,16 @@ impl Docker {
         let told =
             format!("cannot ask Docker at {} about docker/{name}: {error}", self.socket.display());
         match error {
-            HttpError::Connect(reason) => match reason.raw_os_error().map(Errno::from_raw) {
-                Some(Errno::EACCES | Errno::EPERM) => BackendError::Privilege(format!(
-                    "{told}; only root and members of the socket's group may"
-                )),
-                _ => BackendError::Failed(format!(
-                    "{told}; is dockerd running? DOCKER_HOST=unix:///PATH names another socket"
-                )),
-            },
+            HttpError::Wire(WireError::Connect(reason)) => {
+                match reason.raw_os_error().map(Errno::from_raw) {
+                    Some(Errno::EACCES | Errno::EPERM) => BackendError::Privilege(format!(
+                        "{told}; only root and members of the socket's group may"
+                    )),
+                    _ => BackendError::Failed(format!(
+                        "{told}; is dockerd running? DOCKER_HOST=unix:///PATH names another socket"
+                    )),
+                }
+            }
             _ => BackendError::Failed(told),
         }
     }

@@ -5,8 +5,6 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use nix::errno::Errno;
-
 use nsplice_http2::grpc::Status;
 use nsplice_http2::{CallError, Limits};
 
@@ -21,7 +19,6 @@ use crate::protobuf::ProtobufError;
 use crate::shown::shown;
 use crate::sighting::{ClaimedPid, Kind, Network, PodName, Runtime, Sighting, State};
 use crate::source::SourceError;
-use crate::wire::WireError;
 
 /// A connection to a runtime that speaks CRI.
 #[derive(Debug)]
@@ -218,17 +215,11 @@ fn created(nanoseconds: u64) -> Option<SystemTime> {
 }
 
 fn unreachable(error: GrpcError) -> SourceError {
-    let errno = match &error {
-        GrpcError::Wire(WireError::Connect(reason)) => reason.raw_os_error().map(Errno::from_raw),
-        _ => None,
-    };
-    match errno {
-        Some(Errno::ENOENT | Errno::ENOTDIR) => SourceError::Absent,
-        Some(Errno::EACCES | Errno::EPERM) => {
-            SourceError::Denied(format!("{error}; only root may, as a rule"))
+    match error {
+        GrpcError::Wire(error) => {
+            SourceError::unreachable(&error, "does the container runtime run?")
         }
-        Some(_) => SourceError::Failed(format!("{error}; does the container runtime run?")),
-        None => SourceError::Failed(told(&error)),
+        error => SourceError::Failed(told(&error)),
     }
 }
 
