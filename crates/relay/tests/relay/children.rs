@@ -1,21 +1,24 @@
 //! Links whose upstream is a child: how its end, its words and its stubbornness show.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use nsplice_relay::{Answer, Forward, Handle, Limit, Limits, OpenClass, Outcome, Settings, Side};
+use nsplice_relay::{Forward, Limit, Limits, OpenClass, Outcome, Settings, Side};
 use nsplice_testkit::talk::{
     expect_eof, expect_ramp, expect_reset, expect_reset_after_eof, half_close, read_exactly,
     read_to_eof, read_to_reset, reset, send_ramp, send_until_stuck,
 };
-use nsplice_testkit::{connect, knock, wait_until, Census};
+use nsplice_testkit::{connect, knock, wait_until};
 
 use crate::bench::{listening, ANY_PORT};
 use crate::openers::forward;
 use crate::running::{Ended, Running};
-use crate::scene::{at_once, in_both_modes, in_both_modes_at_leisure, scene};
+use crate::scene::{at_once, in_both_modes, in_both_modes_at_leisure};
 use crate::shell::{script, Deeds};
+
+mod diagnostics;
+mod ending;
 
 /// The time that a child is given to end by itself after its link.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -237,128 +240,6 @@ fn a_child_deaf_both_ways_is_left_by_a_silent_client_too() {
             stage.relay.advance(FAREWELL);
             assert_eq!(stage.end_with(&["terminate"]).outcome, Outcome::Clean);
         }
-    });
-}
-
-#[test]
-fn a_reset_client_ends_the_child() {
-    in_both_modes(|settings| {
-        let stage = Stage::new(settings, "echo up; exec sleep 1000");
-        let client = stage.client();
-        assert_eq!(read_exactly(&client, 3), b"up\n");
-        reset(client);
-        // The census tells that it was collected.
-        assert_eq!(stage.end_with(&["terminate"]).outcome, Outcome::Reset(Side::Downstream));
-    });
-}
-
-#[test]
-fn a_child_that_ignores_the_request_to_end_is_killed() {
-    in_both_modes(|settings| {
-        let stage = Stage::new(settings, "trap '' TERM; echo up; sleep 1000");
-        let client = stage.client();
-        assert_eq!(read_exactly(&client, 3), b"up\n");
-        reset(client);
-        let ended = stage.end_with(&["terminate", "kill"]);
-        assert_eq!(ended.outcome, Outcome::Reset(Side::Downstream));
-    });
-}
-
-#[test]
-fn stop_waits_until_the_children_are_collected() {
-    in_both_modes(|settings| {
-        let stage = Stage::new(settings, "trap '' TERM; echo up; sleep 1000");
-        let clients = [stage.client(), stage.client()];
-        for client in &clients {
-            assert_eq!(read_exactly(client, 3), b"up\n");
-        }
-        stage.relay.handle.stop().expect("tell the loop to stop");
-        clients.iter().for_each(expect_reset);
-        stage.relay.wait_returned();
-        let deeds = stage.deeds.all();
-        let count = |deed| deeds.iter().filter(|each| **each == deed).count();
-        assert_eq!((count("terminate"), count("kill"), count("drop")), (2, 2, 2));
-        assert_eq!(stage.relay.close().ended_as(Outcome::Stopped), 2);
-    });
-}
-
-#[test]
-fn a_stop_and_the_end_of_a_drain_cut_the_farewell_of_a_child_short() {
-    let stop: fn(&Handle) -> io::Result<Answer<usize>> = Handle::stop;
-    let drain: fn(&Handle) -> io::Result<Answer<usize>> =
-        |handle| handle.drain(Some(Duration::ZERO));
-    scene(|| {
-        for hurry in [stop, drain] {
-            // Left alone it would end within its farewell, by itself and badly.
-            let text = "exec >&-; cat >/dev/null; sleep 6; exit 3";
-            let stage = Stage::new(Settings::default(), text);
-            let client = stage.client();
-            expect_eof(&client);
-            let sockets = Census::own().descriptors("socket");
-            half_close(&client);
-            // The link is clean, and only the child is waited for.
-            wait_until("the end of the client's side", || {
-                Census::own().descriptors("socket") == sockets - 1
-            });
-            hurry(&stage.relay.handle).expect("tell the loop");
-            stage.relay.wait_returned();
-            assert_eq!(stage.end_with(&["terminate"]).outcome, Outcome::Clean);
-        }
-    });
-}
-
-#[test]
-fn a_grandchild_that_holds_the_output_does_not_hold_the_link() {
-    in_both_modes(|settings| {
-        let stage = Stage::new(settings, "sleep 1000 & echo hi; exit 0");
-        let client = stage.client();
-        assert_eq!(read_to_eof(&client), b"hi\n");
-        assert_eq!(stage.end_with(&["kill"]).outcome, Outcome::Clean);
-    });
-}
-
-#[test]
-fn a_flood_of_diagnostics_blocks_nobody() {
-    in_both_modes(|settings| {
-        // 20 MB, far more than a pipe: the child can only go on if they are read.
-        let stage = Stage::new(settings, "head -c 20000000 /dev/zero >&2; exec cat");
-        let client = stage.client();
-        (&client).write_all(b"echo").expect("speak");
-        assert_eq!(read_exactly(&client, 4), b"echo");
-        half_close(&client);
-        expect_eof(&client);
-        assert_eq!(stage.end_with(&[]).outcome, Outcome::Clean);
-    });
-}
-
-#[test]
-fn an_endless_flood_of_diagnostics_does_not_starve_other_links() {
-    in_both_modes(|settings| {
-        let stage = Stage::new(settings, "yes >&2 & exec cat");
-        let clients = [stage.client(), stage.client()];
-        for _ in 0..20 {
-            for client in &clients {
-                send_ramp(client, 0, 1000);
-                expect_ramp(client, 0, 1000);
-            }
-        }
-        clients.into_iter().for_each(reset);
-        stage.relay.ended(2);
-        stage.relay.close();
-    });
-}
-
-#[test]
-fn a_child_that_closes_its_diagnostics_costs_no_cpu() {
-    in_both_modes(|settings| {
-        let stage = Stage::new(settings, "exec 2>&-; exec cat");
-        let client = stage.client();
-        send_ramp(&client, 0, 100);
-        expect_ramp(&client, 0, 100);
-        stage.relay.assert_at_rest(Duration::from_millis(400));
-        half_close(&client);
-        expect_eof(&client);
-        assert_eq!(stage.end_with(&[]).outcome, Outcome::Clean);
     });
 }
 
