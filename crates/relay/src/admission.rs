@@ -41,7 +41,7 @@ pub struct Entrant<'a> {
     pub labels: &'a Labels,
 }
 
-/// What becomes of a client.
+/// The answer to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry {
     /// It may have a link.
@@ -50,7 +50,7 @@ pub enum Entry {
     Refuse(Reason),
 }
 
-/// Why a client is refused. One word for each in logs and counters.
+/// A reason for which a client is refused. One word for each in logs and counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// The service has as many links as it may have.
@@ -96,7 +96,7 @@ impl Reason {
 }
 
 impl Reason {
-    /// What a client is told, where it can be told more than that it is refused.
+    /// The words that a client is told, where it can be told more than that it is refused.
     pub(crate) fn in_words(self) -> &'static str {
         match self {
             Self::Full => "no place left",

@@ -62,7 +62,7 @@ impl Forward {
         }
     }
 
-    /// What opens its upstreams, who decides on its clients, and what its links have of it.
+    /// Takes it apart: what opens its upstreams, who decides on its clients, what its links have of it.
     pub(crate) fn into_parts(self) -> Parts {
         let Self { labels, opener, admission, limits, places, counters, policy } = self;
         let backend = opener.backend();

@@ -67,7 +67,7 @@ pub struct Labels {
     pub found: Option<Arc<Found>>,
 }
 
-/// What a look-up has found out of a target. Where there is no such thing it is `None`.
+/// The findings of a look-up about a target. Where there is no such thing it is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
     /// The name of the pod.

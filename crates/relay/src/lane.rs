@@ -24,7 +24,7 @@ use nix::errno::Errno;
 
 use crate::lane::low_water::{LongBurst, LowWater, Mark};
 use crate::lane::mode::Mode;
-use crate::lane::step::{Means, Mover, Sink, Source, Step};
+use crate::lane::step::{Means, Moved, Mover, Sink, Source};
 use crate::lane::traffic::Traffic;
 use crate::net::readiness::Readiness;
 
@@ -121,7 +121,7 @@ impl Lane {
     }
 
     /// Returns whether the lane is about to read its source, and so will meet its error by itself.
-    /// Whether its bytes stay within the kernel.
+    /// Returns whether its bytes stay within the kernel.
     pub(crate) fn splices(&self) -> bool {
         self.mode.splices() || self.mode == Mode::Direct
     }
@@ -224,7 +224,7 @@ impl Lane {
     /// Enters a step into the books and the readiness bits.
     fn absorb(
         &mut self,
-        step: Step,
+        step: Moved,
         source: &mut Readiness,
         sink: &mut Readiness,
     ) -> Result<(), Stop> {

@@ -29,7 +29,7 @@ pub use glimpse::{Glimpse, GlimpseMeans, GlimpseStage, SessionGlimpse, SessionSt
 pub use labels::{Descriptors, Found, Labels, LinkId, LinkRef, SessionId};
 pub use lane::filter::{Filter, Pass};
 pub use lane::low_water::LongBurst;
-pub use lane::step::Ends;
+pub use lane::step::Belief;
 pub use lane::traffic::Traffic;
 pub use link::downstream::Downstream;
 pub use link::policy::{Answers, Endings, Filters, Finish, Lanes, LinkPolicy, Owner, WhenFull};

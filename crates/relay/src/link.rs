@@ -1,6 +1,6 @@
 //! A link: two sides, two lanes, one life.
 //!
-//! Stages, each entered once:
+//! States, each entered once:
 //!
 //! * `Opening`: the downstream is there, the upstream is being opened. Nothing is read from the
 //!   downstream; its FIN is left in the queue, its RST cancels the opening.
@@ -66,20 +66,20 @@ pub(crate) enum Next {
 
 /// The life of a link.
 #[derive(Debug)]
-enum Stage {
+enum LinkState {
     Opening { attempt: Box<dyn Attempt>, wake: Wake, registered: bool, chance: Chance },
     Relaying,
     Delivering { outcome: Outcome, owed: usize, next: Instant, tick: Duration },
     Closing { outcome: Outcome, push: Option<(Instant, Push)> },
 }
 
-impl Stage {
+impl LinkState {
     fn opening(attempt: Box<dyn Attempt>, chance: Chance) -> Self {
         Self::Opening { attempt, wake: Wake::START, registered: false, chance }
     }
 }
 
-/// How often an upstream may be tried to open for want of descriptors.
+/// The number of times that an upstream may be tried to open for want of descriptors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Chance {
     /// Once more, from the reserve.
@@ -88,7 +88,7 @@ enum Chance {
     Last,
 }
 
-/// What is done next to a child that has not ended although its link is over.
+/// The next push for a child that has not ended although its link is over.
 #[derive(Debug, Clone, Copy)]
 enum Push {
     Terminate,
@@ -129,7 +129,7 @@ pub(crate) struct Link {
     active_at: Instant,
     /// When to look again although nothing has happened.
     recheck: Option<Instant>,
-    stage: Stage,
+    state: LinkState,
     /// Indexed by [`Side`].
     halves: [Half; 2],
     watch: Option<Box<Watch>>,
@@ -171,7 +171,7 @@ impl Link {
             terms,
             active_at: now,
             recheck: None,
-            stage: Stage::opening(attempt, Chance::First),
+            state: LinkState::opening(attempt, Chance::First),
             halves: [downstream, Half::default()],
             watch: None,
             holds: Vec::new(),
@@ -191,8 +191,8 @@ impl Link {
 
     /// Takes in what was reported of one of the link's ends.
     pub(crate) fn note(&mut self, port: Port, report: Wake) {
-        match (port, &mut self.stage) {
-            (Port::UpSource, Stage::Opening { wake, .. }) => wake.add(report),
+        match (port, &mut self.state) {
+            (Port::UpSource, LinkState::Opening { wake, .. }) => wake.add(report),
             (Port::DownSource, _) => self.note_side(Side::Downstream, Port::DownSource, report),
             (Port::DownSink, _) => self.note_side(Side::Downstream, Port::DownSink, report),
             (Port::UpSource, _) => self.note_side(Side::Upstream, Port::UpSource, report),
@@ -218,11 +218,11 @@ impl Link {
     /// One turn: moves what can be moved.
     pub(crate) fn turn(&mut self, turn: &mut Turn<'_>) -> Next {
         let busy = self.watch.as_mut().is_some_and(|watch| watch.attend(turn.now));
-        let next = match self.stage {
-            Stage::Opening { .. } => self.open_further(turn),
-            Stage::Relaying => self.relay(turn),
-            Stage::Delivering { .. } => self.deliver_further(turn.now),
-            Stage::Closing { .. } => self.close_further(turn.sessions),
+        let next = match self.state {
+            LinkState::Opening { .. } => self.open_further(turn),
+            LinkState::Relaying => self.relay(turn),
+            LinkState::Delivering { .. } => self.deliver_further(turn.now),
+            LinkState::Closing { .. } => self.close_further(turn.sessions),
         };
         match next {
             Next::Wait if busy => Next::Again,
@@ -246,17 +246,17 @@ impl Link {
 
     /// The outcome has been decided and only the child is waited for.
     pub(crate) fn is_closing(&self) -> bool {
-        matches!(self.stage, Stage::Closing { .. })
+        matches!(self.state, LinkState::Closing { .. })
     }
 
     /// The link as it is now.
     pub(crate) fn glimpse(&self, now: Instant) -> Glimpse {
-        let stage = match self.stage {
-            Stage::Opening { .. } => GlimpseStage::Opening,
-            Stage::Relaying if self.is_half_closed() => GlimpseStage::HalfClosed,
-            Stage::Delivering { .. } => GlimpseStage::HalfClosed,
-            Stage::Relaying => GlimpseStage::Open,
-            Stage::Closing { .. } => GlimpseStage::Closing,
+        let stage = match self.state {
+            LinkState::Opening { .. } => GlimpseStage::Opening,
+            LinkState::Relaying if self.is_half_closed() => GlimpseStage::HalfClosed,
+            LinkState::Delivering { .. } => GlimpseStage::HalfClosed,
+            LinkState::Relaying => GlimpseStage::Open,
+            LinkState::Closing { .. } => GlimpseStage::Closing,
         };
         Glimpse {
             id: self.id,
@@ -300,7 +300,7 @@ impl Link {
         self.halves[from as usize].lane.as_ref().map_or(Phase::Flowing, Lane::phase)
     }
 
-    /// How the bytes that come from a side are moved.
+    /// The means by which the bytes that come from a side are moved.
     fn means(&self, from: Side) -> Option<GlimpseMeans> {
         let lane = self.halves[from as usize].lane.as_ref();
         let lane = lane.filter(|lane| matches!(lane.phase(), Phase::Flowing | Phase::Draining))?;
@@ -321,7 +321,7 @@ impl Link {
         [Side::Downstream, Side::Upstream].map(|from| self.traffic(from))
     }
 
-    /// What has been done so far: two values are the same if nothing has happened in between, that
+    /// The work that has been done so far: two values are the same if nothing has happened in between, that
     /// is no byte has been moved, no side has ended, and no end has been passed on.
     fn progress(&self) -> [(Traffic, Phase); 2] {
         [Side::Downstream, Side::Upstream].map(|side| (self.traffic(side), self.phase(side)))

@@ -51,7 +51,7 @@ pub trait Opener: fmt::Debug + Send {
     /// whatever was made ready and not used is not needed.
     fn end_burst(&mut self) {}
 
-    /// What the queues of a link's socket can hold if they may be [`Queues::Ample`], in bytes; 0 where
+    /// Bytes that the queues of a link's socket can hold if they may be [`Queues::Ample`]; 0 where
     /// this does not size them.
     fn queues(&self) -> usize {
         0
@@ -80,7 +80,7 @@ pub trait Attempt: fmt::Debug + Send {
     fn source(&self) -> Option<BorrowedFd<'_>>;
 }
 
-/// What an attempt may take.
+/// The time and the memory that an attempt may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
     /// Time in all. Whoever tries several ways leaves time for each.

@@ -59,7 +59,7 @@ pub(crate) mod settings;
 mod sources;
 pub(crate) mod timers;
 
-/// What is allocated for the copy buffer. From this size on malloc(3) hands out fresh pages, which
+/// Bytes allocated for the copy buffer. From this size on malloc(3) hands out fresh pages, which
 /// cost nothing until they are touched; a smaller block it would clear, and a process for a single
 /// connection would pay for 64 KiB to move a line.
 const BUFFER_ALLOCATED: usize = 2 * COPY_BUFFER;
@@ -189,7 +189,7 @@ impl Relay {
             || self.sources.table.iter().any(|each| each.source().keeps_loop())
     }
 
-    /// How long the next poll may wait.
+    /// The time that the next poll may wait.
     fn patience(&self) -> Option<Duration> {
         if !self.ready.is_empty()
             || self.sources.go_on()

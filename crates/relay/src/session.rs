@@ -91,7 +91,7 @@ pub trait Session: Debug + Send {
     /// [`Ending::Left`] the client has everything, the end included.
     fn close(&mut self, stream: StreamId, ending: Ending<'_>, out: &mut Outbox<'_>);
 
-    /// When [`Session::expire`] is to be called. Asked after each call that may have changed it.
+    /// The moment at which [`Session::expire`] is to be called. Asked after each call that may have changed it.
     fn deadline(&self) -> Option<Instant> {
         None
     }
@@ -186,7 +186,7 @@ pub struct EndpointService {
     pub counters: Arc<Counters>,
 }
 
-/// What bounds a session.
+/// The bounds of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionLimits {
     /// The number of streams that may be alive at once. One more is not opened

@@ -42,7 +42,7 @@ pub trait EventSource: Debug + Send {
     /// same; `None` if there is nothing to watch, or not any more because it is closed.
     fn descriptor(&self) -> Option<BorrowedFd<'_>>;
 
-    /// What the descriptor is watched for. Asked after each turn in which the source was called.
+    /// Tells what the descriptor is watched for. Asked after each turn in which the source was called.
     fn watched(&self) -> Watched {
         Watched::Reads
     }
@@ -57,7 +57,7 @@ pub trait EventSource: Debug + Send {
         Need::Wait
     }
 
-    /// When [`EventSource::expire`] is to be called. Asked after each turn in which the source was
+    /// The moment at which [`EventSource::expire`] is to be called. Asked after each turn in which the source was
     /// called.
     fn deadline(&self) -> Option<Instant> {
         None
@@ -88,7 +88,7 @@ pub trait EventSource: Debug + Send {
     }
 }
 
-/// What a source needs after a call.
+/// The needs of a source after a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
     /// To be told of an event, or its deadline.
@@ -99,7 +99,7 @@ pub enum Need {
     Over,
 }
 
-/// What a loop lends to a source for one call, and takes its orders by.
+/// The things that a loop lends to a source for one call, and takes its orders by.
 #[derive(Debug)]
 pub struct SourceTurn<'a> {
     pub(crate) now: Instant,

@@ -70,7 +70,7 @@ impl Cause {
         }
     }
 
-    /// What a token was registered for; `None` if nothing ever is.
+    /// The cause that a token was registered for; `None` if nothing ever is.
     pub(crate) fn of(token: Token) -> Option<Self> {
         let kind = token.0 & KIND_MASK;
         let Some(port) = kind.checked_sub(1) else {

@@ -51,7 +51,7 @@ impl Default for LongBurst {
     }
 }
 
-/// How often the price of the mark may double: up to a minute of the fastest bursts.
+/// The number of times that the price of the mark may double: up to a minute of the fastest bursts.
 const MOST_DOUBLINGS: u32 = 12;
 
 /// Added to patience: the loop's timers count in milliseconds.

@@ -12,7 +12,7 @@
 //! Not earlier: under load that copy would find bytes, and copying them costs more than the splice
 //! that finds nothing.
 
-use crate::lane::step::{Means, Step};
+use crate::lane::step::{Means, Moved};
 
 /// The gait of a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl Mode {
     }
 
     /// Learns from what the last step did.
-    pub(crate) fn note(&mut self, step: &Step) {
+    pub(crate) fn note(&mut self, step: &Moved) {
         let read = step.read;
         *self = match *self {
             Self::CopyOnly => Self::CopyOnly,
@@ -96,7 +96,7 @@ mod tests {
 
     fn after(mut mode: Mode, reads: &[usize]) -> Mode {
         for read in reads {
-            mode.note(&Step { read: *read, ..Step::NOTHING });
+            mode.note(&Moved { read: *read, ..Moved::NOTHING });
         }
         mode
     }

@@ -36,8 +36,8 @@ use nix::poll::PollFlags;
 use crate::lane::end::End;
 use crate::lane::filter::{Filter, Pass};
 use crate::lane::pipe::{Pipe, PipePool};
-use crate::lane::step::Ends;
-use crate::lane::step::{Means, Mover, Sink, Source, Step};
+use crate::lane::step::Belief;
+use crate::lane::step::{Means, Moved, Mover, Sink, Source};
 use crate::net::fd::{Descriptor, Kind};
 use crate::session::streams::Front;
 use crate::session::StreamRef;
@@ -70,7 +70,7 @@ pub(crate) struct LaneMover<'a> {
     pub(crate) source: End<'a>,
     pub(crate) sink: End<'a>,
     /// Whether the end of the source is believed.
-    pub(crate) ends: Ends,
+    pub(crate) ends: Belief,
     /// What is done to the bytes; only ever there for a lane that copies.
     pub(crate) filter: Option<&'a mut (dyn Filter + 'static)>,
     pub(crate) in_flight: &'a mut InFlight,
@@ -85,11 +85,11 @@ pub(crate) struct LaneMover<'a> {
 /// Everything the source has: splice takes what fits the pipe.
 const ALL: usize = usize::MAX;
 
-/// What is written at once of what a stream has queued, in bytes: as much as a lane may move in a turn.
+/// Bytes written at once of what a stream has queued: as much as a lane may move in a turn.
 const MOST_PASSED_ON: usize = 256 * 1024;
 
 impl Mover for LaneMover<'_> {
-    fn carry(&mut self, means: Means) -> Step {
+    fn carry(&mut self, means: Means) -> Moved {
         let step = match means {
             Means::Copy => self.copy(),
             Means::Direct => self.splice_direct(),
@@ -101,20 +101,20 @@ impl Mover for LaneMover<'_> {
         let step = if means == Means::Raised { self.leave_what_is_no_heap(step) } else { step };
         *self.refusal = step.refused.or(*self.refusal);
         match step.source {
-            Source::Ended if self.ends == Ends::Ignored => Step { source: Source::Dry, ..step },
+            Source::Ended if self.ends == Belief::Ignored => Moved { source: Source::Dry, ..step },
             _ => step,
         }
     }
 
-    fn flush(&mut self) -> Step {
+    fn flush(&mut self) -> Moved {
         let step = match std::mem::take(self.in_flight) {
-            InFlight::Empty => Step::NOTHING,
+            InFlight::Empty => Moved::NOTHING,
             InFlight::Spill { bytes, sent } => {
                 let (written, sink) = offer(self.sink, &bytes[sent..], self.sessions);
                 if sent + written < bytes.len() {
                     *self.in_flight = InFlight::Spill { bytes, sent: sent + written };
                 }
-                Step { written, sink, ..Step::NOTHING }
+                Moved { written, sink, ..Moved::NOTHING }
             }
             InFlight::Pipe { pipe, pending } => self.drain(pipe, pending),
         };
@@ -124,7 +124,7 @@ impl Mover for LaneMover<'_> {
 }
 
 impl LaneMover<'_> {
-    fn copy(&mut self) -> Step {
+    fn copy(&mut self) -> Moved {
         let mut most = self.filter.as_ref().map_or(usize::MAX, |filter| filter.block().max(1));
         match (self.source, self.sink) {
             (End::Stream(source), End::Fd(sink)) if self.filter.is_none() => {
@@ -133,17 +133,17 @@ impl LaneMover<'_> {
             // Nothing is read that could not be written: what the client does not take stays with
             // the upstream.
             (_, End::Stream(sink)) => match self.sessions.allowance(sink) {
-                Ok(0) => return Step { sink: Sink::Full, ..Step::NOTHING },
+                Ok(0) => return Moved { sink: Sink::Full, ..Moved::NOTHING },
                 Ok(allowed) => most = most.min(allowed),
-                Err(errno) => return Step { sink: Sink::Failed(errno), ..Step::NOTHING },
+                Err(errno) => return Moved { sink: Sink::Failed(errno), ..Moved::NOTHING },
             },
             _ => {}
         }
         let most = most.min(self.buffer.len());
         let read = match self.source.read(&mut self.buffer[..most], self.sessions) {
-            Ok(0) => return Step { source: Source::Ended, ..Step::NOTHING },
+            Ok(0) => return Moved { source: Source::Ended, ..Moved::NOTHING },
             Ok(read) => read,
-            Err(errno) => return Step { source: failure(errno), ..Step::NOTHING },
+            Err(errno) => return Moved { source: failure(errno), ..Moved::NOTHING },
         };
         // Only a socket's short read means that its queue is empty; a terminal gives lines, a pipe
         // whatever was written at once.
@@ -160,20 +160,20 @@ impl LaneMover<'_> {
 
     /// Writes what a stream has queued from where it is: it is in memory already, and what the sink
     /// does not take stays there.
-    fn pass_on(&mut self, source: StreamRef, sink: Descriptor<'_>) -> Step {
+    fn pass_on(&mut self, source: StreamRef, sink: Descriptor<'_>) -> Moved {
         let (written, said) = match self.sessions.front(source) {
             Front::Bytes(bytes) => offer_to(sink, &bytes[..bytes.len().min(MOST_PASSED_ON)]),
-            Front::Dry => return Step { source: Source::Dry, ..Step::NOTHING },
-            Front::End => return Step { source: Source::Ended, ..Step::NOTHING },
-            Front::Failed(errno) => return Step { source: failure(errno), ..Step::NOTHING },
+            Front::Dry => return Moved { source: Source::Dry, ..Moved::NOTHING },
+            Front::End => return Moved { source: Source::Ended, ..Moved::NOTHING },
+            Front::Failed(errno) => return Moved { source: failure(errno), ..Moved::NOTHING },
         };
         self.sessions.take(source, written);
         let is_dry = self.sessions.front(source) == Front::Dry;
         let dry = if is_dry { Source::Dry } else { Source::More };
-        Step { read: written, written, source: dry, sink: said, refused: None }
+        Moved { read: written, written, source: dry, sink: said, refused: None }
     }
 
-    fn splice_through(&mut self, pipe: Pipe) -> Step {
+    fn splice_through(&mut self, pipe: Pipe) -> Moved {
         let Some(source) = self.source.descriptor() else {
             self.pool.give_back(pipe);
             return self.copy();
@@ -185,18 +185,18 @@ impl LaneMover<'_> {
                 self.pool.give_back(pipe);
                 self.copy()
             }
-            Ok(read) => Step { read, ..self.drain(pipe, read) },
+            Ok(read) => Moved { read, ..self.drain(pipe, read) },
             // The pipe was empty, so it is the source that is dry, or urgent data heads its queue:
             // the mode lets recv(2) decide.
             Err(Errno::EAGAIN) => {
                 self.pool.give_back(pipe);
-                Step::NOTHING
+                Moved::NOTHING
             }
             Err(errno) => {
                 self.pool.give_back(pipe);
                 match Recourse::after(errno) {
-                    Recourse::Copy { refused } => Step { refused, ..self.copy() },
-                    Recourse::None => Step { source: failure(errno), ..Step::NOTHING },
+                    Recourse::Copy { refused } => Moved { refused, ..self.copy() },
+                    Recourse::None => Moved { source: failure(errno), ..Moved::NOTHING },
                 }
             }
         }
@@ -204,17 +204,17 @@ impl LaneMover<'_> {
 
     /// With the mark up poll(2) tells whether a heap is left behind a step. What is less is left for
     /// the event that tells of a heap.
-    fn leave_what_is_no_heap(&self, step: Step) -> Step {
+    fn leave_what_is_no_heap(&self, step: Moved) -> Moved {
         let all_passed_on = step.read > 0 && step.written == step.read;
         if all_passed_on && !is_ready(self.source, PollFlags::POLLIN) {
-            Step { source: Source::Short, ..step }
+            Moved { source: Source::Short, ..step }
         } else {
             step
         }
     }
 
     /// Splices `pending` bytes out of `pipe`, all of them and not just the latest.
-    fn drain(&mut self, pipe: Pipe, pending: usize) -> Step {
+    fn drain(&mut self, pipe: Pipe, pending: usize) -> Moved {
         let spliced = match self.sink {
             End::Fd(sink) => exit(&pipe).splice_to(sink, pending),
             End::Stream(_) => Err(Errno::EINVAL),
@@ -222,22 +222,24 @@ impl LaneMover<'_> {
         match spliced {
             Ok(written) if written == pending => {
                 self.pool.give_back(pipe);
-                Step { written, ..Step::NOTHING }
+                Moved { written, ..Moved::NOTHING }
             }
             Ok(written) => {
                 *self.in_flight = InFlight::Pipe { pipe, pending: pending - written };
                 let sink = if self.is_full_after(written) { Sink::Full } else { Sink::Taking };
-                Step { written, sink, ..Step::NOTHING }
+                Moved { written, sink, ..Moved::NOTHING }
             }
             Err(Errno::EAGAIN) => {
                 *self.in_flight = InFlight::Pipe { pipe, pending };
-                Step { sink: Sink::Full, ..Step::NOTHING }
+                Moved { sink: Sink::Full, ..Moved::NOTHING }
             }
             Err(errno) => match Recourse::after(errno) {
-                Recourse::Copy { refused } => Step { refused, ..self.rescue(pipe, pending, errno) },
+                Recourse::Copy { refused } => {
+                    Moved { refused, ..self.rescue(pipe, pending, errno) }
+                }
                 Recourse::None => {
                     self.pool.discard(pipe);
-                    Step { sink: Sink::Failed(errno), ..Step::NOTHING }
+                    Moved { sink: Sink::Failed(errno), ..Moved::NOTHING }
                 }
             },
         }
@@ -257,7 +259,7 @@ impl LaneMover<'_> {
     }
 
     /// Reads the bytes back out of a pipe that cannot be spliced from, because of `obstacle`.
-    fn rescue(&mut self, pipe: Pipe, pending: usize, obstacle: Errno) -> Step {
+    fn rescue(&mut self, pipe: Pipe, pending: usize, obstacle: Errno) -> Moved {
         let mut bytes = vec![0; pending];
         let mut got = 0;
         while got < pending {
@@ -267,44 +269,44 @@ impl LaneMover<'_> {
                 // stream has a hole and must end as an abort.
                 _ => {
                     self.pool.discard(pipe);
-                    return Step { sink: Sink::Failed(obstacle), ..Step::NOTHING };
+                    return Moved { sink: Sink::Failed(obstacle), ..Moved::NOTHING };
                 }
             }
         }
         self.pool.give_back(pipe);
         *self.in_flight = InFlight::Spill { bytes, sent: 0 };
-        Step::NOTHING
+        Moved::NOTHING
     }
 
-    fn splice_direct(&mut self) -> Step {
+    fn splice_direct(&mut self) -> Moved {
         let (End::Fd(source), End::Fd(sink)) = (self.source, self.sink) else {
             return self.copy();
         };
         match source.splice_to(sink, ALL) {
             Ok(0) if source.kind.is_socket() => self.copy(),
-            Ok(0) => Step { source: Source::Ended, ..Step::NOTHING },
-            Ok(moved) => Step { read: moved, written: moved, ..Step::NOTHING },
+            Ok(0) => Moved { source: Source::Ended, ..Moved::NOTHING },
+            Ok(moved) => Moved { read: moved, written: moved, ..Moved::NOTHING },
             Err(Errno::EAGAIN) => self.which_end_blocks(),
             Err(errno) => match Recourse::after(errno) {
-                Recourse::Copy { refused } => Step { refused, ..self.copy() },
+                Recourse::Copy { refused } => Moved { refused, ..self.copy() },
                 Recourse::None if source.kind.is_pipe() || errno == Errno::EPIPE => {
-                    Step { sink: Sink::Failed(errno), ..Step::NOTHING }
+                    Moved { sink: Sink::Failed(errno), ..Moved::NOTHING }
                 }
-                Recourse::None => Step { source: failure(errno), ..Step::NOTHING },
+                Recourse::None => Moved { source: failure(errno), ..Moved::NOTHING },
             },
         }
     }
 
     /// A direct splice that would block does not tell which end is not ready: ask for each.
-    fn which_end_blocks(&mut self) -> Step {
+    fn which_end_blocks(&mut self) -> Moved {
         let readable = is_ready(self.source, PollFlags::POLLIN);
         let writable = is_ready(self.sink, PollFlags::POLLOUT);
         match (readable, writable) {
             // Both became ready just now, or urgent data blocks splice(2): copying gets past it.
             (true, true) => self.copy(),
-            (true, false) => Step { sink: Sink::Full, ..Step::NOTHING },
-            (false, true) => Step { source: Source::Dry, ..Step::NOTHING },
-            (false, false) => Step { source: Source::Dry, sink: Sink::Full, ..Step::NOTHING },
+            (true, false) => Moved { sink: Sink::Full, ..Moved::NOTHING },
+            (false, true) => Moved { source: Source::Dry, ..Moved::NOTHING },
+            (false, false) => Moved { source: Source::Dry, sink: Sink::Full, ..Moved::NOTHING },
         }
     }
 }
@@ -316,13 +318,13 @@ fn give(
     in_flight: &mut InFlight,
     source: Source,
     sessions: &mut EventSources,
-) -> Step {
+) -> Moved {
     let (written, sink) =
         if bytes.is_empty() { (0, Sink::Taking) } else { offer(sink, bytes, sessions) };
     if written < bytes.len() {
         *in_flight = InFlight::Spill { bytes: bytes[written..].to_vec(), sent: 0 };
     }
-    Step { read: bytes.len(), written, source, sink, refused: None }
+    Moved { read: bytes.len(), written, source, sink, refused: None }
 }
 
 /// Gives `bytes` to `sink`: how many it took, and what it said.
@@ -335,7 +337,7 @@ fn offer_to(sink: Descriptor<'_>, bytes: &[u8]) -> (usize, Sink) {
     taken(sink.write(bytes), bytes.len(), sink.kind.is_socket())
 }
 
-/// What a sink says by what it has taken of `most` bytes.
+/// The answer of a sink that has taken so much of `most` bytes.
 fn taken(written: nix::Result<usize>, most: usize, is_socket: bool) -> (usize, Sink) {
     match written {
         Ok(written) if written == most => (written, Sink::Taking),
@@ -362,7 +364,7 @@ fn failure(errno: Errno) -> Source {
     }
 }
 
-/// What there is to do after an error of splice(2).
+/// The thing to do after an error of splice(2).
 enum Recourse {
     /// What could not be spliced is copied: for this lane from now on if it was `refused`.
     Copy { refused: Option<Errno> },

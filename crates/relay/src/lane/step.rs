@@ -9,15 +9,15 @@ use nix::errno::Errno;
 pub(crate) trait Mover {
     /// Moves bytes from the source towards the sink. What the sink does not take stays pending.
     /// Called only when nothing is pending.
-    fn carry(&mut self, means: Means) -> Step;
+    fn carry(&mut self, means: Means) -> Moved;
 
     /// Moves pending bytes to the sink.
-    fn flush(&mut self) -> Step;
+    fn flush(&mut self) -> Moved;
 }
 
 /// The result of one call of a mover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Step {
+pub(crate) struct Moved {
     /// Bytes taken from the source.
     pub(crate) read: usize,
     /// Bytes given to the sink.
@@ -56,7 +56,7 @@ pub(crate) enum Sink {
     Failed(Errno),
 }
 
-impl Step {
+impl Moved {
     /// Nothing moved and nothing was said.
     pub(crate) const NOTHING: Self =
         Self { read: 0, written: 0, source: Source::More, sink: Sink::Taking, refused: None };
@@ -77,7 +77,7 @@ pub(crate) enum Means {
 
 /// The belief in the end of what a side sends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Ends {
+pub enum Belief {
     /// It is.
     #[default]
     Believed,

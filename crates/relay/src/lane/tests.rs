@@ -91,7 +91,7 @@ impl World {
 }
 
 impl Mover for World {
-    fn carry(&mut self, means: Means) -> Step {
+    fn carry(&mut self, means: Means) -> Moved {
         self.carries += 1;
         assert_eq!(self.pending(), 0, "read while bytes were pending");
         let queued = usize::try_from(self.arrived - self.taken).expect("a small test");
@@ -103,7 +103,7 @@ impl Mover for World {
                 _ if means != Means::Copy => Source::More,
                 _ => Source::Dry,
             };
-            return Step { source, ..Step::NOTHING };
+            return Moved { source, ..Moved::NOTHING };
         }
         let most = if means == Means::Copy { COPY_BUFFER } else { 200_000 };
         let read = queued.min(most);
@@ -111,18 +111,18 @@ impl Mover for World {
         let short = means == Means::Copy && read < most;
         let source = if short { Source::Short } else { Source::More };
         if self.refuses && means != Means::Copy {
-            return Step { read, source, refused: Some(Errno::EINVAL), ..Step::NOTHING };
+            return Moved { read, source, refused: Some(Errno::EINVAL), ..Moved::NOTHING };
         }
         let (written, sink) = self.offer();
         let no_heap = means == Means::Raised && written == read && !(self.is_told() || self.ended);
         let source = if no_heap { Source::Short } else { source };
-        Step { read, written, source, sink, refused: None }
+        Moved { read, written, source, sink, refused: None }
     }
 
-    fn flush(&mut self) -> Step {
+    fn flush(&mut self) -> Moved {
         assert!(self.pending() > 0, "nothing to flush");
         let (written, sink) = self.offer();
-        Step { written, sink, ..Step::NOTHING }
+        Moved { written, sink, ..Moved::NOTHING }
     }
 }
 

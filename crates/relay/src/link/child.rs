@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use crate::open::{Child, Verdict};
 
-/// How long the end of the output and the end of the child wait for each other, and how long a
+/// The time that the end of the output and the end of the child wait for each other, and that a
 /// child that was asked to end is given before it is killed.
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
 
-/// How long a child may go on after everything has been delivered to it: time for its last input.
+/// The time that a child may go on after everything has been delivered to it: time for its last input.
 /// Nobody waits for it but its place among the links.
 pub(crate) const FAREWELL: Duration = Duration::from_secs(10);
 

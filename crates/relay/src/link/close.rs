@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::forward::Limits;
 use crate::lane::end::End;
 use crate::lane::low_water::Mark;
-use crate::lane::step::Ends;
+use crate::lane::step::Belief;
 use crate::lane::{Lane, Phase};
 use crate::link::arrival::Origin;
 use crate::link::child::{FAREWELL, GRACE};
@@ -19,15 +19,15 @@ use crate::turn::Turn;
 
 use super::decide::{Farewell, Parting};
 use super::transfer::END_TICK;
-use super::{Link, Next, Push, Stage};
+use super::{Link, LinkState, Next, Push};
 
 impl Link {
-    /// What the link does when its deadline has come.
+    /// Does what is due when the deadline of the link has come.
     pub(crate) fn expire(&mut self, turn: &mut Turn<'_>) -> Next {
         let (now, terms) = (turn.now, Arc::clone(&self.terms));
         let limits = &terms.limits;
-        match &mut self.stage {
-            Stage::Opening { attempt, .. } => {
+        match &mut self.state {
+            LinkState::Opening { attempt, .. } => {
                 if now < self.accepted_at + limits.connect_timeout {
                     return Next::Wait;
                 }
@@ -39,14 +39,14 @@ impl Link {
                 self.detail = Some(told);
                 Next::End(Outcome::Expired(Limit::Connect))
             }
-            Stage::Delivering { next, .. } => {
+            LinkState::Delivering { next, .. } => {
                 if *next <= now {
                     self.deliver_further(now)
                 } else {
                     self.give_up_delivery(limits, now)
                 }
             }
-            Stage::Closing { push, .. } => {
+            LinkState::Closing { push, .. } => {
                 let due = push.filter(|(moment, _)| *moment <= now);
                 if let (Some((_, what)), Some(watch)) = (due, self.watch.as_mut()) {
                     *push = match what {
@@ -62,7 +62,7 @@ impl Link {
                 }
                 Next::Wait
             }
-            Stage::Relaying => {
+            LinkState::Relaying => {
                 if self.grace_is_over(now) || self.recheck_is_due(now) || self.patience_is_over(now)
                 {
                     return self.relay(turn);
@@ -117,7 +117,7 @@ impl Link {
         }
         self.recheck = None;
         for (half, ends) in self.halves.iter_mut().zip(self.policy.ends) {
-            if ends == Ends::Ignored {
+            if ends == Belief::Ignored {
                 half.ready.set_readable(true);
                 self.recheck = Some(now + END_TICK);
             }
@@ -128,7 +128,7 @@ impl Link {
     /// Asks every source whose end is not believed once more, because a link that is about to end
     /// will not ask again: what it then needs, if there was something.
     fn last_look(&mut self, turn: &mut Turn<'_>) -> Option<Next> {
-        if !self.policy.ends.contains(&Ends::Ignored) {
+        if !self.policy.ends.contains(&Belief::Ignored) {
             return None;
         }
         self.recheck = Some(turn.now);
@@ -185,14 +185,14 @@ impl Link {
     /// When the link next has to be looked at, computed from its state alone.
     pub(crate) fn wanted_deadline(&self) -> Option<Instant> {
         let limits = &self.terms.limits;
-        match &self.stage {
-            Stage::Opening { .. } => Some(self.accepted_at + limits.connect_timeout),
-            Stage::Closing { push, .. } => push.map(|(moment, _)| moment),
-            Stage::Delivering { next, .. } => {
+        match &self.state {
+            LinkState::Opening { .. } => Some(self.accepted_at + limits.connect_timeout),
+            LinkState::Closing { push, .. } => push.map(|(moment, _)| moment),
+            LinkState::Delivering { next, .. } => {
                 let silence = self.quiet_limit(limits).map(|limit| self.active_at + limit);
                 silence.into_iter().chain([*next]).min()
             }
-            Stage::Relaying => {
+            LinkState::Relaying => {
                 let silence = self.quiet_limit(limits);
                 let silence = silence.map(|limit| self.active_at + limit);
                 let patience = self.halves.iter().filter_map(|half| half.lane.as_ref()?.patience());
@@ -256,7 +256,7 @@ impl Link {
                     watch.child.terminate();
                     (turn.now + GRACE, Push::Kill)
                 };
-                self.stage = Stage::Closing { outcome, push: Some(push) };
+                self.state = LinkState::Closing { outcome, push: Some(push) };
                 false
             }
             _ => true,
@@ -273,13 +273,14 @@ impl Link {
             handed_over: self.halves[side as usize].origin == Origin::HandedOver,
             was_told: self.phase(side.other()) == Phase::Done,
             has_ended: self.phase(side) != Phase::Flowing,
-            starves: matches!(self.stage, Stage::Delivering { owed: 1.., .. }),
+            starves: matches!(self.state, LinkState::Delivering { owed: 1.., .. }),
         }
     }
 
     /// Cuts the farewell of a child short.
     pub(crate) fn hurry(&mut self, now: Instant) -> Next {
-        if let Stage::Closing { push: push @ Some((_, Push::Terminate)), .. } = &mut self.stage {
+        if let LinkState::Closing { push: push @ Some((_, Push::Terminate)), .. } = &mut self.state
+        {
             self.watch.iter_mut().for_each(|watch| watch.child.terminate());
             *push = Some((now + GRACE, Push::Kill));
         }
@@ -289,7 +290,7 @@ impl Link {
     /// Ends the link once its child has ended. A child that was served to the end and not pushed
     /// may still say that it failed, and then it is said that the client did not see that.
     pub(super) fn close_further(&mut self, sessions: &mut EventSources) -> Next {
-        let Stage::Closing { outcome, push } = self.stage else { return Next::Wait };
+        let LinkState::Closing { outcome, push } = self.state else { return Next::Wait };
         let Some(verdict) = self.watch.as_ref().and_then(|watch| watch.verdict()).cloned() else {
             return Next::Wait;
         };

@@ -22,7 +22,7 @@ use crate::open::Verdict;
 use crate::outcome::{Outcome, Side};
 use crate::source::sources::EventSources;
 
-use super::{Link, Next, Phase, Stage};
+use super::{Link, LinkState, Next, Phase};
 
 impl Link {
     /// The outcome of a link whose child has ended and whose output has been given to the client.
@@ -99,14 +99,15 @@ impl Link {
             up.lane.iter_mut().for_each(|lane| lane.fin_passed());
         }
         self.active_at = now;
-        self.stage = Stage::Delivering { outcome, owed, next: now + FIRST_TICK, tick: FIRST_TICK };
+        self.state =
+            LinkState::Delivering { outcome, owed, next: now + FIRST_TICK, tick: FIRST_TICK };
         Next::Wait
     }
 
     /// Looks whether the client has got everything by now.
     pub(super) fn deliver_further(&mut self, now: Instant) -> Next {
         let left = self.owed();
-        let Stage::Delivering { outcome, owed, next, tick } = &mut self.stage else {
+        let LinkState::Delivering { outcome, owed, next, tick } = &mut self.state else {
             return Next::Wait;
         };
         if self.halves[Side::Downstream as usize].ready.error() {
@@ -130,8 +131,8 @@ impl Link {
     /// stands: after a clean end the kernel goes on delivering.
     pub(super) fn give_up_delivery(&self, limits: &Limits, now: Instant) -> Next {
         let is_over = self.quiet_limit(limits).is_some_and(|limit| self.active_at + limit <= now);
-        match self.stage {
-            Stage::Delivering { outcome, .. } if is_over => Next::End(outcome),
+        match self.state {
+            LinkState::Delivering { outcome, .. } if is_over => Next::End(outcome),
             _ => Next::Wait,
         }
     }
@@ -147,10 +148,10 @@ impl Link {
     }
 }
 
-/// How long after the end of a child it is first asked whether its client has got everything: a
+/// The time from the end of a child until it is first asked whether its client has got everything: a
 /// peer that has something better to do acknowledges after 40 ms at the latest (`TCP_DELACK_MIN`).
 const FIRST_TICK: Duration = Duration::from_millis(5);
 
-/// How often it is asked of a client that reads slowly: each question takes twice the time of the
-/// one before, up to this.
+/// The longest time between two questions about a client that reads slowly: each takes twice the time
+/// of the one before, up to this.
 const LAST_TICK: Duration = Duration::from_secs(1);

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
     use crate::lane::low_water::LongBurst;
     use crate::lane::mode::Mode;
-    use crate::net::fd::fault::{Call, Plan};
+    use crate::net::fd::fault::{Call, Fault};
     use nix::errno::Errno;
     use std::net::{TcpListener, TcpStream};
     use std::time::Duration;
@@ -68,8 +68,8 @@ mod tests {
             if moved == Mark::Lowered {
                 assert_eq!(lane.lose_patience(now + Duration::from_secs(1)), Mark::Lowered);
             }
-            let plan = Plan { call: Call::LowWater, errno: Errno::ENOMEM, after: 0 };
-            assert!(plan.during(|| half.apply(moved, now)).1, "the fault was not met");
+            let fault = Fault { call: Call::LowWater, errno: Errno::ENOMEM, after: 0 };
+            assert!(fault.during(|| half.apply(moved, now)).1, "the fault was not met");
             assert_eq!(half.lane.unwrap().patience().is_some(), waits, "{moved:?}");
         }
     }

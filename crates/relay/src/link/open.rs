@@ -1,4 +1,4 @@
-//! The first stage of a link: opening its upstream.
+//! The first state of a link: opening its upstream.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -21,7 +21,7 @@ use crate::outcome::{Outcome, Side};
 use crate::table::Port;
 use crate::turn::Turn;
 
-use super::{Chance, Link, Next, Stage};
+use super::{Chance, Link, LinkState, Next};
 
 impl Link {
     /// The first turn: begins to wait for the downstream and to open the upstream.
@@ -38,7 +38,7 @@ impl Link {
 
     /// Begins anew with another attempt, the last one.
     pub(crate) fn start_again(&mut self, attempt: Box<dyn Attempt>, turn: &mut Turn<'_>) -> Next {
-        self.stage = Stage::opening(attempt, Chance::Last);
+        self.state = LinkState::opening(attempt, Chance::Last);
         self.open_further(turn)
     }
 
@@ -75,7 +75,7 @@ impl Link {
         if self.halves[Side::Downstream as usize].ready.error() {
             return Next::End(Outcome::Cancelled);
         }
-        let Stage::Opening { attempt, wake, registered, .. } = &mut self.stage else {
+        let LinkState::Opening { attempt, wake, registered, .. } = &mut self.state else {
             return Next::Wait;
         };
         // A turn that the downstream's events caused is no news for the attempt.
@@ -123,7 +123,7 @@ impl Link {
     /// point of the opening, the reserve is there to try it once more.
     fn refuse(&mut self, error: OpenError) -> Next {
         let class = error.class;
-        let has_chance = matches!(self.stage, Stage::Opening { chance: Chance::First, .. });
+        let has_chance = matches!(self.state, LinkState::Opening { chance: Chance::First, .. });
         if class == OpenClass::Exhausted && has_chance {
             return Next::OpenFromReserve;
         }
@@ -187,7 +187,7 @@ impl Link {
 
     /// Both sides are there.
     fn begin(&mut self, turn: &mut Turn<'_>) -> Next {
-        self.stage = Stage::Relaying;
+        self.state = LinkState::Relaying;
         self.open_time = Some(turn.clock.now().saturating_duration_since(self.accepted_at));
         self.active_at = turn.now;
         self.descriptors = self.numbers();

@@ -8,7 +8,7 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use crate::lane::filter::Filter;
-use crate::lane::step::Ends;
+use crate::lane::step::Belief;
 use crate::outcome::Side;
 
 /// The policy of a forward's links.
@@ -23,7 +23,7 @@ pub struct LinkPolicy {
     /// The way in which each side is told the end of what it gets, indexed by [`Side`].
     pub finishes: [Finish; 2],
     /// The belief in the end of what each side sends, indexed by [`Side`].
-    pub ends: [Ends; 2],
+    pub ends: [Belief; 2],
     /// The owner of each side besides the link, indexed by [`Side`].
     pub owners: [Owner; 2],
     /// Filters that the bytes pass through.

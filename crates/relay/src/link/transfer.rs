@@ -1,4 +1,4 @@
-//! The second stage of a link: both lanes run, and what they find is judged.
+//! The second state of a link: both lanes run, and what they find is judged.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -11,7 +11,7 @@ use crate::lane::end::End;
 use crate::lane::low_water::Mark;
 use crate::lane::mode::Mode;
 use crate::lane::mover::LaneMover;
-use crate::lane::step::Ends;
+use crate::lane::step::Belief;
 use crate::lane::traffic::Traffic;
 use crate::lane::{Budget, Lane, Phase, Stop};
 use crate::link::arrival::Origin;
@@ -341,14 +341,15 @@ impl Link {
         }
         half.lane = Some(lane);
         half.filter = filter;
-        if self.policy.ends[from as usize] == Ends::Ignored {
+        if self.policy.ends[from as usize] == Belief::Ignored {
             self.recheck = Some(self.active_at + END_TICK);
         }
     }
 }
 
-/// How often a one-way link looks whether its sink has acknowledged everything: nothing tells.
+/// The time between two looks of a one-way link whether its sink has acknowledged everything: nothing
+/// tells.
 pub(super) const DELIVERY_TICK: Duration = Duration::from_millis(5);
 
-/// How often a source whose end is not believed is asked again.
+/// The time between two questions to a source whose end is not believed.
 pub(super) const END_TICK: Duration = Duration::from_secs(1);

@@ -18,9 +18,9 @@ use crate::net::farewell::is_reset;
 use crate::outcome::Side;
 use crate::turn::Turn;
 
-use super::{Link, Stage};
+use super::{Link, LinkState};
 
-/// What came of throwing away what a side sends.
+/// The result of throwing away what a side sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Thrown {
     /// There is more of it.
@@ -41,7 +41,7 @@ impl Link {
 
     /// Returns whether there is no place for what `from` sends, although it is wanted.
     pub(super) fn is_unheard(&self, from: Side) -> bool {
-        matches!(self.stage, Stage::Relaying)
+        matches!(self.state, LinkState::Relaying)
             && self.policy.lanes.carries(from)
             && self.halves[from as usize].lane.is_none()
     }

@@ -1,4 +1,4 @@
-//! How a socket is closed, and what its errors say of the peer.
+//! Closing a socket, and what its errors say of the peer.
 //!
 //! How TCP tells the other side (RFC 9293, 3.6 and 3.10.5): a FIN says "no more from me, and you
 //! have got everything"; an RST says "this did not work out".

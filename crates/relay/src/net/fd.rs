@@ -61,7 +61,7 @@ enum Class {
 /// EINVAL.
 const SPLICE_MOST: usize = 1 << 30;
 
-/// What a pipe that polls writable takes without blocking (PIPE_BUF, pipe(7)).
+/// Bytes that a pipe that polls writable takes without blocking (PIPE_BUF, pipe(7)).
 const PIPE_BUF: usize = 4096;
 
 impl Kind {

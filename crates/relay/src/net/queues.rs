@@ -32,7 +32,7 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// What both queues can hold.
+    /// Bytes that both queues can hold.
     pub fn total(self) -> usize {
         self.receive + self.send
     }
@@ -50,7 +50,7 @@ pub const FAR: Sizes = Sizes { receive: 8 << 20, send: 8 << 20 };
 /// are 212992, unless somebody has lowered them).
 pub const LEAST: Sizes = Sizes { receive: 256 << 10, send: 256 << 10 };
 
-/// How long the queues of a link's sockets may become.
+/// The length that the queues of a link's sockets may reach.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Queues {
     /// As long as the kernel makes them.
@@ -90,7 +90,7 @@ pub fn sizes(socket: &impl AsFd) -> io::Result<Sizes> {
     Ok(Sizes { receive: getsockopt(socket, RcvBuf)?, send: getsockopt(socket, SndBuf)? })
 }
 
-/// What this process is granted of [`NEAR`].
+/// The sizes that this process is granted of [`NEAR`].
 ///
 /// # Errors
 /// When no socket can be made to try it with.
@@ -100,19 +100,19 @@ pub fn granted() -> io::Result<Sizes> {
     sizes(&socket)
 }
 
-/// Whether this process is granted [`NEAR`], found out once. Where it is not, sockets of our own
+/// Returns whether this process is granted [`NEAR`], found out once. Where it is not, sockets of our own
 /// namespace are better left to the kernel: their `tcp_rmem` and `tcp_wmem` are the node's.
 pub fn is_near_granted() -> bool {
     static IS_GRANTED: OnceLock<bool> = OnceLock::new();
     *IS_GRANTED.get_or_init(|| granted().is_ok_and(|granted| granted == NEAR))
 }
 
-/// Whether a peer at `address` is on this machine for certain.
+/// Returns whether a peer at `address` is on this machine for certain.
 pub fn is_near(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }
 
-/// Whether sockets that are accepted at `address` are sized by us: those of this machine, where the
+/// Returns whether sockets that are accepted at `address` are sized by us: those of this machine, where the
 /// kernel grants what they need.
 pub(crate) fn is_sized_at(address: SocketAddr) -> bool {
     is_near(address) && is_near_granted()

@@ -23,7 +23,7 @@ use crate::table::Key;
 /// Clients accepted from one listener in one turn.
 pub(crate) const ACCEPTS_PER_TURN: usize = 16;
 
-/// How often a paused loop looks whether it can accept again although no link has ended: another
+/// The time between two looks of a paused loop whether it can accept again although no link has ended: another
 /// process may have given descriptors or memory back.
 pub(crate) const PAUSE_TICK: Duration = Duration::from_millis(100);
 

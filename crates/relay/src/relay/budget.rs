@@ -34,7 +34,7 @@ enum Room {
     },
 }
 
-/// What a link has of it; nothing at first.
+/// A link's part of it; nothing at first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Grant {
     queues: Queues,
@@ -42,7 +42,7 @@ pub(crate) struct Grant {
 }
 
 impl Grant {
-    /// What the link's attempt is allowed, that has `time` to open.
+    /// The allowance of the link's attempt, that has `time` to open.
     pub(crate) fn allowance(self, time: Duration) -> Allowance {
         Allowance { time, queues: self.queues }
     }
@@ -85,7 +85,7 @@ impl Budget {
         }
     }
 
-    /// What listeners are to hand on from now on, if that has changed since this was last asked.
+    /// The queues that listeners are to hand on from now on, if that has changed since this was last asked.
     pub(crate) fn news(&mut self) -> Option<Queues> {
         let now = self.queues();
         (std::mem::replace(&mut self.told, now) != now).then_some(now)

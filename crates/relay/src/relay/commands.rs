@@ -1,4 +1,4 @@
-//! What a loop answers to commands.
+//! A loop's answers to commands.
 
 use std::sync::mpsc::Sender;
 
@@ -10,7 +10,7 @@ use crate::outcome::Outcome;
 use super::handle::Command;
 use super::Relay;
 
-/// What is said of a link, or a session, that a command has ended.
+/// The detail of a link, or a session, that a command has ended.
 const ENDED_BY_COMMAND: &str = "ended by command";
 
 /// Answers, if whoever has asked is there still.

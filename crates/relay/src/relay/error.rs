@@ -1,4 +1,4 @@
-//! What goes wrong with a loop itself.
+//! Errors of a loop itself.
 
 use std::io;
 

@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 
-/// What a child with its pipes needs at most, and one to spare.
+/// Descriptors that a child with its pipes needs at most, and one to spare.
 const SIZE: usize = 10;
 
 /// The reserve of one loop.

@@ -111,7 +111,7 @@ impl From<EndpointService> for NewService {
     }
 }
 
-/// What clients of a service become.
+/// The thing that clients of a service become.
 #[derive(Debug)]
 pub(crate) enum Serves {
     /// Links, whose upstreams this opens.
@@ -128,7 +128,7 @@ pub(crate) enum Serves {
 }
 
 impl Serves {
-    /// What opens upstreams, if clients become links.
+    /// The opener of upstreams, if clients become links.
     pub(crate) fn opener(&mut self) -> Option<&mut (dyn Opener + 'static)> {
         match self {
             Self::Forward(opener) => Some(opener.as_mut()),
@@ -150,7 +150,7 @@ impl Service {
         self.links
     }
 
-    /// What there is to say of it.
+    /// All that there is to say of it.
     pub(crate) fn report(&self, id: ServiceId, addresses: Vec<SocketAddr>) -> ServiceReport {
         let Terms { labels, backend, counters, .. } = &*self.terms;
         ServiceReport {
@@ -232,7 +232,7 @@ impl Service {
     }
 }
 
-/// What a service serves, who decides on its clients, and what its links have of it.
+/// Takes a service apart: what it serves, who decides on its clients, what its links have of it.
 fn parts(service: NewService) -> (Serves, Option<Box<dyn Admission>>, Arc<Terms>) {
     match service {
         NewService::Forward(forward) => {

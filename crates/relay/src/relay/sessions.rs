@@ -1,4 +1,4 @@
-//! What a loop does for sessions only: it makes them of clients, makes links of their streams, ends
+//! The work of a loop for sessions alone: it makes them of clients, makes links of their streams, ends
 //! them, and tells of their lives.
 //!
 //! A session has its turn before the links have theirs, so that what its client has sent is passed on

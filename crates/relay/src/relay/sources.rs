@@ -1,4 +1,4 @@
-//! What a loop does for its sources of events, whatever their kind: it registers them, calls them,
+//! The work of a loop for its sources of events, whatever their kind: it registers them, calls them,
 //! carries out their orders, flushes them, and lets them go.
 
 use std::io;

@@ -48,7 +48,7 @@ impl Timers {
         Some(key)
     }
 
-    /// How long until the next moment.
+    /// The time until the next moment.
     pub(crate) fn until_next(&self, now: Instant) -> Option<Duration> {
         self.set.first().map(|(moment, _)| moment.saturating_duration_since(now))
     }

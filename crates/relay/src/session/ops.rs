@@ -1,4 +1,4 @@
-//! What a session may do while it takes in what its client has sent.
+//! The means of a session while it takes in what its client has sent.
 
 use std::time::Instant;
 
@@ -51,7 +51,7 @@ impl Ops<'_> {
         self.now
     }
 
-    /// What is sent to the client.
+    /// The frames that are sent to the client.
     pub fn out(&mut self) -> Outbox<'_> {
         Outbox { queue: self.outbox, spares: self.spares }
     }

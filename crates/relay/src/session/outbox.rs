@@ -1,4 +1,4 @@
-//! What waits to be sent to the client of a session.
+//! Frames that wait to be sent to the client of a session.
 
 use super::queue::{Queue, Spares};
 

@@ -20,7 +20,7 @@ impl Queue {
         self.len() == 0
     }
 
-    /// What is queued.
+    /// The bytes that are queued.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes[self.taken..]
     }

@@ -30,7 +30,7 @@ use super::queue::{Queue, Spares};
 use super::streams::Streams;
 use super::{Client, Ending, Life, NewStream, Session, SessionLimits, StreamId, StreamRef};
 
-/// How much of what a client sends a session takes in in one turn: as often as this, a buffer full.
+/// The number of times that a session reads in one turn, a buffer full each.
 const READS_PER_TURN: usize = 4;
 
 mod sending;
@@ -145,7 +145,7 @@ impl Seat {
             && self.outbox.len() < 2 * self.terms.limits.outbox
     }
 
-    /// What is needed of the loop for the client to be read.
+    /// The need of the loop for the client to be read.
     fn need(&self) -> Need {
         let reads = self.may_read() && self.ready.readable();
         if reads || (self.is_on() && self.ready.error()) {
@@ -314,7 +314,7 @@ impl EventSource for Seat {
         self.need()
     }
 
-    /// What the protocol has asked for, or the end of the time for its last words.
+    /// The deadline that the protocol has asked for, or the end of the time for its last words.
     fn deadline(&self) -> Option<Instant> {
         match self.state {
             SessionState::Serving | SessionState::Draining => self.protocol.deadline(),

@@ -22,7 +22,7 @@ impl EventSources {
         }
     }
 
-    /// What the lane finds at the front of a stream.
+    /// Looks at the front of a stream, as a lane finds it.
     pub(crate) fn front(&mut self, at: StreamRef) -> Front<'_> {
         match self.table.session(at.session) {
             Some(seat) => seat.streams.front(at.stream),
@@ -57,7 +57,7 @@ impl EventSources {
         Ok(read)
     }
 
-    /// How many bytes may be written to a stream now. After a 0 its link is told when there may be
+    /// Counts the bytes that may be written to a stream now. After a 0 its link is told when there may be
     /// some again.
     pub(crate) fn allowance(&mut self, at: StreamRef) -> nix::Result<usize> {
         let Some(seat) = self.table.session(at.session) else { return Err(Errno::ECONNRESET) };
@@ -103,7 +103,7 @@ impl EventSources {
         }
     }
 
-    /// Why a stream was aborted, if it was.
+    /// The abort of a stream, if it was aborted.
     pub(crate) fn why_aborted(&mut self, at: StreamRef) -> Option<&Abort> {
         self.table.session(at.session)?.streams.why_aborted(at.stream)
     }
@@ -113,7 +113,7 @@ impl EventSources {
         self.why_aborted(at).is_some_and(|abort| abort.errno == Errno::ENOBUFS)
     }
 
-    /// How many bytes of a stream nobody has read.
+    /// Counts the bytes of a stream that nobody has read.
     pub(crate) fn unread(&mut self, at: StreamRef) -> usize {
         self.table.session(at.session).map_or(0, |seat| seat.streams.unread(at.stream))
     }

@@ -30,7 +30,7 @@ use super::{SessionLimits, StreamId};
 /// carry.
 const LEAST_SHARE: usize = 16 * 1024;
 
-/// What became of bytes that came for a stream.
+/// The fate of bytes that came for a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Received {
     /// They are queued.
@@ -43,7 +43,7 @@ pub enum Received {
     Unknown,
 }
 
-/// What a lane finds at the front of a stream.
+/// The front of a stream, as a lane finds it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Front<'a> {
     Bytes(&'a [u8]),
@@ -53,7 +53,7 @@ pub(crate) enum Front<'a> {
     Failed(Errno),
 }
 
-/// Why a stream is over before its end.
+/// The reason for which a stream is over before its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Abort {
     /// What its reads and writes answer.
@@ -62,7 +62,7 @@ pub(crate) struct Abort {
     pub(crate) reason: String,
 }
 
-/// What stands behind the queue.
+/// The thing that stands behind the queue.
 #[derive(Debug)]
 enum Behind {
     /// More may come.
@@ -71,7 +71,7 @@ enum Behind {
     Abort(Abort),
 }
 
-/// What a stream that may not send waits for.
+/// The thing that a stream that may not send waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Waits {
     No,
@@ -280,7 +280,7 @@ impl Streams {
         self.news.extend(link.map(|link| (link, report)));
     }
 
-    /// What is to be told to links.
+    /// Takes what is to be told to links.
     pub(crate) fn take_news(&mut self) -> Vec<(Key, Wake)> {
         std::mem::take(&mut self.news)
     }
@@ -303,12 +303,12 @@ impl Streams {
         self.queued -= before - stream.queue.len();
     }
 
-    /// How many bytes the client has sent that nobody has taken.
+    /// Counts the bytes that the client has sent and nobody has taken.
     pub(crate) fn unread(&self, id: StreamId) -> usize {
         self.streams.get(&id).map_or(0, |stream| stream.queue.len())
     }
 
-    /// Why a stream was aborted, if it was.
+    /// The abort of a stream, if it was aborted.
     pub(crate) fn why_aborted(&self, id: StreamId) -> Option<&Abort> {
         match &self.streams.get(&id)?.behind {
             Behind::Abort(abort) => Some(abort),
@@ -316,7 +316,7 @@ impl Streams {
         }
     }
 
-    /// How many bytes a stream may send now, where the outbox has `room`. After a 0 the stream is
+    /// Counts the bytes that a stream may send now, where the outbox has `room`. After a 0 the stream is
     /// told when it may.
     pub(crate) fn allowance(&mut self, id: StreamId, room: usize) -> nix::Result<usize> {
         let Some(stream) = self.streams.get_mut(&id) else { return Err(Errno::ECONNRESET) };

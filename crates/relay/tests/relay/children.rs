@@ -24,13 +24,13 @@ mod ending;
 const FAREWELL: Duration = Duration::from_secs(10);
 
 /// A loop in front of a script.
-struct Stage {
+struct ChildBench {
     relay: Running,
     address: SocketAddr,
     deeds: Deeds,
 }
 
-impl Stage {
+impl ChildBench {
     fn new(settings: Settings, text: &'static str) -> Self {
         let (opener, deeds) = script(text);
         let mut address = ANY_PORT;
@@ -64,8 +64,8 @@ impl Stage {
 fn a_ramp_through_a_child_is_exact_and_its_end_is_a_fin() {
     const BYTES: u64 = 24 << 20;
     in_both_modes(|settings| {
-        let stage = Stage::new(settings, "exec cat");
-        let client = stage.client();
+        let bench = ChildBench::new(settings, "exec cat");
+        let client = bench.client();
         let send = || {
             send_ramp(&client, 0, BYTES);
             half_close(&client);
@@ -74,7 +74,7 @@ fn a_ramp_through_a_child_is_exact_and_its_end_is_a_fin() {
             expect_ramp(&client, 0, BYTES);
             expect_eof(&client);
         });
-        let ended = stage.end_with(&[]);
+        let ended = bench.end_with(&[]);
         assert_eq!(ended.outcome, Outcome::Clean);
         assert_eq!((ended.up.written, ended.down.written), (BYTES, BYTES));
     });
@@ -83,30 +83,30 @@ fn a_ramp_through_a_child_is_exact_and_its_end_is_a_fin() {
 #[test]
 fn a_late_reply_of_a_child_is_waited_for() {
     in_both_modes(|settings| {
-        let stage = Stage::new(settings, "cat >/dev/null; sleep 2; echo late");
-        let client = stage.client();
+        let bench = ChildBench::new(settings, "cat >/dev/null; sleep 2; echo late");
+        let client = bench.client();
         half_close(&client);
         assert_eq!(read_to_eof(&client), b"late\n");
-        assert_eq!(stage.end_with(&[]).outcome, Outcome::Clean);
+        assert_eq!(bench.end_with(&[]).outcome, Outcome::Clean);
     });
 }
 
 #[test]
 fn a_child_that_exits_well_ends_the_link_with_a_fin() {
     in_both_modes(|settings| {
-        let stage = Stage::new(settings, "echo bye");
-        let client = stage.client();
+        let bench = ChildBench::new(settings, "echo bye");
+        let client = bench.client();
         assert_eq!(read_to_eof(&client), b"bye\n");
-        assert_eq!(stage.end_with(&[]).outcome, Outcome::Clean);
+        assert_eq!(bench.end_with(&[]).outcome, Outcome::Clean);
     });
 }
 
 #[test]
 fn a_child_that_fails_before_any_byte_was_never_open() {
     in_both_modes(|settings| {
-        let stage = Stage::new(settings, "echo no such port >&2; exit 1");
-        expect_reset(&knock(stage.address));
-        let ended = stage.end_with(&[]);
+        let bench = ChildBench::new(settings, "echo no such port >&2; exit 1");
+        expect_reset(&knock(bench.address));
+        let ended = bench.end_with(&[]);
         assert_eq!(ended.outcome, Outcome::OpenFailed(OpenClass::ChildFailed));
         assert_eq!(ended.detail.as_deref(), Some("exit status 1: no such port"));
     });
@@ -119,11 +119,11 @@ fn a_child_that_fails_midway_resets_after_its_bytes() {
             ("read line; echo some; echo broke >&2; exit 3", "exit status 3: broke"),
             ("read line; echo some; kill -KILL $$", "signal 9: "),
         ] {
-            let stage = Stage::new(settings.clone(), text);
-            let client = stage.client();
+            let bench = ChildBench::new(settings.clone(), text);
+            let client = bench.client();
             (&client).write_all(b"go\n").expect("speak");
             assert_eq!(read_to_reset(&client), b"some\n");
-            let ended = stage.end_with(&[]);
+            let ended = bench.end_with(&[]);
             assert_eq!(ended.outcome, Outcome::ChildFailed);
             assert_eq!(ended.detail.as_deref(), Some(detail));
         }
@@ -135,13 +135,13 @@ fn a_child_that_closes_its_output_and_lives_on_is_half_closed() {
     in_both_modes(|settings| {
         for (last_word, outcome) in [("late", Outcome::Clean), ("wrong", Outcome::ChildFailed)] {
             let text = "echo early; exec >&-; read line; [ \"$line\" = late ]";
-            let stage = Stage::new(settings.clone(), text);
-            let client = stage.client();
+            let bench = ChildBench::new(settings.clone(), text);
+            let client = bench.client();
             assert_eq!(read_to_eof(&client), b"early\n");
             (&client).write_all(last_word.as_bytes()).expect("speak after the end");
             (&client).write_all(b"\n").expect("speak after the end");
             half_close(&client);
-            let ended = stage.end_with(&[]);
+            let ended = bench.end_with(&[]);
             assert_eq!(ended.outcome, outcome);
             if let Some(detail) = ended.detail {
                 assert!(detail.ends_with(", after the connection had ended well"), "{detail}");
@@ -174,14 +174,15 @@ fn a_child_that_lives_on_after_its_output_is_left_when_the_link_has_lingered() {
 fn a_child_that_ends_after_its_output_ends_the_link() {
     in_both_modes(|settings| {
         for speaks in [false, true] {
-            let stage = Stage::new(settings.clone(), "echo early; exec >&-; sleep 1.5; exit 0");
-            let client = stage.client();
+            let bench =
+                ChildBench::new(settings.clone(), "echo early; exec >&-; sleep 1.5; exit 0");
+            let client = bench.client();
             assert_eq!(read_to_eof(&client), b"early\n");
             if speaks {
                 send_ramp(&client, 0, 1000);
             }
             // The client would go on for ever; the child does not.
-            let ended = stage.end_with(&[]);
+            let ended = bench.end_with(&[]);
             if speaks {
                 assert_eq!(ended.outcome, Outcome::Reset(Side::Upstream));
                 let detail = "the program left 1000 bytes unread";
@@ -197,20 +198,20 @@ fn a_child_that_ends_after_its_output_ends_the_link() {
 #[test]
 fn a_child_that_stops_reading_may_still_speak() {
     in_both_modes(|settings| {
-        let stage = Stage::new(settings, "read line; exec <&-; echo deaf; sleep 1; echo late");
-        let client = stage.client();
+        let bench = ChildBench::new(settings, "read line; exec <&-; echo deaf; sleep 1; echo late");
+        let client = bench.client();
         (&client).write_all(b"go\n").expect("speak");
         assert_eq!(read_exactly(&client, 5), b"deaf\n");
         assert_eq!(read_to_eof(&client), b"late\n");
-        assert_eq!(stage.end_with(&[]).outcome, Outcome::Clean);
+        assert_eq!(bench.end_with(&[]).outcome, Outcome::Clean);
     });
 }
 
 #[test]
 fn a_child_deaf_both_ways_has_no_use_for_its_link() {
     in_both_modes_at_leisure(|settings| {
-        let stage = Stage::new(settings, "read line; exec <&- >&-; sleep 1000");
-        let client = stage.client();
+        let bench = ChildBench::new(settings, "read line; exec <&- >&-; sleep 1000");
+        let client = bench.client();
         (&client).write_all(b"go\n").expect("speak");
         expect_eof(&client);
         // Nobody will ever read this, and the client is told so.
@@ -218,8 +219,8 @@ fn a_child_deaf_both_ways_has_no_use_for_its_link() {
         expect_reset_after_eof(&client);
         // It may be quicker than the link's end.
         let outcomes = [Outcome::Clean, Outcome::Reset(Side::Upstream)];
-        stage.relay.advance(FAREWELL);
-        assert!(outcomes.contains(&stage.end_with(&["terminate"]).outcome));
+        bench.relay.advance(FAREWELL);
+        assert!(outcomes.contains(&bench.end_with(&["terminate"]).outcome));
     });
 }
 
@@ -230,15 +231,15 @@ fn a_child_deaf_both_ways_is_left_by_a_silent_client_too() {
             "read line; exec <&-; sleep 1; exec >&-; sleep 1000",
             "read line; exec >&-; sleep 2; exec <&-; sleep 1000",
         ];
-        let stages = texts.map(|text| Stage::new(settings.clone(), text));
-        let clients = stages.each_ref().map(Stage::client);
+        let stages = texts.map(|text| ChildBench::new(settings.clone(), text));
+        let clients = stages.each_ref().map(ChildBench::client);
         for mut client in &clients {
             client.write_all(b"go\n").expect("speak");
         }
         clients.iter().for_each(expect_eof);
-        for stage in stages {
-            stage.relay.advance(FAREWELL);
-            assert_eq!(stage.end_with(&["terminate"]).outcome, Outcome::Clean);
+        for bench in stages {
+            bench.relay.advance(FAREWELL);
+            assert_eq!(bench.end_with(&["terminate"]).outcome, Outcome::Clean);
         }
     });
 }
@@ -246,12 +247,12 @@ fn a_child_deaf_both_ways_is_left_by_a_silent_client_too() {
 #[test]
 fn a_child_that_does_not_read_stalls_only_its_client() {
     in_both_modes(|settings| {
-        let stage = Stage::new(settings, "sleep 1000");
-        let client = stage.client();
+        let bench = ChildBench::new(settings, "sleep 1000");
+        let client = bench.client();
         assert!(send_until_stuck(&client, 0) > 0);
-        stage.relay.assert_at_rest(Duration::from_millis(400));
+        bench.relay.assert_at_rest(Duration::from_millis(400));
         reset(client);
-        assert_eq!(stage.end_with(&["terminate"]).outcome, Outcome::Reset(Side::Downstream));
+        assert_eq!(bench.end_with(&["terminate"]).outcome, Outcome::Reset(Side::Downstream));
     });
 }
 
@@ -259,8 +260,8 @@ fn a_child_that_does_not_read_stalls_only_its_client() {
 fn a_slow_client_of_a_child_that_has_exited_gets_everything() {
     const BYTES: usize = 8_000_000;
     in_both_modes(|settings| {
-        let stage = Stage::new(settings, "head -c 8000000 /dev/zero");
-        let client = nsplice_testkit::peer::connect_with_receive_buffer(stage.address, Some(4096));
+        let bench = ChildBench::new(settings, "head -c 8000000 /dev/zero");
+        let client = nsplice_testkit::peer::connect_with_receive_buffer(bench.address, Some(4096));
         let mut seen = 0;
         // Longer than the grace that a child's end is given.
         for _ in 0..3 {
@@ -269,7 +270,7 @@ fn a_slow_client_of_a_child_that_has_exited_gets_everything() {
         }
         seen += read_to_eof(&client).len();
         assert_eq!(seen, BYTES);
-        assert_eq!(stage.end_with(&[]).outcome, Outcome::Clean);
+        assert_eq!(bench.end_with(&[]).outcome, Outcome::Clean);
     });
 }
 
@@ -286,7 +287,7 @@ fn an_idle_child_is_ended_with_its_link() {
         });
         let client = connect(address);
         expect_reset(&client);
-        let ended = Stage { relay, address, deeds }.only_end();
+        let ended = ChildBench { relay, address, deeds }.only_end();
         assert_eq!(ended.outcome, Outcome::Expired(Limit::Idle));
     });
 }

@@ -37,7 +37,7 @@ const SILENCE: Duration = Duration::from_secs(510);
 
 /// A step of a script.
 #[derive(Debug, Clone, Copy)]
-enum Step {
+enum Move {
     Send(Side, usize),
     Read(Side),
     End(Side),
@@ -46,15 +46,15 @@ enum Step {
     Drain,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = Move> {
     let side = prop_oneof![Just(Side::Downstream), Just(Side::Upstream)];
     prop_oneof![
-        6 => (side.clone(), 1..400_000usize).prop_map(|(side, bytes)| Step::Send(side, bytes)),
-        4 => side.clone().prop_map(Step::Read),
-        3 => side.clone().prop_map(Step::End),
-        1 => side.prop_map(Step::Reset),
-        1 => Just(Step::Silence),
-        1 => Just(Step::Drain),
+        6 => (side.clone(), 1..400_000usize).prop_map(|(side, bytes)| Move::Send(side, bytes)),
+        4 => side.clone().prop_map(Move::Read),
+        3 => side.clone().prop_map(Move::End),
+        1 => side.prop_map(Move::Reset),
+        1 => Just(Move::Silence),
+        1 => Just(Move::Drain),
     ]
 }
 
@@ -150,7 +150,7 @@ fn settle(relay: &Running) {
 }
 
 /// Plays a script; answers both peers and the end of the link.
-fn play(settings: Settings, script: &[Step]) -> ([Peer; 2], Ended) {
+fn play(settings: Settings, script: &[Move]) -> ([Peer; 2], Ended) {
     let limits = Limits { idle_timeout: Some(IDLE), linger: Some(LINGER), ..Limits::default() };
     let bench = Bench::narrow(settings, limits);
     let (client, server) = bench.link();
@@ -160,13 +160,13 @@ fn play(settings: Settings, script: &[Step]) -> ([Peer; 2], Ended) {
     let mut peers = [client, server].map(Peer::new);
     for step in script {
         match *step {
-            Step::Send(side, bytes) => peers[side as usize].send(bytes),
-            Step::Read(side) => peers[side as usize].read(),
-            Step::End(side) => peers[side as usize].end(),
-            Step::Reset(side) => peers[side as usize].reset(),
-            Step::Silence => bench.relay.advance(SILENCE),
+            Move::Send(side, bytes) => peers[side as usize].send(bytes),
+            Move::Read(side) => peers[side as usize].read(),
+            Move::End(side) => peers[side as usize].end(),
+            Move::Reset(side) => peers[side as usize].reset(),
+            Move::Silence => bench.relay.advance(SILENCE),
             // A loop without links and listeners is over, and answers nothing.
-            Step::Drain => {
+            Move::Drain => {
                 bench.relay.handle.drain(Some(DRAIN)).expect("tell the loop");
             }
         }
@@ -192,7 +192,7 @@ fn play(settings: Settings, script: &[Step]) -> ([Peer; 2], Ended) {
     (peers, ended)
 }
 
-fn judge(script: &[Step], peers: &[Peer; 2], ended: &Ended) -> Result<(), TestCaseError> {
+fn judge(script: &[Move], peers: &[Peer; 2], ended: &Ended) -> Result<(), TestCaseError> {
     let [client, server] = peers;
     for (peer, other) in [(client, server), (server, client)] {
         prop_assert!(peer.read <= other.sent, "read what was not sent");
@@ -201,8 +201,8 @@ fn judge(script: &[Step], peers: &[Peer; 2], ended: &Ended) -> Result<(), TestCa
             prop_assert_eq!(peer.read, other.sent, "an end before the last byte");
         }
     }
-    let silences = script.iter().filter(|step| matches!(step, Step::Silence)).count();
-    let drains = script.iter().any(|step| matches!(step, Step::Drain));
+    let silences = script.iter().filter(|step| matches!(step, Move::Silence)).count();
+    let drains = script.iter().any(|step| matches!(step, Move::Drain));
     let has_reset = |side: Side| peers[side as usize].has_reset();
     match ended.outcome {
         Outcome::Clean => {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nsplice_relay::{
-    Answers, Attempt, Downstream, Endings, Ends, Filter, Filters, Finish, Forward, Lanes, Limit,
+    Answers, Attempt, Belief, Downstream, Endings, Filter, Filters, Finish, Forward, Lanes, Limit,
     Limits, LinkPolicy, Outcome, Pass, Places, Progress, Settings, Side, Upstream, Wake, WhenFull,
 };
 use nsplice_testkit::talk::{
@@ -25,13 +25,13 @@ use crate::running::Running;
 use crate::scene::{in_both_modes, scene};
 
 /// A loop with one forward of this policy, and the listener it relays to.
-struct Stage {
+struct PolicyBench {
     relay: Running,
     address: SocketAddr,
     upstream: TcpListener,
 }
 
-impl Stage {
+impl PolicyBench {
     #[track_caller]
     fn new(settings: Settings, policy: LinkPolicy, limits: Limits, places: Places) -> Self {
         let upstream = listen("127.0.0.1:0");
@@ -62,8 +62,8 @@ fn gentle() -> LinkPolicy {
 #[test]
 fn a_reset_is_a_gentle_end_and_the_other_way_goes_on() {
     in_both_modes(|settings| {
-        let stage = Stage::with(settings, gentle());
-        let (client, server) = stage.link();
+        let bench = PolicyBench::with(settings, gentle());
+        let (client, server) = bench.link();
         send_ramp(&server, 0, 1000);
         expect_ramp(&client, 0, 1000);
         reset(server);
@@ -71,8 +71,8 @@ fn a_reset_is_a_gentle_end_and_the_other_way_goes_on() {
         drop(client);
         // Writing to who has reset fails, and that ends the link; with nothing to write, both ends
         // are ends like any other.
-        assert_eq!(stage.relay.only_end().outcome, Outcome::Clean);
-        stage.relay.close();
+        assert_eq!(bench.relay.only_end().outcome, Outcome::Clean);
+        bench.relay.close();
     });
 }
 
@@ -80,14 +80,14 @@ fn a_reset_is_a_gentle_end_and_the_other_way_goes_on() {
 fn a_gentle_link_that_lingers_ends_in_fin() {
     in_both_modes(|settings| {
         let limits = Limits { linger: Some(Duration::from_millis(50)), ..Limits::default() };
-        let stage = Stage::new(settings, gentle(), limits, Places::unlimited());
-        let (client, server) = stage.link();
+        let bench = PolicyBench::new(settings, gentle(), limits, Places::unlimited());
+        let (client, server) = bench.link();
         half_close(&client);
         expect_eof(&server);
         expect_eof(&client);
-        assert_eq!(stage.relay.only_end().outcome, Outcome::Expired(Limit::Linger));
+        assert_eq!(bench.relay.only_end().outcome, Outcome::Expired(Limit::Linger));
         drop(server);
-        stage.relay.close();
+        bench.relay.close();
     });
 }
 
@@ -96,8 +96,8 @@ fn a_full_sink_is_no_silence_for_a_gentle_link() {
     in_both_modes(|settings| {
         let linger = Duration::from_millis(20);
         let limits = Limits { linger: Some(linger), ..Limits::default() };
-        let stage = Stage::new(settings, gentle(), limits, Places::unlimited());
-        let (client, server) = stage.link();
+        let bench = PolicyBench::new(settings, gentle(), limits, Places::unlimited());
+        let (client, server) = bench.link();
         half_close(&client);
         expect_eof(&server);
         let sent = send_until_stuck(&server, 0);
@@ -106,8 +106,8 @@ fn a_full_sink_is_no_silence_for_a_gentle_link() {
         drop(server);
         expect_ramp(&client, 0, sent);
         expect_eof(&client);
-        assert_eq!(stage.relay.only_end().outcome, Outcome::Clean);
-        stage.relay.close();
+        assert_eq!(bench.relay.only_end().outcome, Outcome::Clean);
+        bench.relay.close();
     });
 }
 
@@ -121,8 +121,8 @@ fn nothing_left(_: BorrowedFd<'_>) -> usize {
 fn one_way_delivers_everything_past_a_peer_that_speaks() {
     in_both_modes(|settings| {
         let lanes = Lanes::From { side: Side::Downstream, unacknowledged: nothing_left };
-        let stage = Stage::with(settings, LinkPolicy { lanes, ..gentle() });
-        let (client, server) = stage.link();
+        let bench = PolicyBench::with(settings, LinkPolicy { lanes, ..gentle() });
+        let (client, server) = bench.link();
         send_ramp(&server, 0, 100_000);
         let sender = std::thread::spawn(move || {
             send_ramp(&client, 0, 3 << 20);
@@ -133,9 +133,9 @@ fn one_way_delivers_everything_past_a_peer_that_speaks() {
         expect_eof(&server);
         let client = sender.join().expect("the sender");
         assert!(read_to_eof(&client).is_empty(), "nothing goes the other way");
-        let ended = stage.relay.only_end();
+        let ended = bench.relay.only_end();
         assert_eq!((ended.outcome, ended.down.read), (Outcome::Clean, 0));
-        stage.relay.close();
+        bench.relay.close();
     });
 }
 
@@ -172,9 +172,9 @@ impl Filters for Forth {
 #[test]
 fn a_filter_changes_and_ends_one_lane_and_leaves_the_other_alone() {
     in_both_modes(|settings| {
-        let stage =
-            Stage::with(settings, LinkPolicy { filters: Some(Box::new(Forth)), ..gentle() });
-        let (mut client, server) = stage.link();
+        let bench =
+            PolicyBench::with(settings, LinkPolicy { filters: Some(Box::new(Forth)), ..gentle() });
+        let (mut client, server) = bench.link();
         client.write_all(b"hello, world").expect("send");
         assert_eq!(read_exactly(&server, 24), b"hheelllloo,,  wwoorrlldd");
         client.write_all(b"ok!never").expect("send");
@@ -183,8 +183,8 @@ fn a_filter_changes_and_ends_one_lane_and_leaves_the_other_alone() {
         drop(server);
         expect_ramp(&client, 0, 1 << 20);
         expect_eof(&client);
-        assert_eq!(stage.relay.only_end().up.written, 28);
-        stage.relay.close();
+        assert_eq!(bench.relay.only_end().up.written, 28);
+        bench.relay.close();
     });
 }
 
@@ -255,18 +255,19 @@ fn the_last_words_of_a_side_that_cannot_be_written_to_are_delivered() {
 fn a_client_without_a_place_waits_for_one() {
     scene(|| {
         let policy = LinkPolicy { when_full: WhenFull::Wait, ..gentle() };
-        let stage = Stage::new(Settings::default(), policy, Limits::default(), Places::new(1));
-        let (first, first_server) = stage.link();
-        let second = connect(stage.address);
+        let bench =
+            PolicyBench::new(Settings::default(), policy, Limits::default(), Places::new(1));
+        let (first, first_server) = bench.link();
+        let second = connect(bench.address);
         send_ramp(&second, 0, 10);
-        stage.relay.assert_at_rest(Duration::from_millis(200));
-        assert_eq!(stage.relay.accepted(), 1);
+        bench.relay.assert_at_rest(Duration::from_millis(200));
+        assert_eq!(bench.relay.accepted(), 1);
         drop((first, first_server));
-        let second_server = accept(&stage.upstream);
+        let second_server = accept(&bench.upstream);
         expect_ramp(&second_server, 0, 10);
         drop((second, second_server));
-        stage.relay.ended(2);
-        stage.relay.close();
+        bench.relay.ended(2);
+        bench.relay.close();
     });
 }
 
@@ -276,7 +277,7 @@ fn an_end_that_is_not_believed_is_asked_again() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let upstream = listen("127.0.0.1:0");
         upstream.set_nonblocking(true).expect("a listener can be non-blocking");
-        let policy = LinkPolicy { ends: [Ends::Ignored, Ends::Believed], ..gentle() };
+        let policy = LinkPolicy { ends: [Belief::Ignored, Belief::Believed], ..gentle() };
         let source = OwnedFd::from(File::open(file.path()).expect("open it for reading"));
         let sink = OwnedFd::from(File::options().write(true).open("/dev/null").expect("null"));
         let opener = connecting(upstream.local_addr().expect("an address"));
@@ -304,7 +305,7 @@ fn a_last_look_is_taken_before_the_end() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let upstream = listen("127.0.0.1:0");
         upstream.set_nonblocking(true).expect("a listener can be non-blocking");
-        let policy = LinkPolicy { ends: [Ends::Ignored, Ends::Believed], ..gentle() };
+        let policy = LinkPolicy { ends: [Belief::Ignored, Belief::Believed], ..gentle() };
         let limits = Limits { linger: Some(Duration::from_millis(50)), ..Limits::default() };
         let source = OwnedFd::from(File::open(file.path()).expect("open it for reading"));
         let sink = OwnedFd::from(File::options().write(true).open("/dev/null").expect("null"));
@@ -330,8 +331,8 @@ fn a_last_look_is_taken_before_the_end() {
 fn a_side_that_is_not_to_be_finished_gets_its_end_with_the_link() {
     in_both_modes(|settings| {
         let finishes = [Finish::Nothing, Finish::Nothing];
-        let stage = Stage::with(settings, LinkPolicy { finishes, ..gentle() });
-        let (client, server) = stage.link();
+        let bench = PolicyBench::with(settings, LinkPolicy { finishes, ..gentle() });
+        let (client, server) = bench.link();
         send_ramp(&client, 0, 10);
         expect_ramp(&server, 0, 10);
         half_close(&client);
@@ -345,8 +346,8 @@ fn a_side_that_is_not_to_be_finished_gets_its_end_with_the_link() {
         half_close(&server);
         expect_eof(&server);
         expect_eof(&client);
-        assert_eq!(stage.relay.only_end().outcome, Outcome::Clean);
-        stage.relay.close();
+        assert_eq!(bench.relay.only_end().outcome, Outcome::Clean);
+        bench.relay.close();
     });
 }
 

@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use std::time::Duration;
 
 use nsplice_relay::{
-    Answers, Endings, Ends, Filter, Finish, Lanes, Limits, LinkPolicy, Owner, Side, WhenFull,
+    Answers, Belief, Endings, Filter, Finish, Lanes, Limits, LinkPolicy, Owner, Side, WhenFull,
 };
 use nsplice_sys::unacknowledged;
 
@@ -203,10 +203,10 @@ fn finish(address: &Address, owner: Owner) -> Finish {
     }
 }
 
-fn ends(address: &Address) -> Ends {
+fn ends(address: &Address) -> Belief {
     if address.has(Opt::IgnoreEof) {
-        Ends::Ignored
+        Belief::Ignored
     } else {
-        Ends::Believed
+        Belief::Believed
     }
 }

@@ -19,7 +19,7 @@ use nsplice_testkit::ramp;
 use super::*;
 use crate::lane::mode::{Mode, COPY_BUFFER};
 use crate::lane::{Budget, Lane, Phase, Stop};
-use crate::net::fd::fault::{Call, Plan};
+use crate::net::fd::fault::{Call, Fault};
 use crate::net::readiness::Readiness;
 
 const CALLS: [Call; 6] =
@@ -156,7 +156,7 @@ fn run(from: Thing, to: Thing, mode: Mode) -> Ended {
         let mut mover = LaneMover {
             source: end(source),
             sink: end(sink),
-            ends: Ends::Believed,
+            ends: Belief::Believed,
             filter: None,
             in_flight: &mut in_flight,
             buffer: &mut buffer,
@@ -195,7 +195,7 @@ fn ends_with(call: Call, errno: Errno) -> impl Iterator<Item = ((Thing, Thing, M
     LANES.into_iter().flat_map(move |lane| {
         let (from, to, mode) = lane;
         (0..4).map_while(move |after| {
-            let (ended, met) = Plan { call, errno, after }.during(|| run(from, to, mode));
+            let (ended, met) = Fault { call, errno, after }.during(|| run(from, to, mode));
             met.then_some((lane, after, ended))
         })
     })

@@ -16,7 +16,7 @@ pub(crate) enum Call {
     LowWater,
 }
 
-/// What `call` is to answer without being made.
+/// The answer that `call` is to give without being made.
 #[cfg(not(test))]
 pub(super) const fn due(_call: Call) -> Option<nix::errno::Errno> {
     None
@@ -25,7 +25,7 @@ pub(super) const fn due(_call: Call) -> Option<nix::errno::Errno> {
 #[cfg(test)]
 pub(super) use planned::due;
 #[cfg(test)]
-pub(crate) use planned::Plan;
+pub(crate) use planned::Fault;
 
 #[cfg(test)]
 mod planned {
@@ -37,7 +37,7 @@ mod planned {
 
     /// A fault that is injected into one call of this thread.
     #[derive(Debug, Clone, Copy)]
-    pub(crate) struct Plan {
+    pub(crate) struct Fault {
         pub(crate) call: Call,
         pub(crate) errno: Errno,
         /// So many calls are made before.
@@ -45,25 +45,25 @@ mod planned {
     }
 
     thread_local! {
-        static PLAN: Cell<Option<Plan>> = const { Cell::new(None) };
+        static NEXT: Cell<Option<Fault>> = const { Cell::new(None) };
     }
 
-    impl Plan {
+    impl Fault {
         /// Does `work` with this fault; answers what it did, and whether the fault was met.
         pub(crate) fn during<T>(self, work: impl FnOnce() -> T) -> (T, bool) {
-            PLAN.set(Some(self));
+            NEXT.set(Some(self));
             let done = work();
-            (done, PLAN.take().is_none())
+            (done, NEXT.take().is_none())
         }
     }
 
     pub(in crate::net::fd) fn due(call: Call) -> Option<Errno> {
-        let plan = PLAN.get().filter(|plan| plan.call == call)?;
+        let plan = NEXT.get().filter(|plan| plan.call == call)?;
         if plan.after > 0 {
-            PLAN.set(Some(Plan { after: plan.after - 1, ..plan }));
+            NEXT.set(Some(Fault { after: plan.after - 1, ..plan }));
             return None;
         }
-        PLAN.set(None);
+        NEXT.set(None);
         Some(plan.errno)
     }
 }

@@ -1,4 +1,4 @@
-//! What a session gives to its client: its frames at the end of each turn, and its last words.
+//! The sending half of a session: its frames at the end of each turn, and its last words.
 
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::source::SourceTurn;
 
 use super::{lost_by, Seat};
 
-/// How long a session that is over may take to send its last words.
+/// The time that a session that is over may take to send its last words.
 const LEAVE_TIME: Duration = Duration::from_secs(5);
 
 impl Seat {

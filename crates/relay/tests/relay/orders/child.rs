@@ -23,7 +23,7 @@ const GRACE: Duration = Duration::from_millis(1100);
 const FAREWELL: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Copy)]
-enum Step {
+enum Deed {
     Send(usize),
     Read,
     End,
@@ -42,20 +42,20 @@ enum Step {
     Drain,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = Deed> {
     prop_oneof![
-        4 => (1..200_000usize).prop_map(Step::Send),
-        3 => Just(Step::Read),
-        2 => Just(Step::End),
-        1 => Just(Step::Reset),
-        4 => (1..200_000usize).prop_map(Step::Say),
-        3 => Just(Step::Hear),
-        2 => Just(Step::Hush),
-        1 => Just(Step::Deafen),
-        2 => any::<bool>().prop_map(|well| Step::Exit { well }),
-        2 => Just(Step::Grace),
-        1 => Just(Step::Silence),
-        1 => Just(Step::Drain),
+        4 => (1..200_000usize).prop_map(Deed::Send),
+        3 => Just(Deed::Read),
+        2 => Just(Deed::End),
+        1 => Just(Deed::Reset),
+        4 => (1..200_000usize).prop_map(Deed::Say),
+        3 => Just(Deed::Hear),
+        2 => Just(Deed::Hush),
+        1 => Just(Deed::Deafen),
+        2 => any::<bool>().prop_map(|well| Deed::Exit { well }),
+        2 => Just(Deed::Grace),
+        1 => Just(Deed::Silence),
+        1 => Just(Deed::Drain),
     ]
 }
 
@@ -94,23 +94,23 @@ impl Scene {
         }
     }
 
-    fn step(&mut self, step: Step) {
+    fn step(&mut self, step: Deed) {
         match step {
-            Step::Send(bytes) => self.client.send(bytes),
-            Step::Read => self.client.read(),
-            Step::End => self.client.end(),
-            Step::Reset => self.client.reset(),
-            Step::Say(bytes) => self.puppet.say(bytes),
-            Step::Hear => self.puppet.hear(),
-            Step::Hush => self.puppet.close_output(),
-            Step::Deafen => {
+            Deed::Send(bytes) => self.client.send(bytes),
+            Deed::Read => self.client.read(),
+            Deed::End => self.client.end(),
+            Deed::Reset => self.client.reset(),
+            Deed::Say(bytes) => self.puppet.say(bytes),
+            Deed::Hear => self.puppet.hear(),
+            Deed::Hush => self.puppet.close_output(),
+            Deed::Deafen => {
                 self.puppet.close_input();
                 self.deaf = true;
             }
-            Step::Exit { well } => self.exit(well),
-            Step::Grace => self.relay.advance(GRACE),
-            Step::Silence => self.relay.advance(SILENCE),
-            Step::Drain => {
+            Deed::Exit { well } => self.exit(well),
+            Deed::Grace => self.relay.advance(GRACE),
+            Deed::Silence => self.relay.advance(SILENCE),
+            Deed::Drain => {
                 self.relay.handle.drain(Some(DRAIN)).expect("tell the loop");
             }
         }
@@ -147,7 +147,7 @@ impl Scene {
     }
 }
 
-fn judge(script: &[Step], scene: &Scene, ended: &Ended) -> Result<(), TestCaseError> {
+fn judge(script: &[Deed], scene: &Scene, ended: &Ended) -> Result<(), TestCaseError> {
     let Scene { client, puppet, verdict, hushed, deaf, .. } = scene;
     prop_assert!(client.read <= puppet.said && puppet.read <= client.sent);
     if client.heard == Heard::End {
@@ -155,9 +155,9 @@ fn judge(script: &[Step], scene: &Scene, ended: &Ended) -> Result<(), TestCaseEr
         prop_assert!(!puppet.speaks(), "an end that nobody meant");
         prop_assert!(*verdict != Some(false) || *hushed, "an end for a failure");
     }
-    let happens = |what: fn(&Step) -> bool| script.iter().any(what);
-    let silences = happens(|step| matches!(step, Step::Silence));
-    let drains = happens(|step| matches!(step, Step::Drain));
+    let happens = |what: fn(&Deed) -> bool| script.iter().any(what);
+    let silences = happens(|step| matches!(step, Deed::Silence));
+    let drains = happens(|step| matches!(step, Deed::Drain));
     match ended.outcome {
         Outcome::Clean => {
             prop_assert_eq!(ended.down.written, puppet.said, "clean with a hole");
