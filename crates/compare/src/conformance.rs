@@ -23,6 +23,7 @@ use crate::teller::{Found, Milestone, Teller};
 mod bytes;
 mod census;
 mod difference;
+mod extent;
 mod failing;
 mod flow;
 mod half_close;
@@ -38,18 +39,10 @@ use scene::{Entrance, Miss, Scene};
 use table::Act;
 
 pub use difference::{Difference, Known};
+pub use extent::Extent;
 pub use table::Case;
 
 use threads::beside;
-
-/// The extent to which behaviours are tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Extent {
-    /// Those that take a few seconds.
-    Quick,
-    /// Everything.
-    Full,
-}
 
 /// The table of behaviours.
 pub fn cases() -> &'static [Case] {

@@ -4,7 +4,6 @@
 //! ends in an answer, too. What they say and hear is the ramp of [`nsplice_trial`], checked byte by
 //! byte. All they find out is a [`Fault`] with words for people.
 
-use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
@@ -16,29 +15,13 @@ use nsplice_trial::{talk, Ending};
 use socket2::Socket;
 
 mod fault;
+mod side;
 
 pub(crate) use fault::Fault;
+pub(crate) use side::Side;
 
 /// The time that a player waits for anything.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// An end of a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    /// The one that has connected to the relay.
-    Client,
-    /// The one that the relay has connected to.
-    Server,
-}
-
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Client => "client",
-            Self::Server => "server",
-        })
-    }
-}
 
 /// One end of a link.
 #[derive(Debug)]

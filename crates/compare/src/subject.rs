@@ -5,18 +5,17 @@
 //! peer is a relay that runs already. `dial` connects from where it runs, so it runs inside the
 //! target, and its clients are there, too.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-
-use nsplice_backend::{Choice, Template};
+use nsplice_backend::Choice;
 
 use crate::model::{SubjectFacts, SubjectKind};
 use crate::stage::{Birth, Stage};
 
 mod launch;
+mod means;
 mod running;
 
 pub use launch::{Launch, Launcher, Route};
+pub use means::{Means, Peer, Subject};
 pub use running::{Running, SubjectError};
 
 /// The yardstick without a relay.
@@ -27,42 +26,6 @@ pub(crate) const FLOOR: &str = "floor";
 
 /// Names that subjects do not have.
 pub(crate) const RESERVED: [&str; 2] = [DIRECT, FLOOR];
-
-/// One way of reaching the target.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subject {
-    /// Its name, for people and as a key.
-    pub name: String,
-    /// Its kind.
-    pub means: Means,
-}
-
-/// The means by which a subject reaches the target.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Means {
-    /// nsplice, with one of its backends.
-    Backend {
-        /// The backend.
-        backend: Choice,
-        /// True if it may splice.
-        splice: bool,
-    },
-    /// nsplice, with a command for each link.
-    Command(Template),
-    /// A relay that runs already.
-    Peer(Peer),
-}
-
-/// A relay that runs already and forwards to the stage's port inside the target.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Peer {
-    /// The address it listens on, on the node.
-    pub address: SocketAddr,
-    /// Its process, if that is known.
-    pub pid: Option<u32>,
-    /// Its control group, if that is known.
-    pub cgroup: Option<PathBuf>,
-}
 
 impl Subject {
     /// nsplice with `backend`, by its own name.

@@ -22,8 +22,12 @@ use crate::source::SourceError;
 use crate::wanted::Wanted;
 
 mod answer;
+mod flavour;
 
 pub(crate) use answer::{labelled, network};
+pub(crate) use flavour::Flavour;
+
+use flavour::{CONTAINER_NAME, POD_NAME, POD_NAMESPACE};
 
 /// The API socket of Docker or podman.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,15 +36,6 @@ pub(crate) struct Engine {
     socket: PathBuf,
     standing: Standing,
     within: Duration,
-}
-
-/// Whose API it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flavour {
-    /// Docker's.
-    Docker,
-    /// podman's.
-    Podman,
 }
 
 /// Whose engine it is.
@@ -52,16 +47,6 @@ pub(crate) enum Standing {
     User,
     /// The one that the operator named: its socket is just there, not below a root.
     Named,
-}
-
-impl Flavour {
-    /// Its name in a message.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Docker => "Docker",
-            Self::Podman => "podman",
-        }
-    }
 }
 
 /// A `DOCKER_HOST` that is no Unix socket.
@@ -281,11 +266,6 @@ fn percent_encoded(text: &str) -> String {
 
 /// libpod's paths are there with a version only; every podman since 4 takes this one.
 const LIBPOD: &str = "/v4.0.0/libpod";
-
-/// The labels that cri-dockerd gives containers and sandboxes.
-const POD_NAME: &str = "io.kubernetes.pod.name";
-const POD_NAMESPACE: &str = "io.kubernetes.pod.namespace";
-const CONTAINER_NAME: &str = "io.kubernetes.container.name";
 
 /// A busy dockerd takes a second; one that takes longer is stuck.
 const TIMEOUT: Duration = Duration::from_secs(5);

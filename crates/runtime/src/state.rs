@@ -21,13 +21,16 @@ use nsplice_sys::lock;
 
 use crate::bundle;
 use crate::decide::Related;
-use crate::root::{FileError, Root};
-use crate::sighting::{ClaimedPid, Kind, Runtime, Sighting};
+use crate::root::Root;
+use crate::sighting::{ClaimedPid, Runtime, Sighting};
 use crate::source::SourceError;
 use crate::wanted::Wanted;
 
 mod docker;
+mod entry;
 mod storage;
+
+use entry::{names_in, Entry, MOST_CONFIG};
 
 /// A runtime's state directory.
 #[derive(Debug)]
@@ -43,20 +46,6 @@ enum Layout {
     Containerd { state: PathBuf },
     Storage { graph: PathBuf, run: PathBuf },
     Docker { data: PathBuf },
-}
-
-/// One container's files.
-#[derive(Debug)]
-struct Entry {
-    id: String,
-    runtime: Runtime,
-    /// Where its config may be.
-    configs: Vec<PathBuf>,
-    /// Where its PID is, unless that is in the config.
-    pid: Option<PathBuf>,
-    /// The file that names its shim, by which its handler is known.
-    shim: Option<PathBuf>,
-    names: Vec<String>,
 }
 
 /// What was read of a config.
@@ -201,19 +190,6 @@ impl State {
     }
 }
 
-impl Entry {
-    /// What tells it from all others.
-    fn place(&self) -> &Path {
-        self.configs.first().map_or_else(|| Path::new(""), PathBuf::as_path)
-    }
-
-    /// What its place alone says.
-    fn bare(&self) -> Sighting {
-        let kind = Kind::Container { sandbox: None };
-        Sighting { names: self.names.clone(), ..Sighting::of(&self.id, kind, self.runtime) }
-    }
-}
-
 impl Stamp {
     fn of(status: &FileStat) -> Self {
         let modified = (status.st_mtime, status.st_mtime_nsec);
@@ -253,22 +229,6 @@ fn containerd_entries(root: &Root, state: &Path) -> Result<Vec<Entry>, SourceErr
     }
 }
 
-/// The names in a directory; `None` where there is none.
-fn names_in(root: &Root, path: &Path) -> Result<Option<Vec<String>>, SourceError> {
-    match root.names(path, MOST_CONTAINERS) {
-        Ok(names) => Ok(Some(names)),
-        Err(FileError::Absent) => Ok(None),
-        Err(error) => {
-            let told = format!("{}: {error}", root.shown(path).display());
-            Err(if error.is_denied() {
-                SourceError::Denied(told)
-            } else {
-                SourceError::Failed(told)
-            })
-        }
-    }
-}
-
 /// The PID in the file at `path`.
 fn claimed(root: &Root, path: &Path) -> Option<ClaimedPid> {
     let (text, status) = root.read_with_status(path, MOST_PID).ok()?;
@@ -294,17 +254,11 @@ fn handler_of(shim: &str) -> Option<String> {
 const TASK_DIRECTORIES: [&str; 2] =
     ["io.containerd.runtime.v2.task", "io.containerd.runtime.v1.linux"];
 
-/// A config with many mounts has some hundred kilobytes.
-const MOST_CONFIG: usize = 1 << 20;
-
 /// The greatest PID has seven digits.
 const MOST_PID: usize = 32;
 
 /// PATH_MAX.
 const MOST_PATH: usize = 4096;
-
-/// A node is not made for more than some hundred pods.
-const MOST_CONTAINERS: usize = 20_000;
 
 #[cfg(test)]
 mod tests {

@@ -20,7 +20,7 @@ mod matrix;
 
 use maud::{html, Markup, PreEscaped, DOCTYPE};
 
-use markup::Text;
+use markup::{best, scrolled, Text};
 
 use super::digest::{self, Case, DISTURBED};
 use super::stats::WIDE;
@@ -93,13 +93,6 @@ fn contents(comparison: &Comparison, cases: &[Case<'_>]) -> Markup {
                 }
             }
         }
-    }
-}
-
-/// A table that scrolls where the screen is too narrow for it.
-fn scrolled(label: impl maud::Render, table: &Markup) -> Markup {
-    html! {
-        div.scroll tabindex="0" role="region" aria-label=(label) { (table) }
     }
 }
 
@@ -192,11 +185,6 @@ fn standing(headline: &digest::Headline<'_>, name: &str) -> Markup {
             None => { "–" }
         }
     }
-}
-
-/// The word at the best of a column.
-fn best() -> Markup {
-    html! { span.best { "best" } }
 }
 
 fn setting(comparison: &Comparison) -> Markup {

@@ -13,10 +13,12 @@
 mod behaviour;
 mod changed;
 mod grid;
+mod heading;
 
 use std::fmt::Write as _;
 
 use grid::{plain, wrap, Cell, Grid, Sheet};
+use heading::write_heading;
 
 use super::digest::{self, Case, Row, DISTURBED, NEVER_CALM};
 use super::stats::WIDE;
@@ -52,11 +54,6 @@ pub fn render_within(comparison: &Comparison, width: Option<usize>) -> String {
         }
     }
     text.text
-}
-
-fn write_heading(text: &mut Sheet, title: &str) {
-    let gap = if text.text.is_empty() { "" } else { "\n" };
-    let _ = writeln!(text, "{gap}{title}\n{}", "-".repeat(title.chars().count()));
 }
 
 fn write_head(text: &mut Sheet, comparison: &Comparison) {

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
-use crate::engine::{Flavour, CONTAINER_NAME, POD_NAME, POD_NAMESPACE};
+use crate::engine::flavour::{Flavour, CONTAINER_NAME, POD_NAME, POD_NAMESPACE};
 use crate::sighting::{ClaimedPid, Kind, Network, PodName, Runtime, Sighting, State};
 
 type Labels = HashMap<String, String>;

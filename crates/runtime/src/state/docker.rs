@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use serde::Deserialize;
 
-use super::{names_in, Entry, MOST_CONFIG};
+use super::entry::{names_in, Entry, MOST_CONFIG};
 use crate::engine::{labelled, network, Flavour};
 use crate::root::Root;
 use crate::sighting::{ClaimedPid, Runtime, Sighting, State};

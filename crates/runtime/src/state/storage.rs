@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{names_in, Entry};
+use super::entry::{names_in, Entry};
 use crate::root::Root;
 use crate::sighting::Runtime;
 use crate::source::SourceError;

@@ -20,15 +20,6 @@ struct Room {
     source: Source,
 }
 
-/// The weight of what a file of a folder imports from the file that the folder belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Parents {
-    /// It counts like all other imports.
-    Count,
-    /// It does not count, unless that file is the root of the crate.
-    Free,
-}
-
 /// Texts by the paths of their files, below `src`.
 pub(crate) type Files = BTreeMap<PathBuf, String>;
 
@@ -106,23 +97,25 @@ impl House {
         door.map_or_else(|| Some(at.clone()), |door| self.find(&at, &door.path, steps - 1))
     }
 
-    /// The modules that the module `from` imports from.
-    fn arrows(&self, from: &Words, parents: Parents) -> BTreeSet<&Words> {
+    /// The modules that the module `from` imports from; those of files that are `at_home` may import
+    /// from the one that their folder belongs to.
+    fn arrows(&self, from: &Words, at_home: &[&str]) -> BTreeSet<&Words> {
         let Source { imports, paths, words, .. } = &self.rooms[from].source;
         let used = imports
             .iter()
             .filter(|import| !import.is_public || words.contains(&import.name))
             .map(|import| &import.path);
         let found = used.chain(paths).filter_map(|path| self.find(from, path, LONGEST_WAY));
-        let is_parent = |to: &Words| from.starts_with(to) && to.len() > Self::root(from).len();
-        let found = found.filter(|to| to != from && (parents == Parents::Count || !is_parent(to)));
+        let is_at_home = at_home.contains(&&*self.rooms[from].file);
+        let found = found.filter(|to| to != from && !(is_at_home && from.starts_with(to)));
         found.filter_map(|to| self.rooms.get_key_value(&to).map(|(to, _)| to)).collect()
     }
 
-    /// Circles, each told in a few lines.
-    pub(crate) fn circles(&self, parents: Parents) -> Vec<String> {
+    /// Circles, each told in a few lines. Those of files that are `at_home` with the file that their folder
+    /// belongs to do not count.
+    pub(crate) fn circles(&self, at_home: &[&str]) -> Vec<String> {
         let arrows: BTreeMap<&Words, BTreeSet<&Words>> =
-            self.rooms.keys().map(|from| (from, self.arrows(from, parents))).collect();
+            self.rooms.keys().map(|from| (from, self.arrows(from, at_home))).collect();
         let reached: BTreeMap<&Words, BTreeSet<&Words>> =
             arrows.keys().map(|from| (*from, reached(from, &arrows))).collect();
         let mut circles = BTreeSet::new();

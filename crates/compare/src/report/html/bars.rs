@@ -11,8 +11,7 @@
 use maud::{html, Markup};
 
 use super::super::digest::{Case, Row, Section};
-use super::best;
-use super::markup::Text;
+use super::markup::{best, Text};
 use crate::load::report::{Better, Figure};
 
 /// Share of its cell that the longest bar fills, in percent: the line over its end must not leave the cell.

@@ -4,9 +4,8 @@
 use maud::{html, Markup};
 
 use super::super::change;
-use super::markup::Text;
+use super::markup::{scrolled, Text};
 use super::matrix::spelled;
-use super::scrolled;
 use crate::model::{Change, FigureChange, Finding};
 
 /// The section.

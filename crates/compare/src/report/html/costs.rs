@@ -4,8 +4,8 @@
 use maud::{html, Markup};
 
 use super::super::digest::{self, Case, Section};
-use super::markup::Text;
-use super::{bars, curves, scrolled};
+use super::markup::{scrolled, Text};
+use super::{bars, curves};
 use crate::load::report::Figure;
 use crate::model::Comparison;
 

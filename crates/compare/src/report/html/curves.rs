@@ -13,8 +13,7 @@
 use maud::{html, Markup};
 
 use super::super::digest::{Case, Row};
-use super::markup::Text;
-use super::scrolled;
+use super::markup::{scrolled, Text};
 use crate::load::latency::Quantile;
 use crate::load::report::Figure;
 

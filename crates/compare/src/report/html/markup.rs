@@ -1,6 +1,6 @@
-//! Text from outside, as neither markup nor a reader's eye can misread it.
+//! Text from outside, as neither markup nor a reader's eye can misread it, and pieces of markup.
 
-use maud::Render;
+use maud::{html, Markup, Render};
 
 /// Text of a name, a phrase or a command. maud escapes what is markup, of this as of every other value;
 /// what this adds is for characters that HTML cannot spell or that turn the text around them.
@@ -30,10 +30,20 @@ impl Text<'_> {
     }
 }
 
+/// A table that scrolls where the screen is too narrow for it.
+pub(super) fn scrolled(label: impl Render, table: &Markup) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(label) { (table) }
+    }
+}
+
+/// The word at the best of a column.
+pub(super) fn best() -> Markup {
+    html! { span.best { "best" } }
+}
+
 #[cfg(test)]
 mod tests {
-    use maud::html;
-
     use super::*;
 
     #[test]

@@ -4,8 +4,7 @@
 use maud::{html, Markup};
 
 use super::super::digest::in_order;
-use super::markup::Text;
-use super::scrolled;
+use super::markup::{scrolled, Text};
 use crate::model::{Behaviour, Comparison, Passed};
 
 /// The class of a cell, and the mark and word in it, for a verdict.

@@ -3,7 +3,7 @@
 
 use super::super::digest::in_order;
 use super::grid::{plain, wrap, Cell, Grid, Sheet};
-use super::write_heading;
+use super::heading::write_heading;
 use crate::model::{Behaviour, Comparison, Passed};
 
 /// The word for a verdict.

@@ -6,7 +6,7 @@ use super::super::change;
 use super::super::digest::in_order;
 use super::behaviour::word;
 use super::grid::{plain, wrap, Cell, Grid, Sheet};
-use super::write_heading;
+use super::heading::write_heading;
 use crate::model::{Change, FigureChange};
 
 /// Writes it. Of the figures, those that differ clearly are listed; the others are only counted.
