@@ -81,6 +81,7 @@ fn package_of(tool: &str) -> &str {
         "nsenter" | "unshare" | "setpriv" => "util-linux",
         "ip" | "ss" => "iproute2",
         "nft" => "nftables",
+        "dnsmasq" => "dnsmasq-base",
         "dockerd" | "docker" => "docker.io",
         "ctr" => "containerd",
         "sha256sum" => "coreutils",
