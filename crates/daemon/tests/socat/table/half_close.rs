@@ -152,7 +152,7 @@ pub(super) const CASES: &[Case] = &[
     ),
     case(
         "half_close/UNIX",
-        "socat - UNIX-CONNECT:back.sock",
+        "socat -t 20 - UNIX-CONNECT:back.sock",
         &[
             Listen("s", Unix("back.sock")),
             Start,

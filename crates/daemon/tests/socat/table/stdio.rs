@@ -160,7 +160,11 @@ pub(super) const CASES: &[Case] = &[
     case("stdio/a pipe as STDIN both ways, second", "socat TCP4:127.0.0.1:7001 STDIN", UNHEARD),
     case("stdio/a pipe as FD both ways", "socat TCP4:127.0.0.1:7001 FD:5 5<&0", UNHEARD),
     case("stdio/a pipe as - that is written to", "socat TCP4:127.0.0.1:7001 - 1<&0", UNHEARD),
-    case("stdio/a pipe as STDIN, the server ends", "socat TCP4:127.0.0.1:7001 STDIN", UNHEARD_END),
+    case(
+        "stdio/a pipe as STDIN, the server ends",
+        "socat -t 20 TCP4:127.0.0.1:7001 STDIN",
+        UNHEARD_END,
+    ),
     case("stdio/a pipe as STDIN, nothing ends", "socat -T 0.5 TCP4:127.0.0.1:7001 STDIN", UNENDED),
     case(
         "stdio/a pipe as STDIN, the wrong way",
@@ -347,7 +351,7 @@ pub(super) const CASES: &[Case] = &[
     case("stdio/carriage returns", "socat -,cr TCP4:127.0.0.1:7001", client_of!(BACK)),
     case(
         "stdio/newlines on the net",
-        "socat - TCP4:127.0.0.1:7001,crlf",
+        "socat -t 20 - TCP4:127.0.0.1:7001,crlf",
         &[
             Listen("s", BACK),
             Start,
