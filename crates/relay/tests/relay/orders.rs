@@ -12,12 +12,12 @@
 //! * an outcome blames somebody who did it: no reset without one, no limit that time has not reached.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use nsplice_relay::{Clock, Limit, Limits, Outcome, Settings, Side};
 use nsplice_testkit::ramp;
-use nsplice_testkit::talk::{half_close, reset};
+use nsplice_testkit::talk::reset;
 use nsplice_testkit::wait_until;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -120,9 +120,10 @@ impl Peer {
 
     fn end(&mut self) {
         let Some(stream) = self.stream.as_ref().filter(|_| !self.has_ended) else { return };
-        // After a reset there is nothing to end.
-        if self.heard != Heard::Reset && stream.peer_addr().is_ok() {
-            half_close(stream);
+        // After a reset, which may come at any moment, there is nothing to end.
+        match stream.shutdown(Shutdown::Write) {
+            Err(error) if error.kind() != ErrorKind::NotConnected => panic!("send a FIN: {error}"),
+            _ => {}
         }
         self.has_ended = true;
     }

@@ -283,6 +283,10 @@ fn a_reset_of_who_asks_ends_a_gentle_link_at_once() {
                     assert_eq!(read_to_eof(&server), b"question");
                     reset(client);
                 } else {
+                    // What nobody has read yet goes with the reset.
+                    wait_until("the question has been read", || {
+                        relay.links().iter().any(|link| link.up.written == 8)
+                    });
                     reset(client);
                     assert_eq!(read_to_eof(&server), b"question");
                 }
