@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpStream;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{self, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
@@ -36,7 +36,7 @@ impl Run {
     fn by(mut command: Command, words: &str) -> Self {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let mark = format!("{MARK}={}-{count}-", std::process::id());
+        let mark = format!("{MARK}={}-{count}-", process::id());
         command.arg("compare").args(words.split_whitespace()).stdin(Stdio::null());
         command.env(MARK, &mark[MARK.len() + 1..]);
         Self { command, mark }
@@ -334,8 +334,10 @@ fn where_threads_are_few_nothing_breaks() {
         return;
     }
     let limits = 10..=13;
-    // Threads are counted by user.
-    let users: Option<Vec<_>> = limits.clone().map(|limit| user(NAME, 65_500 + limit)).collect();
+    // Threads are counted by user, so they are users that no other run has. A user namespace may have
+    // no numbers beyond 65,535.
+    let first = 60_000 + process::id() % 5_000;
+    let users: Option<Vec<_>> = limits.clone().map(|limit| user(NAME, first + limit)).collect();
     let Some(users) = users else { return };
     thread::scope(|threads| {
         for (limit, user) in limits.zip(&users) {

@@ -102,7 +102,9 @@ pub(crate) enum Cue {
     Until(&'static str),
     /// Lets this many milliseconds pass.
     Pause(u64),
-    /// Sends the program a signal.
+    /// Gives the program so many milliseconds to end, and goes on if it does not.
+    Linger(u64),
+    /// Sends the program a signal, unless it has ended.
     Kill(Signal),
     /// Waits for the end of the program.
     Exit,

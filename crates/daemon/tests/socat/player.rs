@@ -235,9 +235,16 @@ impl<'a> Player<'a> {
                 thread::sleep(Duration::from_millis(milliseconds));
                 true
             }
+            Cue::Linger(milliseconds) => {
+                self.running().ends(Duration::from_millis(milliseconds));
+                true
+            }
             Cue::Kill(signal) => {
-                let pid = pid_of(&self.running().child);
-                kill(pid, signal).expect("a child can be signalled");
+                let program = self.running();
+                // Once it has been waited for its number is somebody else's.
+                if program.status.is_none() {
+                    kill(pid_of(&program.child), signal).expect("a child can be signalled");
+                }
                 true
             }
             Cue::Exit => self.running().ends(PATIENCE),

@@ -309,7 +309,7 @@ pub(super) const CASES: &[Case] = &[
     case(
         "listen/second address is nonsense",
         "socat TCP-LISTEN:7000 FOO:x",
-        &[Start, Pause(100), Shell("ss -Hltn sport = 7000 | wc -l"), Kill(SIGTERM), Exit],
+        &[Start, Linger(2000), Shell("ss -Hltn sport = 7000 | wc -l"), Kill(SIGTERM), Exit],
     )
     .differs(Difference::BothAddressesFirst, |report| {
         ends(report, "status 1", "unknown device/address \"FOO\"")

@@ -11,7 +11,7 @@ macro_rules! refused {
             case(concat!("refused/", $name), $line, &[
                 Start,
                 EndInput,
-                Pause(100),
+                Linger(2000),
                 Kill(SIGTERM),
                 Exit,
             ])

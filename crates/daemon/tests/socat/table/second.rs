@@ -22,6 +22,28 @@ const ONE_BY_ONE: &[Cue] = &[
     Exit,
 ];
 
+/// The same where a client's end says nothing of its line: the file's own end is told at once.
+const LINE_BY_LINE: &[Cue] = &[
+    Start,
+    Connect("a", FRONT),
+    Say("a", "one\n"),
+    Until("grep -q one f"),
+    Fin("a"),
+    HearEnd("a"),
+    Connect("b", FRONT),
+    Say("b", "two\n"),
+    Until("grep -q two f"),
+    Fin("b"),
+    HearEnd("b"),
+    Connect("c", FRONT),
+    Say("c", "three\n"),
+    Until("grep -q three f"),
+    Fin("c"),
+    HearEnd("c"),
+    Kill(SIGTERM),
+    Exit,
+];
+
 /// Two clients and one server, which is connected once and hears both. The end of one is none of the
 /// other's.
 const SHARED: &[Cue] = &[
@@ -55,7 +77,7 @@ pub(super) const CASES: &[Case] = &[
     case(
         "second/to a file with an offset",
         "socat OPEN:f,creat,trunc TCP4-LISTEN:7000,fork",
-        ONE_BY_ONE,
+        LINE_BY_LINE,
     ),
     case("second/to a new file", "socat -U CREATE:f TCP4-LISTEN:7000,fork", ONE_BY_ONE),
     case("second/to a program", "socat -U SYSTEM:'cat >f' TCP4-LISTEN:7000,fork", ONE_BY_ONE),
