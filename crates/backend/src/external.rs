@@ -19,7 +19,6 @@ use nix::poll::PollTimeout;
 use nsplice_relay::{
     Attempt, Child, OpenClass, OpenError, Opener, Progress, Upstream, Verdict, Wake,
 };
-use nsplice_runtime::Process;
 use nsplice_sys::{wait_readable, Answer, Offloaded, Pool};
 
 use crate::error::BackendError;
@@ -27,7 +26,8 @@ use crate::external::child::{start, Invocation, Started};
 use crate::external::template::{Placeholder, Template};
 use crate::target::destination::Destination;
 use crate::target::host::Host;
-use crate::target::place::{entry_failed, Located, Place, Whereabouts};
+use crate::target::located::{entry_failed, Located};
+use crate::target::place::{Place, Whereabouts};
 
 pub(crate) mod child;
 pub(crate) mod environment;
@@ -70,7 +70,7 @@ impl Recipe {
     fn invocation(&self, located: &Located) -> Invocation {
         match &self.carrier {
             Carrier::Tools { nsenter, socat } => {
-                let link = ["-".to_owned(), self.socat_address()].map(OsString::from);
+                let link = ["-".to_owned(), self.socat_address(located)].map(OsString::from);
                 self.with_tools(nsenter.as_deref(), socat, located, &link)
             }
             Carrier::Command { program, template } => {
@@ -89,8 +89,8 @@ impl Recipe {
         located: &Located,
         arguments: &[OsString],
     ) -> Invocation {
-        let entry = match located {
-            Located::Home => Vec::new(),
+        let entry: Vec<OsString> = match located {
+            Located::Home | Located::Behind(_) => Vec::new(),
             Located::Process(process) => {
                 vec!["-t".into(), process.pid().to_string().into(), "-n".into()]
             }
@@ -101,12 +101,12 @@ impl Recipe {
             }
         };
         match nsenter {
-            None => self.invocation_of(socat, arguments.to_vec(), located, true),
-            Some(nsenter) => {
+            Some(nsenter) if !entry.is_empty() => {
                 let whole =
                     entry.into_iter().chain([socat.into()]).chain(arguments.iter().cloned());
                 self.invocation_of(nsenter, whole.collect(), located, true)
             }
+            _ => self.invocation_of(socat, arguments.to_vec(), located, true),
         }
     }
 
@@ -128,9 +128,9 @@ impl Recipe {
     }
 
     /// What socat is to connect to, in its own words.
-    fn socat_address(&self) -> String {
+    fn socat_address(&self, located: &Located) -> String {
         let port = self.destination.port;
-        let host = self.destination.reached();
+        let host = self.host(located);
         match &host {
             Host::Localhost => format!("TCP4:localhost:{port}"),
             Host::Address(address) if address.is_ipv4() => format!("TCP4:{address}:{port}"),
@@ -140,15 +140,25 @@ impl Recipe {
         }
     }
 
+    /// The host that is connected to from where the program runs.
+    fn host(&self, located: &Located) -> Host {
+        match (self.destination.reached(), located) {
+            (Host::Localhost, Located::Behind(addresses)) => {
+                addresses.first().copied().map_or(Host::Localhost, Host::Address)
+            }
+            (host, _) => host,
+        }
+    }
+
     fn fill(&self, placeholder: Placeholder, located: &Located) -> String {
         match placeholder {
             Placeholder::Pid => match located {
                 Located::Process(process) => process.pid().to_string(),
                 // A plan refuses {pid} for targets that have none.
-                Located::Path(_) | Located::Home => String::new(),
+                Located::Path(_) | Located::Home | Located::Behind(_) => String::new(),
             },
             Placeholder::Netns => namespace_path(located).unwrap_or_default(),
-            Placeholder::Address => self.destination.reached().to_string(),
+            Placeholder::Address => self.host(located).to_string(),
             Placeholder::Port => self.destination.port.to_string(),
         }
     }
@@ -195,7 +205,7 @@ impl Recipe {
 
 fn namespace_path(located: &Located) -> Option<String> {
     match located {
-        Located::Home => None,
+        Located::Home | Located::Behind(_) => None,
         Located::Process(process) => Some(format!("/proc/{}/ns/net", process.pid())),
         Located::Path(trail) => Some(trail.path().display().to_string()),
     }
@@ -232,7 +242,7 @@ struct Starting {
 #[derive(Debug)]
 enum State {
     Fresh,
-    Locating(Offloaded<Result<Arc<Process>, BackendError>>),
+    Locating(Offloaded<Result<Located, BackendError>>),
     Over,
 }
 
@@ -251,7 +261,7 @@ impl Attempt for Starting {
     fn advance(&mut self, _: Wake) -> Progress {
         let target = &self.recipe.destination.target;
         match std::mem::replace(&mut self.state, State::Over) {
-            State::Fresh => match self.recipe.place.locate(target) {
+            State::Fresh => match self.recipe.place.locate() {
                 Whereabouts::Known(located) => self.start(&located),
                 Whereabouts::Lost(error) => Progress::Failed(error),
                 Whereabouts::Asked(asked) => {
@@ -260,7 +270,7 @@ impl Attempt for Starting {
                 }
             },
             State::Locating(asked) => match asked.take() {
-                Answer::Here(Ok(process)) => self.start(&Located::Process(process)),
+                Answer::Here(Ok(located)) => self.start(&located),
                 Answer::Here(Err(error)) => Progress::Failed(error.into()),
                 Answer::Lost => Progress::Failed(OpenError::new(
                     OpenClass::Other,
@@ -290,6 +300,7 @@ const TRIAL_MILLIS: u16 = 5000;
 mod tests {
     use super::*;
     use crate::target::trail::Trail;
+    use nsplice_runtime::Process;
 
     fn words(target: &str, host: &str, carrier: Carrier, located: &Located) -> Vec<String> {
         let destination =

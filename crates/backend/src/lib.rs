@@ -30,7 +30,7 @@ mod survey;
 mod target;
 mod timer;
 
-pub use nsplice_runtime::{nearest, shown, shown_json, Identity};
+pub use nsplice_runtime::{nearest, shown, shown_json, Identity, Wanted, WantedError};
 
 pub use brood::{reap_others, Reaped};
 pub use choice::{Choice, ChoiceError};
@@ -46,7 +46,8 @@ pub use procfs::of_proc;
 pub use settled::Settled;
 pub use survey::limits::SystemLimits;
 pub use survey::{
-    survey, BackendReport, Capability, ConnectReport, NameReport, Survey, TargetReport, ToolReport,
+    survey, BackendReport, Capability, ConnectReport, NameReport, RuntimeReport, Survey,
+    TargetReport, ToolReport,
 };
 pub use target::destination::Destination;
 pub use target::host::{Host, HostError};

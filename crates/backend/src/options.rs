@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use nsplice_runtime::Settings;
+
 use crate::external::template::Template;
 
 /// Options of the backends; the default looks everything up.
@@ -14,6 +16,16 @@ pub struct Options {
     /// A command in place of nsenter and socat.
     pub command: Option<Template>,
     /// Docker's address, as in `DOCKER_HOST`: `unix:///PATH`. `None` takes the environment's
-    /// `DOCKER_HOST`, and without that `/var/run/docker.sock`.
+    /// `DOCKER_HOST`, and without that the usual places.
     pub docker_host: Option<String>,
+    /// The root that the paths of container runtimes are below, where that of the node is mounted; `None`
+    /// for our own.
+    pub root: Option<PathBuf>,
+}
+
+impl Options {
+    /// Where pods and containers are looked for.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings { root: self.root.clone(), docker_host: self.docker_host.clone() }
+    }
 }

@@ -31,7 +31,7 @@ enum Way {
 }
 
 impl Plan {
-    /// Looks `destination` up, checks permission and finds tools. Blocks for as long as Docker takes
+    /// Looks `destination` up, checks permission and finds tools. Blocks for as long as runtimes take
     /// to answer, if the target is a container. What openings have to wait for is asked by the threads
     /// of `pool`.
     ///

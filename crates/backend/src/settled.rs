@@ -24,7 +24,8 @@ use crate::netns::home::Home;
 use crate::options::Options;
 use crate::target::destination::Destination;
 use crate::target::host::Host;
-use crate::target::place::{entry_failed, Located, Place, Whereabouts};
+use crate::target::located::{entry_failed, Located};
+use crate::target::place::{Place, Whereabouts};
 use crate::target::Target;
 
 /// The way in which the upstreams of one destination that was there are opened.
@@ -41,8 +42,8 @@ enum Way {
 }
 
 impl Settled {
-    /// Looks `destination` up, checks permission and finds tools. Blocks for as long as Docker takes
-    /// to answer, if the target is a container.
+    /// Looks `destination` up, checks permission and finds tools. Blocks for as long as the
+    /// container runtimes take to answer, if the target is a pod or container.
     pub(crate) fn prepare(
         destination: &Destination,
         choice: Choice,
@@ -68,6 +69,7 @@ impl Settled {
             }
             Choice::External => {
                 let carrier = carrier(destination, options)?;
+                has_what_it_names(destination, options, &place)?;
                 external(destination, place, carrier, pool)
             }
             Choice::Auto => auto(destination, place, home, options, &asker)?,
@@ -157,6 +159,23 @@ fn settle(
     }
 }
 
+/// Checks that a command that names a PID can be told one: a pod may have a namespace only.
+fn has_what_it_names(
+    destination: &Destination,
+    options: &Options,
+    place: &Place,
+) -> Result<(), BackendError> {
+    let names_pid = options.command.as_ref().is_some_and(|one| one.uses(Placeholder::Pid));
+    match located(destination, place)? {
+        Located::Process(_) => Ok(()),
+        _ if !names_pid => Ok(()),
+        _ => Err(BackendError::Usage(format!(
+            "{} has no process of its own: {{pid}} means nothing",
+            destination.target
+        ))),
+    }
+}
+
 fn direct(
     backend: &'static str,
     destination: &Destination,
@@ -220,7 +239,7 @@ fn enter(destination: &Destination, place: &Place, home: &Home) -> Result<(), Op
 
 fn located(destination: &Destination, place: &Place) -> Result<Located, OpenError> {
     let target = &destination.target;
-    match place.locate(target) {
+    match place.locate() {
         Whereabouts::Known(located) => Ok(located),
         Whereabouts::Lost(error) => Err(error),
         Whereabouts::Asked(_) => {

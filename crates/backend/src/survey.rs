@@ -9,7 +9,7 @@ use nix::sys::utsname::uname;
 use serde::Serialize;
 
 use nsplice_relay::OpenError;
-use nsplice_runtime::Identity;
+use nsplice_runtime::{Answer, Directory, Identity, SourceError};
 use nsplice_sys::{describe, Pool};
 
 use crate::choice::Choice;
@@ -25,7 +25,8 @@ use crate::survey::limits::SystemLimits;
 use crate::survey::probe::Connected;
 use crate::target::destination::Destination;
 use crate::target::host::Host;
-use crate::target::place::{Located, Place};
+use crate::target::located::Located;
+use crate::target::place::Place;
 use crate::target::Target;
 
 pub(crate) mod limits;
@@ -45,6 +46,8 @@ pub struct Survey {
     pub names: Vec<NameReport>,
     /// Limits of pipes, sockets and descriptors.
     pub limits: SystemLimits,
+    /// The container runtimes of this node, in the order in which they are asked for pods and containers.
+    pub runtimes: Vec<RuntimeReport>,
     /// The target, if there is one.
     pub target: Option<TargetReport>,
     /// The backends: setns, external, dial.
@@ -99,6 +102,21 @@ pub struct TargetReport {
     pub problem: Option<String>,
 }
 
+/// Somebody who knows pods and containers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RuntimeReport {
+    /// Its name, e.g. `Docker`, `containerd's state`.
+    pub source: &'static str,
+    /// Its socket or directory.
+    pub path: PathBuf,
+    /// True if it is there.
+    pub present: bool,
+    /// How many containers and sandboxes it knows; `None` if it does not tell.
+    pub containers: Option<usize>,
+    /// The reason why it does not.
+    pub problem: Option<String>,
+}
+
 /// One backend.
 #[derive(Debug, Clone, Serialize)]
 pub struct BackendReport {
@@ -137,6 +155,7 @@ pub fn survey(options: &Options, destination: Option<&Destination>) -> Survey {
         tools: tool_reports(options),
         names: NAMES.map(name_report).into(),
         limits: SystemLimits::read(),
+        runtimes: runtime_reports(options),
         target: destination.map(|destination| target_report(&destination.target, options)),
         backends: [Choice::Setns, Choice::External, Choice::Dial]
             .map(|choice| match destination {
@@ -185,6 +204,18 @@ fn name_report(name: &'static str) -> NameReport {
         None => (None, None),
     };
     NameReport { name, path, program, version }
+}
+
+fn runtime_reports(options: &Options) -> Vec<RuntimeReport> {
+    let listing = Directory::open(&options.settings()).map(|directory| directory.list());
+    let report = |Answer { source, path, said }: Answer| RuntimeReport {
+        source,
+        path,
+        present: said != Err(SourceError::Absent),
+        containers: said.as_ref().ok().copied(),
+        problem: said.err().map(|error| error.to_string()),
+    };
+    listing.map(|listing| listing.answers.into_iter().map(report).collect()).unwrap_or_default()
 }
 
 fn target_report(target: &Target, options: &Options) -> TargetReport {

@@ -1,11 +1,13 @@
 //! A target: what is to be reached, as people write it on a command line.
 //!
-//! The form is kubectl's, KIND/NAME:
+//! The form is kubectl's, KIND/NAME, or NAME alone:
 //!
 //! - `pid/4947`: the network namespace of a process;
 //! - `netns/blue`: a namespace by its name under `/run/netns`, or `netns//proc/4947/ns/net`: by its
 //!   absolute path;
-//! - `docker/NAME-OR-ID`: a running container of Docker;
+//! - `pod/NAME`, `pod/NAMESPACE/NAME`: a pod of this node;
+//! - `container/NAME-OR-ID`: a running container of any runtime, `docker/NAME-OR-ID`: one of Docker;
+//! - `NAME`: the pod, else the container, of that name;
 //! - `tcp/HOST`: no namespace at all, a plain dial.
 //!
 //! A target is only words: that it exists is found out by [`crate::Plan::prepare`].
@@ -14,13 +16,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use nsplice_runtime::nearest;
+use nsplice_runtime::{nearest, Wanted, WantedError};
 
 use crate::target::host::{Host, HostError};
 
 pub(crate) mod destination;
-pub(crate) mod docker;
 pub(crate) mod host;
+pub(crate) mod located;
+pub(crate) mod named;
 pub(crate) mod place;
 pub(crate) mod trail;
 
@@ -31,8 +34,8 @@ pub enum Target {
     Pid(u32),
     /// The network namespace at this absolute path.
     Netns(PathBuf),
-    /// The Docker container with this name or ID.
-    Docker(String),
+    /// A pod or a container.
+    Named(Wanted),
     /// This host, reached from the namespace we run in. An IPv6 address has no brackets here.
     Tcp(String),
 }
@@ -40,12 +43,6 @@ pub enum Target {
 /// An error in the words for a target.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    /// A name without a kind, which kubectl takes for a pod.
-    #[error("`{0}` means pod/{0}, and pods are not supported by this version; {SUPPORTED}")]
-    Bare(String),
-    /// A kind that other versions may know.
-    #[error("targets of the kind `{0}` are not supported by this version; {SUPPORTED}")]
-    Unsupported(String),
     /// A kind that does not exist.
     #[error("there is no kind of target called `{0}`{question}; {SUPPORTED}", question = meant(.0))]
     UnknownKind(String),
@@ -55,9 +52,12 @@ pub enum TargetError {
     /// A name that cannot be a file under the run directory.
     #[error("`{0}` is neither a namespace's name nor an absolute path; write netns/blue or netns//proc/4947/ns/net")]
     BadNetns(String),
-    /// A name that Docker would not give.
-    #[error("`{0}` is not the name or ID of a container: letters, digits and `_.-` are allowed")]
-    BadContainer(String),
+    /// A name that no pod or container has.
+    #[error(transparent)]
+    BadName(#[from] WantedError),
+    /// Nothing at all.
+    #[error("a target is missing; {SUPPORTED}")]
+    Empty,
     /// Not a host.
     #[error("tcp/: {0}")]
     BadHost(#[from] HostError),
@@ -68,14 +68,18 @@ impl FromStr for Target {
 
     fn from_str(words: &str) -> Result<Self, TargetError> {
         let Some((kind, name)) = words.split_once('/') else {
-            return Err(TargetError::Bare(words.to_owned()));
+            return match words {
+                "" => Err(TargetError::Empty),
+                name => Ok(Self::Named(Wanted::bare(name)?)),
+            };
         };
         match kind {
             "pid" => pid(name),
             "netns" => netns(name),
-            "docker" => docker(name),
+            "pod" | "pods" | "po" => Ok(Self::Named(Wanted::pod(name)?)),
+            "container" => Ok(Self::Named(Wanted::container(name)?)),
+            "docker" => Ok(Self::Named(Wanted::docker(name)?)),
             "tcp" => tcp(name),
-            "pod" | "pods" | "po" | "container" => Err(TargetError::Unsupported(kind.to_owned())),
             _ => Err(TargetError::UnknownKind(kind.to_owned())),
         }
     }
@@ -89,7 +93,7 @@ impl fmt::Display for Target {
                 Ok(name) if is_plain_name(name) => write!(f, "netns/{}", name.display()),
                 _ => write!(f, "netns/{}", path.display()),
             },
-            Self::Docker(name) => write!(f, "docker/{name}"),
+            Self::Named(wanted) => wanted.fmt(f),
             Self::Tcp(host) => write!(f, "tcp/{host}"),
         }
     }
@@ -124,16 +128,6 @@ fn is_plain_name(name: &Path) -> bool {
         if part == name.as_os_str())
 }
 
-fn docker(name: &str) -> Result<Target, TargetError> {
-    let mut bytes = name.bytes();
-    let starts_well = bytes.next().is_some_and(|first| first.is_ascii_alphanumeric());
-    if starts_well && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)) {
-        Ok(Target::Docker(name.to_owned()))
-    } else {
-        Err(TargetError::BadContainer(name.to_owned()))
-    }
-}
-
 fn tcp(name: &str) -> Result<Target, TargetError> {
     let host: Host = name.parse()?;
     Ok(Target::Tcp(host.to_string()))
@@ -148,10 +142,11 @@ fn meant(kind: &str) -> String {
 }
 
 /// The kinds that are supported.
-const KINDS: [&str; 4] = ["pid", "netns", "docker", "tcp"];
+const KINDS: [&str; 6] = ["pod", "container", "pid", "netns", "docker", "tcp"];
 
 const SUPPORTED: &str =
-    "write pid/PID, netns/NAME or netns/ABSOLUTE-PATH, docker/NAME-OR-ID, or tcp/HOST";
+    "write pod/NAME or pod/NAMESPACE/NAME, container/NAME-OR-ID, docker/NAME-OR-ID, pid/PID, \
+     netns/NAME or netns/ABSOLUTE-PATH, or tcp/HOST";
 
 #[cfg(test)]
 mod tests {
@@ -159,6 +154,11 @@ mod tests {
 
     fn parse(words: &str) -> Result<Target, TargetError> {
         words.parse()
+    }
+
+    fn named_pod(namespace: Option<&str>, name: &str) -> Target {
+        let namespace = namespace.map(str::to_owned);
+        Target::Named(Wanted::Pod { namespace, name: name.to_owned() })
     }
 
     #[test]
@@ -176,7 +176,12 @@ mod tests {
                 Target::Netns("/run/netns/a/b".into()),
                 "netns//run/netns/a/b",
             ),
-            ("docker/web-1", Target::Docker("web-1".into()), "docker/web-1"),
+            ("docker/web-1", Target::Named(Wanted::Docker("web-1".into())), "docker/web-1"),
+            ("container/0a1b", Target::Named(Wanted::Container("0a1b".into())), "container/0a1b"),
+            ("pod/web", named_pod(None, "web"), "pod/web"),
+            ("pods/web", named_pod(None, "web"), "pod/web"),
+            ("pod/default/web", named_pod(Some("default"), "web"), "pod/default/web"),
+            ("web", Target::Named(Wanted::Bare("web".into())), "web"),
             ("tcp/db.example", Target::Tcp("db.example".into()), "tcp/db.example"),
             ("tcp/10.0.0.1", Target::Tcp("10.0.0.1".into()), "tcp/10.0.0.1"),
             ("tcp/::1", Target::Tcp("::1".into()), "tcp/::1"),
@@ -191,13 +196,10 @@ mod tests {
 
     #[test]
     fn what_is_no_target_is_refused_with_the_kinds_that_are() {
-        for words in ["web", "pod/web", "pod/default/web", "container/abc", "service/web", ""] {
+        for words in ["service/web", "/web", ""] {
             let error = parse(words).unwrap_err().to_string();
             assert!(error.contains("docker/NAME-OR-ID"), "{words}: {error}");
         }
-        assert_eq!(parse("web"), Err(TargetError::Bare("web".into())));
-        assert_eq!(parse("pod/web"), Err(TargetError::Unsupported("pod".into())));
-        assert_eq!(parse("container/x"), Err(TargetError::Unsupported("container".into())));
     }
 
     #[test]
@@ -210,7 +212,7 @@ mod tests {
         ] {
             let error = parse(words).unwrap_err().to_string();
             assert!(
-                error.contains(&format!(" (did you mean `{meant}`?); write pid/PID")),
+                error.contains(&format!(" (did you mean `{meant}`?); write pod/NAME")),
                 "{error}"
             );
         }
@@ -231,10 +233,9 @@ mod tests {
             assert_eq!(parse(&format!("netns/{name}")), Err(TargetError::BadNetns(name.into())));
         }
         for name in ["", "../x", "a b", "-a", "a/b", "a?b", "a%2f"] {
-            assert_eq!(
-                parse(&format!("docker/{name}")),
-                Err(TargetError::BadContainer(name.into()))
-            );
+            let refused = Err(TargetError::BadName(WantedError::Container(name.into())));
+            assert_eq!(parse(&format!("docker/{name}")), refused);
+            assert_eq!(parse(&format!("container/{name}")), refused);
         }
         for host in ["", "a b", "a,fork", "[::1", "-x", "a:80"] {
             let refused = parse(&format!("tcp/{host}"));

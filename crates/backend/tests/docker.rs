@@ -73,7 +73,10 @@ fn answer(mut stream: UnixStream, pid: u32) {
     while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) > 0 {
         request.push(byte[0]);
     }
-    let (status, body) = if request.starts_with(b"GET /containers/web/json ") {
+    let is_web = ["web", "c0ffee"]
+        .iter()
+        .any(|name| request.starts_with(format!("GET /containers/{name}/json ").as_bytes()));
+    let (status, body) = if is_web {
         let running = pid > 0;
         ("200 OK", format!(r#"{{"Id":"c0ffee","State":{{"Running":{running},"Pid":{pid}}}}}"#))
     } else {

@@ -38,6 +38,7 @@ fn works(backend: &BackendReport, destination: Option<&Destination>) -> bool {
 fn in_words(survey: &Survey, destination: Option<&Destination>, width: Option<usize>) -> String {
     let parts = [
         target(survey, width),
+        runtimes(survey).fitted(width),
         backends(survey, destination).fitted(width),
         tools(survey).fitted(width),
         names(survey).fitted(width),
@@ -61,6 +62,18 @@ fn target(survey: &Survey, width: Option<usize>) -> String {
     };
     table.row([report.target.clone(), namespace, detail]);
     table.fitted(width)
+}
+
+/// Those that are there, in the order in which they are asked.
+fn runtimes(survey: &Survey) -> Table<4> {
+    let mut table = Table::new(["RUNTIME", "CONTAINERS", "PATH", "DETAIL"]);
+    for report in survey.runtimes.iter().filter(|report| report.present) {
+        let containers = report.containers.map_or_else(none, |count| count.to_string());
+        let path = report.path.display().to_string();
+        let problem = report.problem.clone().unwrap_or_default();
+        table.row([report.source.to_owned(), containers, path, problem]);
+    }
+    table
 }
 
 fn backends(survey: &Survey, destination: Option<&Destination>) -> Table<4> {

@@ -80,9 +80,10 @@ fn a_bad_value_is_refused_with_those_that_are_allowed() {
     ] {
         Configured::new(&forward("127.0.0.1:0", "tcp/127.0.0.1", extra)).assert_refused(line);
     }
-    Configured::new(&forward("127.0.0.1:0", "web", "")).assert_refused(
-        "nsplice.toml:4: target: `web` means pod/web, and pods are not supported by this version; \
-         write pid/PID, netns/NAME or netns/ABSOLUTE-PATH, docker/NAME-OR-ID, or tcp/HOST",
+    Configured::new(&forward("127.0.0.1:0", "service/web", "")).assert_refused(
+        "nsplice.toml:4: target: there is no kind of target called `service`; write pod/NAME or \
+         pod/NAMESPACE/NAME, container/NAME-OR-ID, docker/NAME-OR-ID, pid/PID, netns/NAME or \
+         netns/ABSOLUTE-PATH, or tcp/HOST",
     );
     Configured::new(&forward("localhost:1", "tcp/127.0.0.1", "")).assert_refused(
         "nsplice.toml:3: listen: `localhost:1` is not an address with a port: write \

@@ -212,12 +212,9 @@ impl Directory {
             None
         };
         let held = match (held, &special) {
-            (Err(NotHeld::Unknown), Some(_)) => Held {
-                place: Place::Home,
-                vigil: Vigil::None,
-                identity: None,
-                in_user_namespace: false,
-            },
+            (Err(NotHeld::Unknown), Some(_)) => {
+                Held { place: Place::Home, vigil: Vigil::None, identity: None }
+            }
             (Err(error), _) => return Err(error),
             (Ok(_), None) if is_sandboxed => {
                 let handler = labels.handler.unwrap_or_default();
@@ -235,7 +232,6 @@ impl Directory {
             addresses,
             labels,
             id: choice.subject.sighting.id.clone(),
-            in_user_namespace: held.in_user_namespace,
             vigil: held.vigil,
         })
     }

@@ -157,7 +157,13 @@ impl Engine {
     /// The containers of Docker that `name` means: one at most, but for the beginning of several IDs.
     fn docker_container(&self, root: &Root, name: &str) -> Result<Vec<Sighting>, SourceError> {
         match self.inspect(root, name) {
-            Ok(Ok(one)) => Ok(vec![one]),
+            Ok(Ok(mut one)) => {
+                // It goes by that name, whatever else it is called.
+                if !one.id.starts_with(name) && !one.names.iter().any(|each| each == name) {
+                    one.names.push(name.to_owned());
+                }
+                Ok(vec![one])
+            }
             Ok(Err(NotThere)) => Ok(Vec::new()),
             // It says so, too, of what begins several IDs.
             Err(SourceError::Failed(told)) => {

@@ -20,9 +20,6 @@ pub struct Found {
     pub labels: Labels,
     /// The runtime's ID of it.
     pub id: String,
-    /// Whether it has a user namespace of its own, as what rootless podman and Docker run has: only root,
-    /// or its owner from within, may enter its network namespace.
-    pub in_user_namespace: bool,
     pub(crate) vigil: Vigil,
 }
 

@@ -32,7 +32,6 @@ pub(crate) struct Held {
     pub(crate) vigil: Vigil,
     /// Which namespace it is, if that can be seen.
     pub(crate) identity: Option<Identity>,
-    pub(crate) in_user_namespace: bool,
 }
 
 /// Why nothing is held.
@@ -63,7 +62,7 @@ pub(crate) fn hold(
     match (by_process, by_path) {
         // The file is what the runtime means; the process tells of the end.
         (Ok(process), Ok(file)) if process.identity != file.identity => {
-            Ok(Held { vigil: process.vigil, in_user_namespace: process.in_user_namespace, ..file })
+            Ok(Held { vigil: process.vigil, ..file })
         }
         (Ok(process), _) => Ok(process),
         (Err(_), Ok(file)) => Ok(file),
@@ -147,10 +146,6 @@ impl Grip {
     /// What is held, if the process still lives where it did.
     fn settled(self) -> Option<Held> {
         let identity = self.namespace("ns/net");
-        let in_user_namespace = match (self.namespace("ns/user"), own_user_namespace()) {
-            (Some(its), Some(own)) => its != own,
-            _ => false,
-        };
         let (place, vigil) = match self {
             Self::Process(process) => {
                 if !process.is_alive() {
@@ -162,16 +157,12 @@ impl Grip {
                 (Place::Path(path.join("ns/net")), Vigil::Directory(directory))
             }
         };
-        Some(Held { place, vigil, identity, in_user_namespace })
+        Some(Held { place, vigil, identity })
     }
 
     fn namespace(&self, name: &str) -> Option<Identity> {
         Identity::below(self.directory()?, Path::new(name)).ok()
     }
-}
-
-fn own_user_namespace() -> Option<Identity> {
-    Identity::of_path(Path::new("/proc/self/ns/user")).ok()
 }
 
 /// Takes hold of the namespace that the file `path` leads to.
@@ -197,7 +188,6 @@ fn namespace(root: &Root, path: &Path) -> Result<Held, NotHeld> {
             vigil: Vigil::Path(path.clone(), identity),
             place: Place::Path(path),
             identity: Some(identity),
-            in_user_namespace: false,
         }),
         _ => Err(NotHeld::Gone),
     }
@@ -229,3 +219,45 @@ const MOST_CGROUP: usize = 64 << 10;
 
 /// One line of numbers.
 const MOST_STAT: usize = 4 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sighting::{Kind, Runtime};
+
+    fn claim(pid: u32) -> Option<ClaimedPid> {
+        Some(ClaimedPid { pid, written: None })
+    }
+
+    /// What is held of a container of no control group whose PID is first said to be `pid`.
+    fn held(pid: u32, again: Option<ClaimedPid>) -> Result<u32, NotHeld> {
+        let kind = Kind::Container { sandbox: None };
+        let sighting =
+            Sighting { pid: claim(pid), ..Sighting::of("abc123", kind, Runtime::Docker) };
+        let root = Root::own().unwrap();
+        match hold(&root, &sighting, || again.clone())?.place {
+            Place::Process(process) => Ok(process.pid()),
+            place => panic!("{place:?}"),
+        }
+    }
+
+    #[test]
+    fn a_process_that_is_another_one_at_the_second_look_is_not_taken() {
+        let (ourselves, init, nobody) = (std::process::id(), 1, i32::MAX.cast_unsigned());
+        assert_eq!(held(ourselves, claim(ourselves)), Ok(ourselves));
+        assert_eq!(held(init, claim(ourselves)), Ok(ourselves), "it has moved");
+        assert_eq!(held(nobody, claim(ourselves)), Ok(ourselves));
+        assert_eq!(held(ourselves, None), Err(NotHeld::Gone), "it has been stopped");
+        assert_eq!(held(nobody, claim(nobody)), Err(NotHeld::Gone));
+        assert_eq!(held(nobody, None), Err(NotHeld::Gone));
+    }
+
+    #[test]
+    fn what_is_no_namespace_or_leads_through_a_process_is_none() {
+        let root = Root::own().unwrap();
+        let of = |path: &str| namespace(&root, Path::new(path)).map(drop);
+        assert_eq!(of("/proc/self/ns/net"), Err(NotHeld::Unknown));
+        assert_eq!(of("/etc/passwd"), Err(NotHeld::Gone));
+        assert_eq!(of("/nonexistent"), Err(NotHeld::Gone));
+    }
+}

@@ -1,6 +1,6 @@
 //! One HTTP GET over a Unix socket: as much HTTP as it takes to ask Docker one question.
 //!
-//! A connection per question, bounded in time as a whole and in size. `parse` looks at the bytes
+//! A connection per question, bounded in time as a whole and in size. [`parse`] looks at the bytes
 //! received so far and is pure; the rest is one loop around it. Heads and chunk sizes are read by
 //! httparse.
 
@@ -12,7 +12,7 @@ use httparse::{parse_chunk_size, Header, Status, EMPTY_HEADER};
 use crate::wire::{Wire, WireError};
 
 /// An inspected container is some tens of kilobytes.
-pub const MAX_RESPONSE: usize = 4 << 20;
+pub(crate) const MAX_RESPONSE: usize = 4 << 20;
 
 /// The headers of an answer from Docker are a few hundred bytes.
 const MAX_HEAD: usize = 16 << 10;
@@ -22,16 +22,16 @@ const MAX_HEADERS: usize = 64;
 
 /// A whole answer.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Response {
+pub(crate) struct Response {
     /// Its status code.
-    pub status: u16,
+    pub(crate) status: u16,
     /// What follows its head.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// A failure to get an answer.
 #[derive(Debug, thiserror::Error)]
-pub enum HttpError {
+pub(crate) enum HttpError {
     /// The bytes do not come through, or not in time.
     #[error(transparent)]
     Wire(#[from] WireError),
@@ -50,7 +50,7 @@ pub enum HttpError {
 }
 
 /// Asks for `path` (of plain characters) at the Unix socket `socket`.
-pub fn get(socket: &Path, path: &str, within: Duration) -> Result<Response, HttpError> {
+pub(crate) fn get(socket: &Path, path: &str, within: Duration) -> Result<Response, HttpError> {
     let mut wire = Wire::connect(socket, within)?;
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: docker\r\nAccept: application/json\r\nConnection: close\r\n\r\n"

@@ -18,7 +18,7 @@ mod engine;
 mod found;
 pub mod grpc;
 mod hold;
-pub mod http;
+mod http;
 mod identity;
 mod merge;
 pub mod names;

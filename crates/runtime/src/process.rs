@@ -45,6 +45,14 @@ impl Process {
         self.held.directory()
     }
 
+    /// Returns whether it is known to be in another user namespace than we are.
+    pub fn has_other_user_namespace(&self) -> bool {
+        let name = Path::new("ns/user");
+        let its = self.directory().and_then(|directory| Identity::below(directory, name).ok());
+        let own = Identity::of_path(Path::new("/proc/self/ns/user")).ok();
+        its.zip(own).is_some_and(|(its, own)| its != own)
+    }
+
     /// Returns whether it has not ended yet.
     pub fn is_alive(&self) -> bool {
         self.held.is_alive()

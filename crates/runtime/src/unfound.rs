@@ -126,8 +126,10 @@ fn searched(f: &mut fmt::Formatter<'_>, answers: &[Answer]) -> fmt::Result {
             Err(_) => None,
         })
         .collect();
+    let none_there = answers.iter().all(|answer| answer.said == Err(SourceError::Absent));
     match asked.as_slice() {
-        [] => f.write_str("; no container runtime was found on this node"),
+        [] if none_there => f.write_str("; no container runtime was found on this node"),
+        [] => Ok(()),
         asked => write!(f, "; searched {}", asked.join(", ")),
     }
 }

@@ -28,7 +28,7 @@ use crate::connect::handshake::{answered, start};
 use crate::connect::route::Route;
 use crate::netns::excursion::{socket_in, Unborn};
 use crate::target::destination::Destination;
-use crate::target::place::{entry_failed, Located};
+use crate::target::located::{entry_failed, Located};
 use crate::timer::Limit;
 
 /// A connection on its way.

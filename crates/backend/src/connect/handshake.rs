@@ -21,7 +21,7 @@ use socket2::{SockRef, Socket};
 
 use crate::connect::route::Route;
 use crate::connect::sizes::sizes;
-use crate::target::place::Located;
+use crate::target::located::Located;
 
 /// Begins to connect; true if it is connected already.
 pub(crate) fn start(

@@ -15,7 +15,6 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use nsplice_relay::{Allowance, Attempt, OpenClass, OpenError, Opener, Progress, Wake};
-use nsplice_runtime::Process;
 use nsplice_sys::{Answer, Offloaded};
 use socket2::Socket;
 
@@ -25,7 +24,8 @@ use crate::connect::resolver::Resolved;
 use crate::connect::route::{Addresses, Route};
 use crate::connect::socket_pool::{Spare, Stock};
 use crate::error::BackendError;
-use crate::target::place::{entry_failed, Located, Whereabouts};
+use crate::target::located::{entry_failed, Located};
+use crate::target::place::Whereabouts;
 
 /// Opens upstreams along a route.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ struct Opening {
 #[derive(Debug)]
 enum State {
     Fresh(Option<Spare>),
-    Locating(Offloaded<Result<Arc<Process>, BackendError>>),
+    Locating(Offloaded<Result<Located, BackendError>>),
     Resolving(Located, Offloaded<Resolved>),
     Connecting(Connecting),
     Over,
@@ -84,12 +84,11 @@ enum State {
 
 impl Opening {
     fn locate(&mut self, spare: Option<Spare>) -> Progress {
-        let target = &self.route.destination.target;
         match (spare, &self.route.addresses) {
             (Some(Spare { located, socket }), Addresses::Known(candidates)) => {
                 self.connect(located, Arc::clone(candidates), Some(socket))
             }
-            _ => match self.route.place.locate(target) {
+            _ => match self.route.place.locate() {
                 Whereabouts::Known(located) => self.resolve(located),
                 Whereabouts::Asked(asked) => self.wait(State::Locating(asked)),
                 Whereabouts::Lost(error) => Progress::Failed(error),
@@ -99,6 +98,12 @@ impl Opening {
 
     fn resolve(&mut self, located: Located) -> Progress {
         let destination = &self.route.destination;
+        if let Located::Behind(addresses) = &located {
+            return match destination.behind(addresses) {
+                Ok(candidates) => self.connect(located, candidates, None),
+                Err(error) => Progress::Failed(error),
+            };
+        }
         let name = match &self.route.addresses {
             Addresses::Known(candidates) => {
                 return self.connect(located, Arc::clone(candidates), None);
@@ -158,7 +163,7 @@ impl Attempt for Opening {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Fresh(spare) => self.locate(spare),
             State::Locating(asked) => match asked.take() {
-                Answer::Here(Ok(process)) => self.resolve(Located::Process(process)),
+                Answer::Here(Ok(located)) => self.resolve(located),
                 Answer::Here(Err(error)) => Progress::Failed(error.into()),
                 Answer::Lost => self.unanswered("the lookup"),
                 Answer::NotYet => {
@@ -190,7 +195,8 @@ impl Attempt for Opening {
     fn so_far(&self) -> Option<String> {
         match (&self.state, &self.route.addresses) {
             (State::Locating(_), _) => {
-                Some(format!("no response from Docker about {}", self.route.destination.target))
+                let target = &self.route.destination.target;
+                Some(format!("no response about {target} from the container runtimes"))
             }
             (State::Resolving(..), Addresses::Named(name)) => {
                 Some(format!("no answer to the lookup of {}", name.as_str()))

@@ -13,7 +13,8 @@ use crate::connect::sizes::sizes;
 use crate::netns::home::Home;
 use crate::target::destination::Destination;
 use crate::target::host::Host;
-use crate::target::place::{Located, Place};
+use crate::target::located::Located;
+use crate::target::place::Place;
 
 /// From where to what sockets are connected.
 #[derive(Debug)]
@@ -67,7 +68,7 @@ impl Route {
     pub(crate) fn known(&self) -> Option<(Located, Domain)> {
         let Addresses::Known(candidates) = &self.addresses else { return None };
         let domain = Domain::for_address(*candidates.first()?);
-        let located = self.place.known().filter(|located| !matches!(located, Located::Home))?;
+        let located = self.place.known().filter(|located| !located.is_home())?;
         Some((located, domain))
     }
 

@@ -15,7 +15,7 @@ use socket2::{Domain, Socket};
 use crate::connect::route::Route;
 use crate::netns::excursion::sockets_in;
 use crate::netns::home::Home;
-use crate::target::place::Located;
+use crate::target::located::Located;
 
 /// Sockets that are made at once, at least and at most.
 const BATCH: std::ops::RangeInclusive<usize> = 2..=16;

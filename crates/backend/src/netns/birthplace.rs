@@ -17,7 +17,8 @@ use crate::error::BackendError;
 use crate::netns::excursion::{any_socket_in, visit, Unborn};
 use crate::netns::home::Home;
 use crate::options::Options;
-use crate::target::place::{Located, Place, Whereabouts};
+use crate::target::located::Located;
+use crate::target::place::{Place, Whereabouts};
 use crate::target::trail::Trail;
 use crate::target::Target;
 
@@ -47,7 +48,7 @@ impl Birthplace {
         Ok(Self { located: Located::Path(Arc::new(Trail::find(path))), home: Home::here()? })
     }
 
-    /// The namespace of `target`; our own for one that has none. Blocks for a container, which is
+    /// The namespace of `target`; our own for one that has none. Blocks for a pod or container, which is
     /// held by the process it runs now.
     ///
     /// # Errors
@@ -55,7 +56,7 @@ impl Birthplace {
     pub fn of_target(target: &Target, options: &Options) -> Result<Self, BackendError> {
         // It is asked for once, here and now.
         let nobody = Pool::on_demand().asker();
-        let located = match Place::find(target, options, &nobody)?.locate(target) {
+        let located = match Place::find(target, options, &nobody)?.locate() {
             Whereabouts::Known(located) => located,
             Whereabouts::Asked(_) => {
                 return Err(BackendError::NoSuchTarget(format!("{target} has just ended")));

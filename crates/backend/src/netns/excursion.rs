@@ -22,7 +22,7 @@ use nsplice_runtime::Identity;
 use nsplice_sys::describe;
 
 use crate::netns::home::{Home, OF_THIS_THREAD};
-use crate::target::place::Located;
+use crate::target::located::Located;
 
 /// The reason why a socket could not be made inside a namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub(crate) fn try_leaving(home: &Home) -> Result<(), Errno> {
 /// Enters the namespace that `located` is in now; `None` if that is home, which needs no privilege.
 fn begin_to<'a>(located: &Located, home: &'a Home) -> Result<Option<Excursion<'a>>, Errno> {
     match located {
-        Located::Home => Ok(None),
+        Located::Home | Located::Behind(_) => Ok(None),
         Located::Process(process) => {
             // A process may move: one that lived here when it was found is asked again. For all
             // others the pidfd leads to wherever the process is now, and to ESRCH if it is gone.

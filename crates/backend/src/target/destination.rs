@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use nsplice_relay::{OpenClass, OpenError};
 
 use crate::target::host::Host;
 use crate::target::Target;
@@ -45,6 +48,19 @@ impl Destination {
             }
             (_, host) => host.clone(),
         }
+    }
+
+    /// The addresses to connect to, from home, where the target is behind `addresses`.
+    pub(crate) fn behind(&self, addresses: &[IpAddr]) -> Result<Arc<[SocketAddr]>, OpenError> {
+        if self.host != Host::Localhost {
+            let detail = format!(
+                "cannot connect to {} in {}: its runtime keeps its network to itself, and only what \
+                 listens at its own address is reached",
+                self.host, self.target
+            );
+            return Err(OpenError::new(OpenClass::Other, detail));
+        }
+        Ok(addresses.iter().map(|address| SocketAddr::new(*address, self.port)).collect())
     }
 
     /// The target as the end of a sentence about an address: `in pid/4947`, `for tcp/db`.

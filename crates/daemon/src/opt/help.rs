@@ -102,7 +102,8 @@ pub(super) fn listed(command: Option<&str>, heading: &str) -> Vec<String> {
 /// The words for a target and a port that were written as one, as images and hosts have it.
 fn joined(words: &[OsString]) -> Option<String> {
     words.iter().skip(2).filter_map(|word| word.to_str()).find_map(|word| {
-        let (target, port) = word.rsplit_once(':')?;
+        let (target, port) =
+            word.rsplit_once(':').filter(|(target, _)| ports::port(target).is_err())?;
         let target = target.parse::<Target>().ok()?;
         ports::port(port).ok().map(|port| format!("{target} {port}"))
     })

@@ -34,6 +34,8 @@ pub(super) struct Opened {
 pub(super) struct Tools {
     #[structopt(long, value_name = "TEMPLATE", parse(try_from_str = Template::parse), help = text::COMMAND)]
     command: Option<Template>,
+    #[structopt(long, value_name = "DIR", parse(from_os_str), help = text::ROOT)]
+    root: Option<PathBuf>,
     #[structopt(flatten)]
     programs: Programs,
 }
@@ -75,7 +77,8 @@ impl Opened {
 impl Tools {
     pub(super) fn into_options(self, environment: Environment<'_>) -> Result<Options, Answer> {
         let command = environment.twin(self.command, "command", Template::parse)?;
-        Ok(Options { command, ..self.programs.into_options(environment)? })
+        let root = environment.path(self.root, "root");
+        Ok(Options { command, root, ..self.programs.into_options(environment)? })
     }
 }
 
@@ -87,6 +90,7 @@ impl Programs {
             command: None,
             // The backend reads DOCKER_HOST as docker(1) does.
             docker_host: None,
+            root: None,
         })
     }
 }

@@ -28,9 +28,10 @@ pub(super) fn pair(text: &str) -> Result<PortPair, String> {
 /// target.
 fn misplaced(text: &str, told: String) -> String {
     match text.parse::<Target>() {
-        Ok(target) => {
+        // A bare name may be meant for anything.
+        Ok(target) if text.contains('/') => {
             format!("`{text}` is a target; it comes before the port, as in `{target} 8080`")
         }
-        Err(_) => told,
+        _ => told,
     }
 }

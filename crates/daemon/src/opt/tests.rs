@@ -44,6 +44,7 @@ fn every_option_of_forward_arrives() {
     let request = forward(
         "port-forward pid/7 8080 :9090 --address 127.0.0.1,::1 --address 10.0.0.1 --to ::1 \
          --backend external --command nc --nsenter /n --socat /s --no-splice --connect-timeout 1s \
+         --root /host \
          --idle-timeout 2s --linger 3s --max-links 4 --loops 5 --log-format json --log debug",
     );
     assert_eq!(request.target, Target::Pid(7));
@@ -55,6 +56,7 @@ fn every_option_of_forward_arrives() {
     assert_eq!(opening.host.to_string(), "::1");
     assert_eq!(opening.backend, Choice::External);
     assert_eq!(opening.options.command, Template::parse("nc").ok());
+    assert_eq!(opening.options.root, Some("/host".into()));
     assert_eq!(opening.options.nsenter, Some("/n".into()));
     assert_eq!(opening.options.socat, Some("/s".into()));
     assert!(!opening.splice);
@@ -72,7 +74,7 @@ fn every_option_of_forward_arrives() {
 fn every_option_has_a_twin_in_the_environment() {
     let typed =
         "forward pid/7 80 --address ::1 --to ::2 --backend external --command nc --nsenter /n \
-                 --socat /s --connect-timeout 1s --idle-timeout 2s --linger 3s --max-links 4 \
+                 --socat /s --root /host --connect-timeout 1s --idle-timeout 2s --linger 3s --max-links 4 \
                  --loops 5 --log-format json --log debug --no-splice";
     let options: Vec<&str> = typed.split_whitespace().skip(3).collect();
     let variables: Vec<(String, &str)> = options
@@ -235,7 +237,7 @@ fn check_takes_a_target_with_its_port_or_none() {
 fn refusals_say_what_would_be_right() {
     for (words, hint) in [
         ("forward pid/7", "<[LOCAL:]REMOTE>"),
-        ("forward web 80", "docker/NAME-OR-ID"),
+        ("forward service/web 80", "docker/NAME-OR-ID"),
         ("forward pid/7 1:2:3", "18080:8080"),
         ("forward pid/7 70000", "1 to 65535"),
         ("forward pid/7 80 --backend nsenter", "external"),

@@ -54,11 +54,13 @@ pub(super) const ABOUT: &str =
     "Reach a TCP port inside a container's network namespace, from the node";
 
 pub(super) const EXAMPLES: &str = "\
-TARGET is KIND/NAME:
+TARGET is KIND/NAME, or the NAME of a pod or container:
+    pod/web, pod/default/web   a pod of this node
+    container/web              a running container of any runtime, by name or ID
+    docker/web                 a running Docker container, by name or ID
     pid/4947                   the network namespace of a process
     netns/blue                 a namespace of `ip netns`
     netns//proc/4947/ns/net    a namespace by its absolute path
-    docker/web                 a running Docker container, by name or ID
     tcp/db.example             another machine, without a namespace
 
 EXAMPLES:
@@ -221,13 +223,14 @@ NSPLICE_UNINSTALL=1 is in the environment";
 pub(super) const UNINSTALL: &str = "Remove the links and restore renamed programs";
 
 pub(super) const TARGET: &str =
-    "What to reach: pid/N, netns/NAME, netns//PATH, docker/NAME or tcp/HOST";
+    "What to reach: pod/NAME, container/NAME, docker/NAME, pid/N, netns/NAME or tcp/HOST";
 pub(super) const PORTS: &str = "Ports: 8080, 18080:8080, or :8080 for a free local port";
 pub(super) const PORT: &str = "The TCP port inside the target";
 pub(super) const ADDRESS: &str = "Listen on these: IP addresses or localhost [default: localhost]";
 pub(super) const TO: &str = "The address inside the target [default: localhost]";
 pub(super) const BACKEND: &str = "How to connect: auto, setns, external or dial [default: auto]";
 pub(super) const COMMAND: &str = "Run this instead; may use {pid} {netns} {address} {port}";
+pub(super) const ROOT: &str = "Find pods and containers below this root [default: /]";
 pub(super) const NSENTER: &str = "The nsenter program [default: from PATH]";
 pub(super) const SOCAT: &str = "The socat program [default: from PATH]";
 pub(super) const NO_SPLICE: &str = "Copy bytes instead of splicing them";

@@ -10,7 +10,7 @@ use crate::binary::{end_of, nsplice};
 const COMMANDS: [&str; 6] = ["forward", "connect", "run", "check", "install", "compare"];
 
 /// Options whose value is a path, which may be any bytes.
-const PATHS: [&str; 5] = ["--config", "--nsenter", "--socat", "--report", "--compare"];
+const PATHS: [&str; 6] = ["--config", "--nsenter", "--socat", "--report", "--compare", "--root"];
 
 fn bytes(text: &[u8]) -> OsString {
     OsStr::from_bytes(text).to_owned()

@@ -89,7 +89,7 @@ fn usage_errors_exit_with_2_and_go_to_standard_error() {
         "",
         "frwd",
         "forward",
-        "forward web 80",
+        "forward service/web 80",
         "forward pid/1",
         "forward pid/1 0",
         "forward pid/1 80 80",

@@ -1,0 +1,174 @@
+//! Pods and containers by name, as the runtimes' state directories tell of them.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use common::{counted, expect_echo, failure, pool, stream, to, Piped};
+use nsplice_backend::{BackendError, Choice, ErrorKind, Options, Plan};
+use nsplice_relay::OpenClass;
+use nsplice_testkit::skip::require_tool;
+use nsplice_testkit::{listen, Namespace, Server};
+
+const SANDBOX: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+const CONTAINER: &str = "fedc456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+/// A node whose containerd has the pod `default/web` with the container `app`.
+#[derive(Debug)]
+struct Node {
+    root: tempfile::TempDir,
+}
+
+impl Node {
+    /// The pod's first process is `pid`, the container's `app`.
+    fn new(pid: u32, app: u32) -> Self {
+        let root = tempfile::tempdir().expect("a directory");
+        symlink("/proc", root.path().join("proc")).expect("a link");
+        let node = Self { root };
+        node.bundle(SANDBOX, r#""io.kubernetes.cri.container-type": "sandbox""#);
+        let container = r#""io.kubernetes.cri.container-type": "container",
+            "io.kubernetes.cri.container-name": "app""#;
+        node.bundle(CONTAINER, container);
+        node.runs(SANDBOX, pid);
+        node.runs(CONTAINER, app);
+        node
+    }
+
+    fn bundle(&self, id: &str, annotations: &str) {
+        let config = format!(
+            r#"{{"annotations": {{{annotations}, "io.kubernetes.cri.sandbox-id": "{SANDBOX}",
+            "io.kubernetes.cri.sandbox-name": "web", "io.kubernetes.cri.sandbox-namespace": "default"}}}}"#
+        );
+        self.write(&format!("{TASKS}/{id}/config.json"), &config);
+    }
+
+    /// Writes down that the process of `id` is `pid`.
+    fn runs(&self, id: &str, pid: u32) {
+        self.write(&format!("{TASKS}/{id}/init.pid"), &pid.to_string());
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.root.path().join(path);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("make a directory");
+        fs::write(path, text).expect("write a file");
+    }
+
+    fn plan(&self, target: &str, port: u16, choice: Choice) -> Result<Plan, BackendError> {
+        let root = Some(self.root.path().to_owned());
+        Plan::prepare(&to(target, port), choice, &Options { root, ..Options::default() }, pool())
+    }
+}
+
+const TASKS: &str = "run/containerd/io.containerd.runtime.v2.task/k8s.io";
+
+#[test]
+fn a_pod_and_its_container_are_reached_and_followed() {
+    counted(|| {
+        let Some(mut namespace) = Namespace::for_test("a_pod_and_its_container") else { return };
+        if require_tool("a_pod_and_its_container", "socat").is_none() {
+            return;
+        }
+        let node = Node::new(namespace.pid(), namespace.pid());
+        let server = Server::in_namespace(&namespace, "127.0.0.1:0", common::echo);
+        let port = server.port();
+        let targets = ["pod/web", "pod/default/web", "container/app", "web", "app"];
+        let id = format!("container/{}", &CONTAINER[..12]);
+        let plans = targets.into_iter().chain([id.as_str()]).map(|target| {
+            let plan = node.plan(target, port, Choice::Auto);
+            plan.unwrap_or_else(|error| panic!("{target}: {error}"))
+        });
+        let mut openers: Vec<_> = plans
+            .map(|plan| {
+                let identity = plan.identity().unwrap();
+                assert_eq!((identity.device, identity.inode), namespace.identity());
+                assert_eq!(plan.backend(), "setns");
+                plan.opener().unwrap()
+            })
+            .collect();
+        openers.iter_mut().for_each(|opener| expect_echo(&stream(opener.as_mut())));
+        let external = node.plan("pod/web", port, Choice::External).unwrap();
+        let mut external = external.opener().unwrap();
+        let piped = Piped::open(external.as_mut());
+        piped.say("hello\n");
+        assert_eq!(piped.line(), "hello");
+        drop((piped, server));
+
+        // Gone: whoever asks is told so.
+        namespace.remove();
+        for opener in &mut openers {
+            let error = failure(opener.as_mut());
+            assert_eq!(error.class, OpenClass::TargetGone, "{error:?}");
+            assert!(error.detail.contains("not running"), "{}", error.detail);
+        }
+
+        // There again: another process, another namespace, the same openers.
+        namespace.restart().unwrap();
+        for id in [SANDBOX, CONTAINER] {
+            node.runs(id, namespace.pid());
+        }
+        let address = format!("127.0.0.1:{port}");
+        let _server = Server::in_namespace(&namespace, &address, common::echo);
+        openers.iter_mut().for_each(|opener| expect_echo(&stream(opener.as_mut())));
+    });
+}
+
+#[test]
+fn what_no_runtime_knows_is_no_target() {
+    counted(|| {
+        let ourselves = std::process::id();
+        let node = Node::new(ourselves, ourselves);
+        let error = node.plan("pod/wbe", 80, Choice::Auto).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NoSuchTarget);
+        let told = error.to_string();
+        assert!(
+            told.contains("(did you mean `pod/default/web`?); searched containerd's state"),
+            "{told}"
+        );
+        let error = node.plan("docker/app", 80, Choice::Auto).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NoSuchTarget, "{error}");
+        let nowhere = Options { root: Some("/nonexistent".into()), ..Options::default() };
+        let error = Plan::prepare(&to("pod/web", 80), Choice::Auto, &nowhere, pool()).unwrap_err();
+        assert!(error.to_string().contains("/nonexistent"), "{error}");
+    });
+}
+
+/// It has the namespace that we have ourselves: nothing is entered, nothing need be permitted.
+#[test]
+fn a_pod_of_the_hosts_network_is_dialled_plainly() {
+    counted(|| {
+        let ourselves = std::process::id();
+        let node = Node::new(ourselves, ourselves);
+        let server = Server::start(listen("127.0.0.1:0"), common::echo);
+        let plan = node.plan("pod/web", server.port(), Choice::Auto).unwrap();
+        expect_echo(&stream(plan.opener().unwrap().as_mut()));
+    });
+}
+
+/// Kata's and gVisor's pods have no namespace that would lead to their sockets.
+#[test]
+fn a_sandboxed_pod_is_dialled_at_its_address() {
+    counted(|| {
+        if require_tool("a_sandboxed_pod_is_dialled_at_its_address", "socat").is_none()
+            || require_tool("a_sandboxed_pod_is_dialled_at_its_address", "nsenter").is_none()
+        {
+            return;
+        }
+        let node = Node::new(1, 1);
+        let userdata =
+            format!("run/containers/storage/overlay-containers/{}/userdata", "77".repeat(32));
+        let config = r#"{"annotations": {"io.kubernetes.cri-o.ContainerType": "sandbox",
+            "io.kubernetes.cri-o.KubeName": "vm", "io.kubernetes.cri-o.Namespace": "default",
+            "io.kubernetes.cri-o.RuntimeHandler": "kata", "io.kubernetes.cri-o.IP.0": "127.0.0.3"},
+            "linux": {"namespaces": [{"type": "network", "path": "/run/netns/no-such"}]}}"#;
+        node.write(&format!("{userdata}/config.json"), config);
+        node.write(&format!("{userdata}/pidfile"), &std::process::id().to_string());
+        let server = Server::start(listen("127.0.0.3:0"), common::echo);
+        let plan = node.plan("pod/vm", server.port(), Choice::Auto).unwrap();
+        expect_echo(&stream(plan.opener().unwrap().as_mut()));
+        let external = node.plan("pod/vm", server.port(), Choice::External).unwrap();
+        let piped = Piped::open(external.opener().unwrap().as_mut());
+        piped.say("hello\n");
+        assert_eq!(piped.line(), "hello");
+    });
+}
