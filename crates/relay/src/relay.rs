@@ -41,11 +41,12 @@ use crate::source::Orders;
 use crate::table::{Cause, Key, Port, Table};
 use crate::turn::Turn;
 
-use self::accept::Burst;
+use self::burst::Burst;
 
 mod accept;
 pub(crate) mod acceptor;
 pub(crate) mod budget;
+mod burst;
 pub(crate) mod clock;
 mod commands;
 pub(crate) mod counters;

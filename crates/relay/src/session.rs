@@ -34,34 +34,28 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::admission::{Admission, Reason};
-use crate::forward::{Limits, Places};
+use crate::forward::Places;
 use crate::labels::Labels;
-use crate::open::Opener;
 use crate::outcome::Outcome;
 use crate::relay::counters::Counters;
-use crate::table::Key;
 
+pub(crate) use self::name::StreamRef;
+
+pub use self::limits::SessionLimits;
+pub use self::name::StreamId;
+pub use self::new_stream::NewStream;
 pub use self::ops::{NotOpened, Ops};
 pub use self::outbox::Outbox;
 
+pub(crate) mod limits;
+pub(crate) mod name;
+pub(crate) mod new_stream;
 pub(crate) mod ops;
 pub(crate) mod outbox;
 pub(crate) mod queue;
 pub(crate) mod seat;
 pub(crate) mod sessions;
 pub(crate) mod streams;
-
-/// The name of a stream within its session, chosen by the session. It names one stream only for as
-/// long as that one lives, which is until [`Session::close`] was called for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StreamId(pub u32);
-
-/// Names a stream of a session of the loop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct StreamRef {
-    pub(crate) session: Key,
-    pub(crate) stream: StreamId,
-}
 
 /// A protocol that carries many streams over one connection, without I/O.
 ///
@@ -133,19 +127,6 @@ pub enum Ending<'a> {
     },
 }
 
-/// A stream that becomes the downstream of a link.
-#[derive(Debug)]
-pub struct NewStream {
-    /// Opens its upstream, and nobody else's.
-    pub opener: Box<dyn Opener>,
-    /// What its link is about; `None` for what the endpoint is about.
-    pub labels: Option<Arc<Labels>>,
-    /// The time limits of its link.
-    pub limits: Limits,
-    /// Bytes that it may send before the session grants more; `None` for no such limit.
-    pub credit: Option<u64>,
-}
-
 /// Makes sessions of the clients of a listener.
 pub trait Endpoint: Debug + Send {
     /// Makes the session of a client that has just been admitted.
@@ -184,28 +165,4 @@ pub struct EndpointService {
     pub places: Arc<Places>,
     /// The books of the service; shared between the loops that serve it.
     pub counters: Arc<Counters>,
-}
-
-/// The bounds of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SessionLimits {
-    /// The number of streams that may be alive at once. One more is not opened
-    /// ([`NotOpened::Full`]), and counted.
-    pub streams: usize,
-    /// Bytes that the receive queue of a stream may hold. What a client sends beyond that ends the stream.
-    pub stream_queue: usize,
-    /// Bytes that the receive queues of all streams may hold before the client is read no more. One read
-    /// may exceed it.
-    pub session_queue: usize,
-    /// Bytes that may wait to be sent to the client before streams must wait. Frames without bytes of a
-    /// stream may exceed it.
-    pub outbox: usize,
-}
-
-impl Default for SessionLimits {
-    /// A stream may hold what a socket on loopback may hold at least; a session 16 of them. Streams
-    /// there may be more than any page or pool of connections asks for, and fewer than descriptors.
-    fn default() -> Self {
-        Self { streams: 4096, stream_queue: 1 << 20, session_queue: 16 << 20, outbox: 256 * 1024 }
-    }
 }

@@ -1,6 +1,8 @@
 //! Names beside the C library: dnsmasq answers in a network namespace, and for each name getent(1),
 //! with the same files over its own, and we have to find the same addresses.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;

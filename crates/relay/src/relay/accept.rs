@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::admission::{Entrant, Entry, Reason};
 use crate::forward::Terms;
@@ -18,6 +18,7 @@ use crate::observer::{Accepted, Trouble};
 use crate::open::{OpenClass, Opener};
 use crate::outcome::Outcome;
 use crate::relay::acceptor::{Accept, Acceptor, Gate, ACCEPTS_PER_TURN, PAUSE_TICK};
+use crate::relay::burst::Burst;
 use crate::relay::service::Service;
 use crate::table::Key;
 
@@ -28,14 +29,6 @@ const BACKLOG: usize = crate::net::listen::BACKLOG.unsigned_abs() as usize;
 
 /// A burst is over when nobody has been accepted for this long.
 const BURST_GAP: Duration = Duration::from_millis(5);
-
-/// Clients of a service that come fast, by whichever of its listeners.
-#[derive(Debug)]
-pub(super) struct Burst {
-    pub(super) service: Key,
-    /// When it is over, if nobody else comes.
-    pub(super) end: Instant,
-}
 
 impl Relay {
     /// Accepts a few clients from each listener that has some.

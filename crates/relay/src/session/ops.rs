@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use crate::admission::Reason;
 
+use super::name::StreamId;
+use super::new_stream::NewStream;
 use super::outbox::Outbox;
 use super::queue::{Queue, Spares};
 use super::streams::{Received, Streams};
-use super::{NewStream, StreamId};
 
 /// The session's hold on its streams and its client, for one call.
 #[derive(Debug)]

@@ -23,8 +23,9 @@ use nix::errno::Errno;
 use crate::net::readiness::Wake;
 use crate::table::Key;
 
+use super::limits::SessionLimits;
+use super::name::StreamId;
 use super::queue::{Queue, Spares};
-use super::{SessionLimits, StreamId};
 
 /// The least share of the outbox, in bytes: with less, framing and calls would cost more than they
 /// carry.

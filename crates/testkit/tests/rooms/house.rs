@@ -97,25 +97,22 @@ impl House {
         door.map_or_else(|| Some(at.clone()), |door| self.find(&at, &door.path, steps - 1))
     }
 
-    /// The modules that the module `from` imports from; those of files that are `at_home` may import
-    /// from the one that their folder belongs to.
-    fn arrows(&self, from: &Words, at_home: &[&str]) -> BTreeSet<&Words> {
+    /// The modules that the module `from` imports from.
+    fn arrows(&self, from: &Words) -> BTreeSet<&Words> {
         let Source { imports, paths, words, .. } = &self.rooms[from].source;
         let used = imports
             .iter()
             .filter(|import| !import.is_public || words.contains(&import.name))
             .map(|import| &import.path);
         let found = used.chain(paths).filter_map(|path| self.find(from, path, LONGEST_WAY));
-        let is_at_home = at_home.contains(&&*self.rooms[from].file);
-        let found = found.filter(|to| to != from && !(is_at_home && from.starts_with(to)));
+        let found = found.filter(|to| to != from);
         found.filter_map(|to| self.rooms.get_key_value(&to).map(|(to, _)| to)).collect()
     }
 
-    /// Circles, each told in a few lines. Those of files that are `at_home` with the file that their folder
-    /// belongs to do not count.
-    pub(crate) fn circles(&self, at_home: &[&str]) -> Vec<String> {
+    /// Circles, each told in a few lines.
+    pub(crate) fn circles(&self) -> Vec<String> {
         let arrows: BTreeMap<&Words, BTreeSet<&Words>> =
-            self.rooms.keys().map(|from| (from, self.arrows(from, at_home))).collect();
+            self.rooms.keys().map(|from| (from, self.arrows(from))).collect();
         let reached: BTreeMap<&Words, BTreeSet<&Words>> =
             arrows.keys().map(|from| (*from, reached(from, &arrows))).collect();
         let mut circles = BTreeSet::new();

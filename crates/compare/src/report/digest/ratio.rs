@@ -8,17 +8,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{best_of, Case, Row};
+use super::case::{best_of, is_stand_in, Case, Row, STAND_IN};
 use crate::load::report::{Better, Figure};
 use crate::model::SubjectKind;
-
-/// The beginning of a stand-in's name, before the name of the other.
-const STAND_IN: &str = "nsplice-";
-
-/// Returns whether `subject` is nsplice in the place of another.
-pub(crate) fn is_stand_in(subject: &str) -> bool {
-    subject.starts_with(STAND_IN)
-}
 
 /// By what something is divided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
