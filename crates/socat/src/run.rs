@@ -10,6 +10,7 @@
 //!
 //! In all of them the relay carries the bytes, and what it tells becomes messages (`teller.rs`).
 
+mod departures;
 mod doorkeeper;
 mod downstream;
 mod driver;

@@ -75,11 +75,16 @@ pub(super) fn policy(line: &CommandLine, filters: Filters, first_side: Side) -> 
     }
 }
 
+/// The time that a link is given after the end of the side that answers.
+pub(super) fn after_answer(flags: &Flags) -> Duration {
+    flags.linger.unwrap_or(AFTER_ANSWER)
+}
+
 /// Which side answers: the one that is a server or a program, if the other is neither. A listener's
 /// clients ask, and whoever started socat does; `TCP:a TCP:b` and `TCP-LISTEN:80 -` do not tell.
 fn answers(line: &CommandLine) -> Answers {
     let serves = |spec: &Spec| starts_programs(spec) || connects(read(spec).keyword);
-    let afterwards = line.flags.linger.unwrap_or(AFTER_ANSWER);
+    let afterwards = after_answer(&line.flags);
     match (serves(&line.first), serves(&line.second)) {
         (false, true) => Answers::From { side: Side::Upstream, afterwards },
         (true, false) => Answers::From { side: Side::Downstream, afterwards },

@@ -9,6 +9,7 @@ use crate::journal::Level;
 use super::downstream::split;
 use super::driver::{self, Opened};
 use super::job::Job;
+use super::manners;
 use super::signals;
 use super::watchman::{Ending, Watchman};
 
@@ -37,7 +38,8 @@ impl Job {
         self.add_nursery(&mut relay)?;
         let ending = Ending::default();
         let status = self.status.clone();
-        let watchman = Watchman::of_one(self.signals, journal.clone(), ending.clone());
+        let linger = manners::after_answer(&self.line.flags);
+        let watchman = Watchman::of_one(self.signals, journal.clone(), ending.clone(), linger);
         relay.add_source(Box::new(watchman)).map_err(Fault::new)?;
         relay.run().map_err(Fault::new)?;
         drop(relay);

@@ -97,6 +97,7 @@ impl Job {
             ending.clone(),
             leftovers,
             self.context.pool.clone(),
+            manners::after_answer(&self.line.flags),
         );
         relay.add_source(Box::new(watchman)).map_err(Fault::new)?;
         relay.run().map_err(Fault::new)?;

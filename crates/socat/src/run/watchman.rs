@@ -8,6 +8,7 @@ use std::mem::take;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use nsplice_relay::{EventSource, Hold, Need, SourceTurn, Wake};
@@ -16,6 +17,7 @@ use nsplice_sys::{Branch, Pool};
 use crate::endpoint::{children, terminal};
 use crate::journal::{Journal, Level};
 
+use super::departures::{Departures, Whose};
 use super::nursery::end_links;
 use super::signals::{self, Demand, Signals};
 
@@ -45,6 +47,7 @@ pub(super) struct Watchman {
     /// The threads that go along where links live on after a signal, in a child; `None` where they end
     /// with it.
     survives: Option<Pool>,
+    departures: Departures,
 }
 
 impl EventSource for Watchman {
@@ -64,26 +67,44 @@ impl EventSource for Watchman {
         }
         // A child may have ended.
         end_links(turn);
+        self.departures.note(turn.now());
+        Need::Wait
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.departures.next()
+    }
+
+    fn expire(&mut self, turn: &mut SourceTurn<'_>) -> Need {
+        self.departures.end_links(turn);
         Need::Wait
     }
 }
 
 impl Watchman {
-    /// For a loop with one link, which ends with the first signal.
-    pub(super) fn of_one(signals: Signals, journal: Journal, ending: Ending) -> Self {
-        Self { signals, journal, ending, leftovers: Vec::new(), survives: None }
+    /// For a loop with one link, which ends with the first signal, and has `linger` when its child ends.
+    pub(super) fn of_one(
+        signals: Signals,
+        journal: Journal,
+        ending: Ending,
+        linger: Duration,
+    ) -> Self {
+        let departures = Departures::new(linger, Whose::OnlyLink);
+        Self { signals, journal, ending, leftovers: Vec::new(), survives: None, departures }
     }
 
     /// For a loop with many links, which live on in a child, with the threads of `pool`, when a signal
-    /// ends the loop; `leftovers` go at once then.
+    /// ends the loop; `leftovers` go at once then. Each has `linger` when its child ends.
     pub(super) fn of_many(
         signals: Signals,
         journal: Journal,
         ending: Ending,
         leftovers: Vec<Box<dyn Hold>>,
         pool: Pool,
+        linger: Duration,
     ) -> Self {
-        Self { signals, journal, ending, leftovers, survives: Some(pool) }
+        let departures = Departures::new(linger, Whose::EachLink);
+        Self { signals, journal, ending, leftovers, survives: Some(pool), departures }
     }
 
     /// Ends the loop because of a signal.

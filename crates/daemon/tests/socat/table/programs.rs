@@ -61,6 +61,23 @@ pub(super) const CASES: &[Case] = &[
             Exit,
         ],
     ),
+    // Our input is held open: what ends the run is the end of the program.
+    case("programs/only written to", "socat -u - EXEC:'sleep 0.5',pipes", RUN),
+    case("programs/only written to, a socket pair", "socat -u - EXEC:'sleep 0.5'", RUN),
+    case("programs/only written to, by SYSTEM", "socat -u - SYSTEM:'sleep 0.5',pipes", RUN),
+    case("programs/only written to, first", "socat -U EXEC:'sleep 0.5',pipes -", RUN),
+    case("programs/only written to, has failed", "socat -u - SYSTEM:'sleep 0.5; exit 3'", RUN),
+    case("programs/only written to, has failed, first", "socat -U SYSTEM:'sleep 0.5; exit 3' -", RUN),
+    case(
+        "programs/only written to, works on",
+        "socat -u - SYSTEM:'exec <&-; sleep 1; echo done >file',pipes",
+        RUN,
+    ),
+    case(
+        "programs/only written to, for many",
+        "socat -u TCP-LISTEN:7000,fork SYSTEM:'sleep 0.5'",
+        &[Start, Connect("client", FRONT), HearEnd("client"), Kill(SIGTERM), Exit],
+    ),
     case("programs/nofork first", "socat EXEC:cat,nofork -", RUN),
     case("programs/nofork first of a listener", "socat EXEC:cat,nofork TCP-LISTEN:7000,fork", RUN),
     case("programs/nofork of one half", "socat - /dev/null!!EXEC:cat,nofork", RUN),

@@ -102,6 +102,25 @@ pub(crate) fn end_links() -> bool {
     std::mem::take(&mut lock().ends_links)
 }
 
+/// A child that was only written to, and has ended while its link lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Departed {
+    pid: u32,
+    /// It told so by its status, or by the signal that ended it.
+    pub(crate) has_failed: bool,
+}
+
+/// The children that have departed since this was last asked. Nothing else tells their links: they
+/// never read anything of them.
+pub(crate) fn departed() -> Vec<Departed> {
+    std::mem::take(&mut lock().departed)
+}
+
+/// Has the links of children that have departed end, when the loop is told to end links.
+pub(crate) fn let_go(departed: Departed) {
+    lock().let_go.insert(departed.pid);
+}
+
 /// Returns whether a child has failed while it served a link.
 pub(crate) fn has_failed() -> bool {
     lock().has_failed
@@ -149,6 +168,7 @@ struct Register {
     let_go: BTreeSet<u32>,
     /// There are new ones among those, and the loop has not been told.
     ends_links: bool,
+    departed: Vec<Departed>,
     has_failed: bool,
 }
 
@@ -172,6 +192,7 @@ static REGISTER: Mutex<Register> = Mutex::new(Register {
     stand_ins: Vec::new(),
     let_go: BTreeSet::new(),
     ends_links: false,
+    departed: Vec::new(),
     has_failed: false,
 });
 
@@ -227,15 +248,16 @@ impl Register {
 
     fn reap(&mut self) {
         self.reap_stand_ins();
-        let mut has_failed = self.has_failed;
-        self.children.retain(|child| match child.collected() {
-            Some(status) => {
-                has_failed |= child.state != State::Released && child.tell(status);
-                false
+        let Self { children, departed, has_failed, .. } = self;
+        children.retain(|child| {
+            let Some(status) = child.collected() else { return true };
+            let fails = child.state != State::Released && child.tell(status);
+            *has_failed |= fails;
+            if child.state == State::Serving && child.newborn.at_end == AtEnd::Await {
+                departed.push(Departed { pid: child.newborn.pid, has_failed: fails });
             }
-            None => true,
+            false
         });
-        self.has_failed = has_failed;
     }
 
     /// Collects those who have ended and are none of ours. Only to be called when every child of
