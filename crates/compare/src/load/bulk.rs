@@ -168,7 +168,7 @@ pub(crate) fn run(
         let now = Instant::now();
         let complete = ends.table.len() == streams * 2;
         match &window {
-            Some(open) if open.age(now) >= job.window => break,
+            Some(open) if open.is_over(now, job.window, ends.received > received_before) => break,
             Some(_) => {}
             None if complete && ends.received > 0 && now - start >= job.warmup => {
                 received_before = ends.received;

@@ -125,8 +125,7 @@ pub(crate) fn run(
             )));
         }
         match &window {
-            // Where a connection takes longer than the window, one of them is still a measurement.
-            Some(open) if open.age(now) >= job.window && latencies.count() > 0 => break,
+            Some(open) if open.is_over(now, job.window, latencies.count() > 0) => break,
             None if latencies.count() > 0 && now - start >= job.warmup => {
                 latencies.clear();
                 failed = 0;

@@ -193,6 +193,9 @@ impl Meter {
     }
 }
 
+/// How much longer than it was meant to be a window is open while nothing was counted in it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// A span of time with the counters as they stood at its start.
 #[derive(Debug)]
 pub struct Window<'m> {
@@ -220,6 +223,14 @@ impl Window<'_> {
     /// Returns the time for which it has been open.
     pub fn age(&self, now: Instant) -> Duration {
         now - self.start
+    }
+
+    /// Returns whether it has been open for `length` and something was counted in it, or nothing for so
+    /// much longer that nothing will be. A relay that did not get the processor in a short window is not
+    /// a broken one, and where an operation takes longer than the window one of them is a measurement.
+    pub fn is_over(&self, now: Instant, length: Duration, has_counted: bool) -> bool {
+        let length = if has_counted { length } else { length + PATIENCE };
+        self.age(now) >= length
     }
 
     /// Ends it.
@@ -317,6 +328,18 @@ mod tests {
         let stat = "cpu  1 2 4 1000 2000 8 16 32 64 128\ncpu0 9 9 9 9 9 9 9 9 9 9\n";
         assert_eq!(busy_ticks(stat), Some(63));
         assert_eq!(busy_ticks("intr 1 2 3"), None);
+    }
+
+    #[test]
+    fn a_window_in_which_nothing_was_counted_stays_open_for_a_while() {
+        let meter = Meter::open(&[], None).expect("a meter without a relay");
+        let window = meter.open_window().expect("a window");
+        let (length, start) = (Duration::from_secs(1), window.start);
+        let is_over = |seconds, has_counted| {
+            window.is_over(start + Duration::from_secs(seconds), length, has_counted)
+        };
+        assert!(!is_over(0, true) && is_over(1, true));
+        assert!(!is_over(1, false) && is_over(11, false));
     }
 
     #[test]

@@ -84,7 +84,7 @@ pub(crate) fn run(
         }
         let now = Instant::now();
         match &window {
-            Some(open) if open.age(now) >= job.window => break,
+            Some(open) if open.is_over(now, job.window, latencies.count() > 0) => break,
             Some(_) => {}
             None if established == links && now - start >= job.warmup => {
                 latencies.clear();
