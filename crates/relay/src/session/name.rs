@@ -3,7 +3,7 @@
 use crate::table::Key;
 
 /// The name of a stream within its session, chosen by the session. It names one stream only for as
-/// long as that one lives, which is until [`Session::close`] was called for it.
+/// long as that one lives, which is until [`crate::Session::close`] was called for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(pub u32);
 
