@@ -19,6 +19,7 @@ mod connect;
 mod error;
 mod expected;
 mod external;
+mod names;
 mod netns;
 mod options;
 mod patient;
@@ -30,6 +31,7 @@ mod survey;
 mod target;
 mod timer;
 
+pub use nsplice_runtime::names::Found as FoundName;
 pub use nsplice_runtime::{nearest, shown, shown_json, Identity, Wanted, WantedError};
 
 pub use brood::{reap_others, Reaped};
@@ -38,6 +40,7 @@ pub use connect::candidates::{interleaved, STAGGER};
 pub use error::{BackendError, ErrorKind};
 pub use expected::Expected;
 pub use external::template::{Template, TemplateError};
+pub use names::look_up;
 pub use netns::birthplace::Birthplace;
 pub use netns::excursion::Unborn;
 pub use options::Options;

@@ -29,6 +29,7 @@ mod install;
 mod journal;
 mod limit;
 mod log;
+mod lookup;
 mod loops;
 mod main_loop;
 mod missing;
@@ -93,6 +94,7 @@ fn act(request: Request) -> Result<Exit, Failure> {
         Request::Connect(request) => connect::run(request),
         Request::Run(request) => run::run(&request).map(|()| Exit::Done),
         Request::Check(request) => check::run(&request),
+        Request::Lookup(request) => lookup::run(&request),
         Request::Install(request) => install::run(&request).map(|()| Exit::Done),
         Request::Compare(request) => compare::run(&request),
     }

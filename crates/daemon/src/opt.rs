@@ -23,6 +23,7 @@ mod forward;
 mod help;
 mod install;
 mod lists;
+mod lookup;
 mod opening;
 mod operands;
 mod run;
@@ -43,6 +44,7 @@ pub(crate) fn parse(
         Command::Connect(typed) => typed.into_request(environment).map(Request::Connect),
         Command::Run(typed) => typed.into_request(environment).map(Request::Run),
         Command::Check(typed) => typed.into_request(environment).map(Request::Check),
+        Command::Lookup(typed) => typed.into_request(environment).map(Request::Lookup),
         Command::Install(typed) => typed.into_request(environment).map(Request::Install),
         Command::Compare(typed) => typed.into_request(environment).map(Request::Compare),
     }

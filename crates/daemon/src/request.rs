@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use nsplice_backend::{Choice, Destination, Host, Options, Target};
 use nsplice_relay::Limits;
@@ -23,6 +24,8 @@ pub(crate) enum Request {
     Run(RunRequest),
     /// Show what works here.
     Check(CheckRequest),
+    /// `nsplice lookup`.
+    Lookup(LookupRequest),
     /// The names of socat and nsenter.
     Install(InstallRequest),
     /// The backends side by side.
@@ -84,6 +87,21 @@ pub(crate) struct CheckRequest {
     /// The destination; `None` looks at this machine alone.
     pub(crate) destination: Option<Destination>,
     /// Options of the backends.
+    pub(crate) options: Options,
+    /// The format of the answer.
+    pub(crate) format: OutputFormat,
+}
+
+/// `nsplice lookup`.
+#[derive(Debug)]
+pub(crate) struct LookupRequest {
+    /// Whose names they are.
+    pub(crate) target: Target,
+    /// The name.
+    pub(crate) name: String,
+    /// The time limit for the answer.
+    pub(crate) timeout: Duration,
+    /// Where the target is looked for.
     pub(crate) options: Options,
     /// The format of the answer.
     pub(crate) format: OutputFormat,

@@ -18,7 +18,7 @@ mod outcome;
 mod resolv_conf;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::root::{FileError, Root};
@@ -57,19 +57,24 @@ enum Verdict {
 }
 
 impl Names {
-    /// Reads the files below the root of a container. One that is not there counts as empty.
+    /// Reads the files of a container below its root: each from the first of `directories` that has it,
+    /// as `/etc`. One that is nowhere counts as empty.
     ///
     /// # Errors
     /// When a file is there and cannot be read, with its path.
-    pub fn read(root: &Root) -> Result<Self, (&'static str, FileError)> {
-        let read = |path: &'static str, most| match root.read(Path::new(path), most) {
-            Ok(text) => Ok(text),
-            Err(FileError::Absent) => Ok(Vec::new()),
-            Err(error) => Err((path, error)),
+    pub fn read(root: &Root, directories: &[&Path]) -> Result<Self, (PathBuf, FileError)> {
+        let read = |name, most| {
+            for path in directories.iter().map(|directory| directory.join(name)) {
+                match root.read(&path, most) {
+                    Err(FileError::Absent) => {}
+                    result => return result.map_err(|error| (root.shown(&path), error)),
+                }
+            }
+            Ok(Vec::new())
         };
         Ok(Self {
-            hosts: Hosts::parse(&read("/etc/hosts", LONGEST_HOSTS)?),
-            conf: ResolvConf::parse(&read("/etc/resolv.conf", LONGEST_CONF)?),
+            hosts: Hosts::parse(&read("hosts", LONGEST_HOSTS)?),
+            conf: ResolvConf::parse(&read("resolv.conf", LONGEST_CONF)?),
         })
     }
 

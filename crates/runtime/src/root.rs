@@ -20,6 +20,7 @@ use nix::sys::stat::{fstat, stat, FileStat, Mode, SFlag};
 use nsplice_sys::describe;
 
 use crate::identity::Identity;
+use crate::process::Process;
 
 /// A root, and where /proc is below it.
 #[derive(Debug)]
@@ -90,12 +91,27 @@ impl Root {
     /// # Errors
     /// When there is no directory at `path`, or where the kernel cannot keep to it (before Linux 5.6).
     pub fn at(path: &Path) -> io::Result<Self> {
-        let directory = open(path, DIRECTORY, Mode::empty())?;
+        Self::of(open(path, DIRECTORY, Mode::empty())?, path.canonicalize()?)
+    }
+
+    /// The root of `process`: its container's files, as it sees them.
+    ///
+    /// # Errors
+    /// ESRCH when it has ended, EACCES or EPERM when its files are not for us (ptrace(2), access mode
+    /// checking).
+    pub fn of_process(process: &Process) -> io::Result<Self> {
+        let directory = process.directory().ok_or(Errno::ESRCH)?;
+        let root = openat(directory, "root", DIRECTORY, Mode::empty())?;
+        Self::of(root, PathBuf::from(format!("/proc/{}/root", process.pid())))
+    }
+
+    /// What `directory` is, at `path` for messages.
+    fn of(directory: OwnedFd, path: PathBuf) -> io::Result<Self> {
         let own = open("/", DIRECTORY, Mode::empty())?;
         // The root of another mount namespace may be the same directory, with other things mounted below.
         let is_own = Identity::of_fd(&directory)? == Identity::of_fd(&own)?
             && mount_of(directory.as_fd()) == mount_of(own.as_fd());
-        let path = if is_own { PathBuf::from("/") } else { path.canonicalize()? };
+        let path = if is_own { PathBuf::from("/") } else { path };
         let proc = if is_own { Proc::Own } else { Proc::of(path.join("proc")) };
         let root = Self { path, directory, is_own, proc };
         root.open_path(Path::new("/")).map_err(|error| match error {

@@ -111,7 +111,8 @@ fn names_are_resolved_as_the_c_library_does() {
     namespace.inside(|| {
         give_addresses();
         let server = server(&dnsmasq);
-        let names = Names::read(&Root::at(directory.path()).unwrap()).unwrap();
+        let names =
+            Names::read(&Root::at(directory.path()).unwrap(), &[Path::new("/etc")]).unwrap();
         let ours = |name: &str| -> BTreeSet<IpAddr> {
             let found = names.look_up(name, &Here, Instant::now() + PATIENCE);
             found.map(|found| found.addresses.into_iter().collect()).unwrap_or_default()

@@ -69,6 +69,10 @@ impl Birthplace {
         Ok(Self { located, home })
     }
 
+    pub(crate) fn located(&self) -> &Located {
+        &self.located
+    }
+
     /// Returns which namespace it is, if that can be told now.
     pub fn identity(&self) -> Option<Identity> {
         self.located.identity(&self.home)

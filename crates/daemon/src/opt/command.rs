@@ -8,6 +8,7 @@ use super::compare::Compare;
 use super::connect::Connect;
 use super::forward::Forward;
 use super::install::Install;
+use super::lookup::Lookup;
 use super::run::Run;
 use super::text;
 
@@ -64,6 +65,14 @@ pub(super) enum Command {
         help_message = text::HELP,
     )]
     Check(Check),
+    #[structopt(
+        about = text::LOOKUP_ABOUT,
+        usage = text::LOOKUP_USAGE,
+        template = text::LOOKUP_TEMPLATE,
+        after_help = text::LOOKUP_EXAMPLES,
+        help_message = text::HELP,
+    )]
+    Lookup(Lookup),
     #[structopt(
         about = text::INSTALL_ABOUT,
         usage = text::INSTALL_USAGE,

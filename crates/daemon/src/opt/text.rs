@@ -43,6 +43,7 @@ pub(super) const CONNECT_TEMPLATE: &str =
     command_template!("NSPLICE_BACKEND=setns", "--backend setns");
 pub(super) const RUN_TEMPLATE: &str = command_template!("", "NSPLICE_LOG=warn", "--log warn");
 pub(super) const CHECK_TEMPLATE: &str = command_template!("NSPLICE_OUTPUT=json", "--output json");
+pub(super) const LOOKUP_TEMPLATE: &str = command_template!("NSPLICE_OUTPUT=json", "--output json");
 pub(super) const INSTALL_TEMPLATE: &str = command_template!("NSPLICE_FORCE=1", "--force");
 pub(super) const COMPARE_TEMPLATE: &str = command_template!("NSPLICE_QUICK=1", "--quick");
 
@@ -152,6 +153,19 @@ EXAMPLES:
     # Whether and how port 8080 of a container is reached, for a script
     nsplice check --output json docker/web 8080";
 
+pub(super) const LOOKUP_ABOUT: &str = "Look a name up as a target resolves it";
+
+pub(super) const LOOKUP_USAGE: &str = "nsplice lookup [OPTIONS] TARGET NAME";
+
+pub(super) const LOOKUP_EXAMPLES: &str = "\
+Reads the target's own /etc/hosts and /etc/resolv.conf, and asks its name
+servers from inside its network namespace. Nothing is run there. Exits with 1
+if the name has no address.
+
+EXAMPLES:
+    # The address of a service, as a pod finds it
+    nsplice lookup pod/web db";
+
 pub(super) const INSTALL_ABOUT: &str = "Link the names socat and nsenter to this program";
 
 pub(super) const INSTALL_USAGE: &str = "\
@@ -235,6 +249,8 @@ pub(super) const NSENTER: &str = "The nsenter program [default: from PATH]";
 pub(super) const SOCAT: &str = "The socat program [default: from PATH]";
 pub(super) const NO_SPLICE: &str = "Copy bytes instead of splicing them";
 pub(super) const CONNECT_TIMEOUT: &str = "Time limit for opening a connection [default: 10s]";
+pub(super) const LOOKUP_NAME: &str = "The name";
+pub(super) const LOOKUP_TIMEOUT: &str = "Time limit for the answer [default: 10s]";
 pub(super) const IDLE_TIMEOUT: &str = "End connections idle for this long [default: none]";
 pub(super) const LINGER: &str = "The same for half-closed connections [default: none]";
 pub(super) const MAX_LINKS: &str = "Most connections at once per local port [default: no limit]";
