@@ -139,7 +139,7 @@ impl Names {
                 if began >= deadline {
                     return Verdict::Silent;
                 }
-                // Servers that were silent get twice the time in the next round, all together.
+                // A server that was silent gets twice the time in the next round.
                 let time = self.conf.timeout * (1 << round.min(4));
                 let until = deadline.min(began + time);
                 let replies = ask(sockets, server, name, families, self.conf.tcp, until);

@@ -1,4 +1,4 @@
-//! A connection to a Unix socket on which nothing takes longer than it may.
+//! A connection on which nothing takes longer than it may: to a Unix socket, or to a name server.
 //!
 //! One deadline holds for connecting and all reading and writing, however small the pieces are in
 //! which a peer takes or gives its bytes.
@@ -40,10 +40,21 @@ impl Wire {
     /// place in the backlog, as long as the send timeout says.
     pub fn connect(path: &Path, within: Duration) -> Result<Self, WireError> {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(WireError::Connect)?;
+        Self::over(socket, &SockAddr::unix(path).map_err(WireError::Connect)?, within)
+    }
+
+    /// The same over a stream socket of any kind that blocks.
+    ///
+    /// # Errors
+    /// As those of [`Self::connect`].
+    pub(crate) fn over(
+        socket: Socket,
+        address: &SockAddr,
+        within: Duration,
+    ) -> Result<Self, WireError> {
         let wire = Self { socket, deadline: Instant::now() + within, within };
         wire.socket.set_write_timeout(Some(wire.left()?)).map_err(WireError::Connect)?;
-        let address = SockAddr::unix(path).map_err(WireError::Connect)?;
-        match wire.socket.connect(&address) {
+        match wire.socket.connect(address) {
             Ok(()) => Ok(wire),
             Err(error) if is_late(&error) => Err(WireError::TimedOut(within)),
             Err(error) => Err(WireError::Connect(error)),
@@ -85,6 +96,21 @@ impl Wire {
         self.done(|socket| socket.read(block))
     }
 
+    /// Fills `block`.
+    ///
+    /// # Errors
+    /// The same, and when the peer ends before.
+    pub(crate) fn fill(&mut self, block: &mut [u8]) -> Result<(), WireError> {
+        let mut filled = 0;
+        while filled < block.len() {
+            match self.read(&mut block[filled..])? {
+                0 => return Err(WireError::Io(io::ErrorKind::UnexpectedEof.into())),
+                count => filled += count,
+            }
+        }
+        Ok(())
+    }
+
     fn done(
         &mut self,
         mut step: impl FnMut(&mut Socket) -> io::Result<usize>,
@@ -103,6 +129,9 @@ impl Wire {
     }
 }
 
+/// Returns whether a time-out of the socket was over; of connect(2) over TCP that is EINPROGRESS
+/// (SO_SNDTIMEO of socket(7)).
 fn is_late(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+        || error.raw_os_error() == Some(libc::EINPROGRESS)
 }

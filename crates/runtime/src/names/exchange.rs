@@ -2,13 +2,15 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{self, ErrorKind, Read};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use socket2::{Domain, Socket, Type};
+
+use crate::wire::{Wire, WireError};
 
 use super::message::{question, reply, Family, Reply};
 
@@ -171,30 +173,20 @@ fn over_tcp(
     let len = u16::try_from(question.len()).map_err(|_| ErrorKind::InvalidInput)?;
     let socket = sockets.socket(Domain::for_address(server), Type::STREAM)?;
     socket.set_nonblocking(false)?;
-    socket.connect_timeout(&server.into(), left(deadline)?)?;
-    let mut stream = TcpStream::from(socket);
-    stream.set_write_timeout(Some(left(deadline)?))?;
-    stream.write_all(&[len.to_be_bytes().as_slice(), &question].concat())?;
-    let mut len = [0; 2];
-    read_exactly(&mut stream, &mut len, deadline)?;
-    let mut message = vec![0; u16::from_be_bytes(len).into()];
-    read_exactly(&mut stream, &mut message, deadline)?;
+    let mut message = Vec::new();
+    let exchanged = Wire::over(socket, &server.into(), left(deadline)?).and_then(|mut wire| {
+        wire.write(&[len.to_be_bytes().as_slice(), &question].concat())?;
+        let mut len = [0; 2];
+        wire.fill(&mut len)?;
+        message.resize(u16::from_be_bytes(len).into(), 0);
+        wire.fill(&mut message)
+    });
+    exchanged.map_err(|error| match error {
+        WireError::Connect(error) | WireError::Io(error) => error,
+        WireError::TimedOut(_) => ErrorKind::TimedOut.into(),
+    })?;
     match reply(&message, id, name, family) {
         None | Some(Reply::Truncated) => Err(io::Error::other("its reply answers something else")),
         Some(reply) => Ok(reply),
     }
-}
-
-fn read_exactly(stream: &mut TcpStream, bytes: &mut [u8], deadline: Instant) -> io::Result<()> {
-    let mut got = 0;
-    while got < bytes.len() {
-        stream.set_read_timeout(Some(left(deadline)?))?;
-        match stream.read(&mut bytes[got..]) {
-            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-            Ok(read) => got += read,
-            Err(error) if is_passing(&error) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }

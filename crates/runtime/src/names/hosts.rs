@@ -2,6 +2,10 @@
 
 use std::net::IpAddr;
 
+/// The addresses of one name that are taken, of the file or of a server's reply: each is compared with
+/// those before it, and asked for its route.
+pub(super) const MOST_ADDRESSES: usize = 64;
+
 /// The lines of a hosts file that mean something.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hosts {
@@ -30,8 +34,8 @@ impl Hosts {
         Self { entries: text.split(|byte| *byte == b'\n').enumerate().filter_map(entry).collect() }
     }
 
-    /// Finds the addresses of `name` in the order of the file, each once, and the line of the first.
-    /// Upper and lower case are the same.
+    /// Finds the addresses of `name` in the order of the file, each once, [`MOST_ADDRESSES`] at most, and
+    /// the line of the first. Upper and lower case are the same.
     pub fn find(&self, name: &str) -> Option<(usize, Vec<IpAddr>)> {
         let name = without_dot(name);
         let mut found: Option<(usize, Vec<IpAddr>)> = None;
@@ -40,6 +44,9 @@ impl Hosts {
                 let (_, addresses) = found.get_or_insert_with(|| (entry.line, Vec::new()));
                 if !addresses.contains(&entry.address) {
                     addresses.push(entry.address);
+                    if addresses.len() == MOST_ADDRESSES {
+                        break;
+                    }
                 }
             }
         }
@@ -75,6 +82,15 @@ mod tests {
         assert_eq!(found("web"), Some((5, "10.244.1.7".to_owned())));
         assert_eq!(found("old"), None);
         assert_eq!(found(""), None);
+    }
+
+    /// The container's owner writes the file, as long as it may be.
+    #[test]
+    fn of_a_name_on_each_line_a_few_are_taken() {
+        let line = |number: u32| format!("{} web\n", std::net::Ipv4Addr::from(number));
+        let text: String = (0..300_000).map(line).collect();
+        let (line, found) = Hosts::parse(text.as_bytes()).find("web").unwrap();
+        assert_eq!((line, found.len()), (1, MOST_ADDRESSES));
     }
 
     proptest! {

@@ -9,6 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use simple_dns::rdata::RData;
 use simple_dns::{Name, Packet, PacketFlag, Question, CLASS, QCLASS, QTYPE, RCODE, TYPE};
 
+use super::hosts::MOST_ADDRESSES;
+
 /// A kind of address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Family {
@@ -42,9 +44,6 @@ pub(crate) enum Reply {
 
 /// How often a name may lead to another one (CNAME).
 const MOST_ALIASES: usize = 16;
-
-/// The addresses of one kind that are taken of a reply.
-const MOST_ADDRESSES: usize = 64;
 
 /// The longest label (RFC 1035, section 2.3.4).
 const LONGEST_LABEL: usize = 63;

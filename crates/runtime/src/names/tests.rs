@@ -210,6 +210,26 @@ fn use_vc_asks_over_tcp_only() {
     assert_eq!(*asked.lock().unwrap(), ["A db tcp"]);
 }
 
+/// Neither a server that takes no connections nor one that takes them and says nothing.
+#[test]
+fn no_server_over_tcp_takes_longer_than_it_may() {
+    let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    full.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    full.listen(0).unwrap();
+    let address = full.local_addr().unwrap();
+    // The one place of its queue is taken, so what comes now is not answered.
+    let first = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    first.connect(&address).unwrap();
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    for server in [address.as_socket().unwrap(), mute.local_addr().unwrap()] {
+        let names = names(&[server], "options use-vc no-aaaa timeout:30");
+        let began = Instant::now();
+        let error = names.look_up("db", &Here, began + Duration::from_millis(300)).unwrap_err();
+        assert_eq!(error.asked[0].said, Said::Nothing("no answer in time".to_owned()), "{error}");
+        assert!(began.elapsed() < LONG, "{:?}", began.elapsed());
+    }
+}
+
 #[test]
 fn a_forged_reply_is_passed_over() {
     let (address, _) = server(|_, kind, _| match kind {
