@@ -22,9 +22,10 @@ use crate::source::SourceError;
 use crate::wanted::Wanted;
 
 mod answer;
+mod container;
 mod flavour;
 
-pub(crate) use answer::{labelled, network};
+pub(crate) use container::{add_name, labelled, network, Config, HostConfig, Process};
 pub(crate) use flavour::Flavour;
 
 use flavour::{CONTAINER_NAME, POD_NAME, POD_NAMESPACE};

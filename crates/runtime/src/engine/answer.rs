@@ -7,10 +7,9 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
-use crate::engine::flavour::{Flavour, CONTAINER_NAME, POD_NAME, POD_NAMESPACE};
-use crate::sighting::{ClaimedPid, Kind, Network, PodName, Runtime, Sighting, State};
-
-type Labels = HashMap<String, String>;
+use crate::engine::container::{add_name, labelled, network, Config, HostConfig, Labels, Process};
+use crate::engine::flavour::Flavour;
+use crate::sighting::{ClaimedPid, Kind, Network, PodName, Sighting, State};
 
 /// What `GET /containers/NAME/json` says.
 #[derive(Debug, Deserialize)]
@@ -31,29 +30,6 @@ struct Inspected {
     oci_runtime: Option<String>,
     #[serde(default)]
     is_infra: Option<bool>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Process {
-    running: bool,
-    pid: u32,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Config {
-    #[serde(default)]
-    labels: Option<Labels>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct HostConfig {
-    #[serde(default)]
-    network_mode: Option<String>,
-    #[serde(default)]
-    runtime: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -114,11 +90,8 @@ pub(super) fn inspected(body: &[u8], flavour: Flavour) -> serde_json::Result<Sig
         one.kind = Kind::Sandbox;
     }
     add_name(&mut one, told.name.as_deref());
-    // While it restarts a container counts as running, without a process.
-    one.state =
-        if told.state.running && told.state.pid > 0 { State::Running } else { State::Stopped };
-    one.pid =
-        (one.state == State::Running).then_some(ClaimedPid { pid: told.state.pid, written: None });
+    one.pid = told.state.pid().map(|pid| ClaimedPid { pid, written: None });
+    one.state = if one.pid.is_some() { State::Running } else { State::Stopped };
     one.handler = told.oci_runtime.or(host_config.runtime);
     one.network = host_config.network_mode.as_deref().map_or(Network::Unknown, network);
     one.addresses = told.network_settings.map(addresses).unwrap_or_default();
@@ -177,46 +150,6 @@ fn listed(told: Listed, flavour: Flavour) -> Sighting {
     one.network = mode.as_deref().map_or(Network::Unknown, network);
     one.addresses = told.network_settings.map(addresses).unwrap_or_default();
     one
-}
-
-/// What the labels say, which cri-dockerd gives (and the kubelet through it).
-pub(crate) fn labelled(id: String, labels: &Labels, flavour: Flavour) -> Sighting {
-    let label = |name: &str| labels.get(name).filter(|value| !value.is_empty()).cloned();
-    let kind = match label("io.kubernetes.docker.type").as_deref() {
-        Some("podsandbox") => Kind::Sandbox,
-        _ => Kind::Container { sandbox: label("io.kubernetes.sandbox.id") },
-    };
-    let runtime = match flavour {
-        Flavour::Docker => Runtime::Docker,
-        Flavour::Podman => Runtime::Podman,
-    };
-    let mut one = Sighting::of(id, kind, runtime);
-    if let Some(name) = label(POD_NAME) {
-        let (namespace, uid) = (label(POD_NAMESPACE), label("io.kubernetes.pod.uid"));
-        one.pod = Some(PodName { namespace, name: Some(name), uid });
-    }
-    if !one.is_sandbox() {
-        one.names.extend(label(CONTAINER_NAME));
-    }
-    one
-}
-
-fn add_name(one: &mut Sighting, name: Option<&str>) {
-    // Docker's begin with a slash; one with another in it is a link's.
-    let name = name.map(|name| name.strip_prefix('/').unwrap_or(name));
-    if let Some(name) = name.filter(|name| !name.is_empty() && !name.contains('/')) {
-        if !one.names.iter().any(|each| each == name) {
-            one.names.push(name.to_owned());
-        }
-    }
-}
-
-pub(crate) fn network(mode: &str) -> Network {
-    match mode.split_once(':') {
-        Some(("container", id)) => Network::Of(id.to_owned()),
-        _ if mode == "host" => Network::Host,
-        _ => Network::Own,
-    }
 }
 
 fn addresses(settings: NetworkSettings) -> Vec<IpAddr> {

@@ -1,50 +1,25 @@
 //! The layout of Docker's data directory.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::time::SystemTime;
 
 use serde::Deserialize;
 
 use super::entry::{names_in, Entry, MOST_CONFIG};
-use crate::engine::{labelled, network, Flavour};
+use crate::engine::{add_name, labelled, network, Config, Flavour, HostConfig, Process};
 use crate::root::Root;
 use crate::sighting::{ClaimedPid, Runtime, Sighting, State};
 use crate::source::SourceError;
 
-/// What is in `config.v2.json`.
+/// What is in `config.v2.json`; beside it is a [`HostConfig`].
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Config {
+struct Written {
     state: Process,
     #[serde(default)]
     name: Option<String>,
     #[serde(default)]
-    config: Option<Labelled>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Process {
-    running: bool,
-    pid: u32,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Labelled {
-    #[serde(default)]
-    labels: Option<HashMap<String, String>>,
-}
-
-/// What is in `hostconfig.json`.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct HostConfig {
-    #[serde(default)]
-    network_mode: Option<String>,
-    #[serde(default)]
-    runtime: Option<String>,
+    config: Option<Config>,
 }
 
 /// All containers, also those that do not run.
@@ -69,16 +44,14 @@ pub(super) fn read(
     json: &[u8],
     written: Option<SystemTime>,
 ) -> serde_json::Result<Sighting> {
-    let config: Config = serde_json::from_slice(json)?;
-    let labels = config.config.unwrap_or_default().labels.unwrap_or_default();
+    let told: Written = serde_json::from_slice(json)?;
+    let labels = told.config.unwrap_or_default().labels.unwrap_or_default();
     let mut one = labelled(entry.id.clone(), &labels, Flavour::Docker);
-    let name = config.name.map(|name| name.trim_start_matches('/').to_owned());
-    one.names.extend(name.filter(|name| !name.is_empty()));
+    add_name(&mut one, told.name.as_deref());
     // Docker may be dead, and what it wrote last be old: that a process lives is found out by holding it.
-    if config.state.running && config.state.pid > 0 {
-        one.pid = Some(ClaimedPid { pid: config.state.pid, written });
-    } else {
-        one.state = State::Stopped;
+    match told.state.pid() {
+        Some(pid) => one.pid = Some(ClaimedPid { pid, written }),
+        None => one.state = State::Stopped,
     }
     let beside = entry.configs.first().map(|path| path.with_file_name("hostconfig.json"));
     let host_config = beside.and_then(|path| root.read(&path, MOST_CONFIG).ok());
