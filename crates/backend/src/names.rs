@@ -2,7 +2,7 @@
 //!
 //! The files are those of the process that the target is entered by: `/etc/hosts` and `/etc/resolv.conf`
 //! below its root. A target that is a name of `ip netns` has those of ip-netns(8), `/etc/netns/NAME/`,
-//! and without them the node's.
+//! and without them the node's. A pod of which no process can be seen has no files that could be read.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -52,6 +52,12 @@ pub fn look_up(
 fn names_of(target: &Target, located: &Located) -> Result<Names, BackendError> {
     let (root, of_netns) = match (located, target) {
         (Located::Process(process), _) => (Root::of_process(process), None),
+        // Those of the node would give answers that are not the pod's.
+        (Located::Path(_) | Located::Behind(_), Target::Named(_)) => {
+            return Err(BackendError::Failed(format!(
+                "cannot see the files of {target}: none of its processes can be seen from the node"
+            )));
+        }
         (_, Target::Netns(path)) => (Root::own(), files_of_netns(path)),
         _ => (Root::own(), None),
     };

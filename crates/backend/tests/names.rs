@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 
 use nsplice_backend::{look_up, BackendError, Options, Target};
 use nsplice_testkit::skip::require_tool;
-use nsplice_testkit::{wait_until, Namespace, Program, PATIENCE};
+use nsplice_testkit::{name_server, wait_until, Namespace, PATIENCE};
 
 /// A process with files of its own over those of /etc. It ends with its input.
 struct Container {
@@ -84,19 +84,8 @@ fn a_container_has_its_own_names_and_servers() {
         "{told}"
     );
     assert!(told.contains("db.svc.local at 127.0.0.1:53: Connection refused"), "{told}");
-    let arguments = [
-        "--keep-in-foreground",
-        "--no-resolv",
-        "--no-hosts",
-        "--conf-file=/dev/null",
-        "--listen-address=127.0.0.1",
-        "--bind-interfaces",
-        "--pid-file=",
-        "--user=root",
-        "--local=/local/",
-        "--host-record=db.svc.local,10.0.0.9",
-    ];
-    let _server = namespace.inside(|| Program::start(&dnsmasq, arguments));
+    let record = "--host-record=db.svc.local,10.0.0.9".to_owned();
+    let _server = namespace.inside(|| name_server(&dnsmasq, [record]));
     wait_until("dnsmasq answers", || found(&target, "db").is_ok());
     let expected = "10.0.0.9 (127.0.0.1:53, as db.svc.local)";
     assert_eq!(found(&target, "db").unwrap(), expected);

@@ -6,10 +6,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use common::{counted, expect_echo, failure, pool, stream, to, Piped};
-use nsplice_backend::{BackendError, Choice, ErrorKind, Options, Plan};
+use nsplice_backend::{look_up, BackendError, Choice, ErrorKind, Options, Plan};
 use nsplice_relay::OpenClass;
 use nsplice_testkit::skip::require_tool;
-use nsplice_testkit::{listen, Namespace, Server};
+use nsplice_testkit::{listen, Namespace, Server, PATIENCE};
 
 const SANDBOX: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const CONTAINER: &str = "fedc456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -55,8 +55,11 @@ impl Node {
     }
 
     fn plan(&self, target: &str, port: u16, choice: Choice) -> Result<Plan, BackendError> {
-        let root = Some(self.root.path().to_owned());
-        Plan::prepare(&to(target, port), choice, &Options { root, ..Options::default() }, pool())
+        Plan::prepare(&to(target, port), choice, &self.options(), pool())
+    }
+
+    fn options(&self) -> Options {
+        Options { root: Some(self.root.path().to_owned()), ..Options::default() }
     }
 }
 
@@ -164,6 +167,13 @@ fn a_sandboxed_pod_is_dialled_at_its_address() {
         node.write(&format!("{userdata}/config.json"), config);
         node.write(&format!("{userdata}/pidfile"), &std::process::id().to_string());
         let server = Server::start(listen("127.0.0.3:0"), common::echo);
+        // Its files are in the sandbox as well, and the node's say nothing of its names.
+        let error = look_up(&"pod/vm".parse().unwrap(), &node.options(), "localhost", PATIENCE);
+        let told = error.unwrap_err().to_string();
+        assert!(
+            told.starts_with("cannot see the files of pod/vm: none of its processes"),
+            "{told}"
+        );
         let plan = node.plan("pod/vm", server.port(), Choice::Auto).unwrap();
         expect_echo(&stream(plan.opener().unwrap().as_mut()));
         let external = node.plan("pod/vm", server.port(), Choice::External).unwrap();

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use nsplice_runtime::names::{Names, Sockets};
 use nsplice_runtime::Root;
 use nsplice_testkit::skip::require_tool;
-use nsplice_testkit::{wait_until, Namespace, Program, PATIENCE};
+use nsplice_testkit::{name_server, wait_until, Namespace, Program, PATIENCE};
 use socket2::{Domain, Socket, Type};
 
 /// Sockets of the namespace that the thread is in.
@@ -58,18 +58,7 @@ fn give_addresses() {
 }
 
 fn server(dnsmasq: &Path) -> Program {
-    let fixed = [
-        "--keep-in-foreground",
-        "--no-resolv",
-        "--no-hosts",
-        "--conf-file=/dev/null",
-        "--listen-address=127.0.0.1",
-        "--bind-interfaces",
-        "--pid-file=",
-        "--user=root",
-        "--log-facility=-",
-        "--local=/local/",
-        "--local=/example/",
+    let records = [
         "--host-record=db.svc.local,10.0.0.9,fd00::9",
         "--cname=alias.svc.local,db.svc.local",
         "--host-record=four.local,10.0.0.4",
@@ -78,7 +67,7 @@ fn server(dnsmasq: &Path) -> Program {
         "--txt-record=text.svc.local,hello",
     ];
     let many = (1..=MANY).map(|last| format!("--host-record=many.svc.local,10.1.0.{last}"));
-    Program::start(dnsmasq, fixed.into_iter().map(str::to_owned).chain(many))
+    name_server(dnsmasq, records.into_iter().map(str::to_owned).chain(many))
 }
 
 /// What the C library finds.
