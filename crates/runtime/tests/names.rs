@@ -147,3 +147,28 @@ fn a_server_that_is_gone_is_an_answer_and_not_a_wait() {
         assert!(began.elapsed() < PATIENCE.saturating_sub(Duration::from_secs(1)), "{error}");
     });
 }
+
+/// The files are the container's owner's, who may put anything there.
+#[test]
+fn files_that_are_none_or_lead_out_are_not_read() {
+    let root = tempfile::tempdir().unwrap();
+    let outside = tempfile::NamedTempFile::new().unwrap();
+    fs::write(outside.path(), "10.6.6.6 secret\n").unwrap();
+    let hosts = root.path().join("etc/hosts");
+    fs::create_dir(root.path().join("etc")).unwrap();
+    let read = || Names::read(&Root::at(root.path()).unwrap(), &[Path::new("/etc")]);
+
+    // Absolute, it stays below the root, where there is nothing.
+    std::os::unix::fs::symlink(outside.path(), &hosts).unwrap();
+    assert_eq!(read().unwrap().hosts.find("secret"), None);
+    fs::remove_file(&hosts).unwrap();
+
+    // Nobody would ever write to it.
+    nix::unistd::mkfifo(&hosts, nix::sys::stat::Mode::S_IRUSR).unwrap();
+    let (path, error) = read().unwrap_err();
+    assert!(path.ends_with("etc/hosts") && error.to_string() == "not a plain file", "{error}");
+    fs::remove_file(&hosts).unwrap();
+
+    fs::File::create(&hosts).unwrap().set_len(1 << 40).unwrap();
+    assert!(read().unwrap_err().1.to_string().starts_with("longer than"));
+}
