@@ -34,7 +34,7 @@ impl Hosts {
         Self { entries: text.split(|byte| *byte == b'\n').enumerate().filter_map(entry).collect() }
     }
 
-    /// Finds the addresses of `name` in the order of the file, each once, [`MOST_ADDRESSES`] at most, and
+    /// Finds the addresses of `name` in the order of the file, each once, 64 of them at most, and
     /// the line of the first. Upper and lower case are the same.
     pub fn find(&self, name: &str) -> Option<(usize, Vec<IpAddr>)> {
         let name = without_dot(name);
