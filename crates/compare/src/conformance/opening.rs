@@ -93,9 +93,14 @@ pub(super) fn cancelled(scene: &Scene<'_>) -> Seen {
 
 fn cancel(scene: &Scene<'_>, reception: &Reception<'_>) -> Seen {
     let mut waiting = Vec::new();
-    while let Some(client) = reception.fill() {
-        waiting.push(client);
-    }
+    // The first client that is not let in may have met a busy machine instead of a full queue.
+    wait_for(NOTICE, || match reception.fill() {
+        Some(client) => {
+            waiting.push(client);
+            false
+        }
+        None => !waiting.is_empty(),
+    });
     // What has filled the queue is tried again for a while; it is not the relay's.
     let before = openings(scene);
     let held = scene.running.pid().map(Census::of);
