@@ -12,6 +12,7 @@ mod log;
 mod nsenter;
 mod run;
 mod scripts;
+mod start;
 
 use std::fs;
 use std::io::Write;

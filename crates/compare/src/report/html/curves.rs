@@ -10,6 +10,9 @@
 //! are in an inner picture that is stretched without their width being so. For those who cannot see
 //! it there is the same as a table.
 
+// Not the standard library's, which is that of libm.so.6: whatever the program is asked to do, the
+// linker would load that first.
+use libm::log10;
 use maud::{html, Markup};
 
 use super::super::digest::{Case, Row};
@@ -66,7 +69,7 @@ pub(super) fn figure(case: &Case<'_>, subjects: &[&str]) -> Markup {
     let all = || rows.iter().flat_map(|row| &row.latencies).map(|q| q.micros.max(0.1));
     let (low, high) = (all().fold(f64::MAX, f64::min) / 1.2, all().fold(0.0, f64::max) * 1.2);
     let y = |micros: f64| {
-        let part = (micros.max(0.1) / low).ln() / (high / low).ln();
+        let part = log10(micros.max(0.1) / low) / log10(high / low);
         BOTTOM - part * (BOTTOM - TOP)
     };
     let ticks = ticks(low, high);
@@ -207,13 +210,13 @@ fn tenth(y: f64) -> String {
 
 /// The place of `share`, in percent of the width.
 fn x(share: f64) -> f64 {
-    let logit = (share / (1.0 - share)).log10().clamp(FIRST, LAST);
+    let logit = log10(share / (1.0 - share)).clamp(FIRST, LAST);
     (logit - FIRST) / (LAST - FIRST) * 96.0 + 2.0
 }
 
 /// Times between `low` and `high` that have a line, in microseconds, and their labels.
 fn ticks(low: f64, high: f64) -> Vec<(f64, String)> {
-    let decades = (high / low).log10();
+    let decades = log10(high / low);
     let steps: &[u32] = if decades <= FEW_DECADES { &[1, 2, 5] } else { &[1] };
     let mut ticks = Vec::new();
     for (power, unit, count) in [
