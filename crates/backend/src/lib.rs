@@ -42,7 +42,7 @@ pub use expected::Expected;
 pub use external::template::{Template, TemplateError};
 pub use names::look_up;
 pub use netns::birthplace::Birthplace;
-pub use netns::excursion::Unborn;
+pub use netns::unborn::Unborn;
 pub use options::Options;
 pub use plan::Plan;
 pub use procfs::of_proc;

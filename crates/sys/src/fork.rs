@@ -1,7 +1,7 @@
 //! fork(2): this process twice, or a process that only stands by.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
@@ -59,27 +59,37 @@ pub fn stand_by(leash: &OwnedFd) -> io::Result<Pid> {
 
 /// The life of a process that stands by.
 fn wait_for_end(leash: &OwnedFd) {
+    let number = leash.as_raw_fd();
+    bare(number, number);
+    while !matches!(read(leash, &mut [0]), Ok(0) | Err(Errno::EBADF)) {}
+}
+
+/// Makes a child that will start no program like a new one: signals do what they do by default, and of
+/// the descriptors there are only `one` and `other`. Allocates nothing and takes no lock.
+pub(crate) fn bare(one: RawFd, other: RawFd) {
     for number in Signal::iterator() {
         // Two are refused, and need no change.
         let _ = default_action(number);
     }
     let _ = SigSet::empty().thread_set_mask();
-    let number = leash.as_raw_fd().unsigned_abs();
-    let close_range = |first: libc::c_uint, last: libc::c_uint| {
-        // SAFETY: what owns these descriptors is never used again in this process.
-        let answer = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
-        if answer == -1 {
-            // Before Linux 5.9. SAFETY: as above.
-            (first..=last.min(MOST_DESCRIPTORS)).for_each(|number| unsafe {
-                libc::close(number.cast_signed());
-            });
+    let (low, high) = (one.min(other).unsigned_abs(), one.max(other).unsigned_abs());
+    for (first, last) in [(0, low), (low + 1, high), (high + 1, libc::c_uint::MAX)] {
+        if first < last {
+            close_range(first, last - 1);
         }
-    };
-    if number > 0 {
-        close_range(0, number - 1);
     }
-    close_range(number + 1, libc::c_uint::MAX);
-    while !matches!(read(leash, &mut [0]), Ok(0) | Err(Errno::EBADF)) {}
+}
+
+/// Closes all descriptors from `first` to `last`.
+fn close_range(first: libc::c_uint, last: libc::c_uint) {
+    // SAFETY: what owns these descriptors is never used again in this process.
+    let answer = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    if answer == -1 {
+        // Before Linux 5.9. SAFETY: as above.
+        (first..=last.min(MOST_DESCRIPTORS)).for_each(|number| unsafe {
+            libc::close(number.cast_signed());
+        });
+    }
 }
 
 /// As many as the kernel lets a process have unless it is asked for more (`fs.nr_open` is higher, the

@@ -2,7 +2,7 @@
 //!
 //! - System calls that neither std nor nix offers as safe functions: on descriptors that are known
 //!   by number only, on sockets, on terminals, and fork(2) and the steps between fork and exec.
-//! - [`Process`], a process that is held by a pidfd.
+//! - [`Process`], a process that is held by a pidfd; [`Delegate`], one that makes sockets for this one.
 //! - [`Pool`] and [`Question`]: work that may block, done by threads while an event loop goes on.
 //! - [`describe`], the system's words for an error.
 //!
@@ -10,6 +10,7 @@
 
 #![allow(unsafe_code)]
 
+mod delegate;
 mod descriptor;
 mod exec;
 mod fork;
@@ -24,6 +25,7 @@ mod socket;
 mod strerror;
 mod terminal;
 
+pub use delegate::{Delegate, Undone};
 pub use descriptor::{close_on_exec, duplicate, is_readable, wait_readable};
 pub use exec::{confine, prepare, LastStep, LastSteps};
 pub use fork::{fork, stand_by, Branch};

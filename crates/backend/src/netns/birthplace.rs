@@ -14,8 +14,9 @@ use nsplice_sys::{describe, Pool};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::error::BackendError;
-use crate::netns::excursion::{any_socket_in, visit, Unborn};
+use crate::netns::excursion::{any_socket_in, visit};
 use crate::netns::home::Home;
+use crate::netns::unborn::Unborn;
 use crate::options::Options;
 use crate::target::located::Located;
 use crate::target::place::{Place, Whereabouts};
@@ -98,14 +99,5 @@ impl Birthplace {
         protocol: Option<Protocol>,
     ) -> Result<Socket, Unborn> {
         any_socket_in(&self.located, &self.home, domain, kind, protocol)
-    }
-}
-
-impl Unborn {
-    /// Returns the kernel's answer.
-    pub fn errno(self) -> Errno {
-        match self {
-            Self::Outside(errno) | Self::Inside(errno) => errno,
-        }
     }
 }

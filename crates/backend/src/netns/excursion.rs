@@ -2,7 +2,10 @@
 //!
 //! A socket belongs for life to the namespace it was created in, wherever its owner goes later. So
 //! the thread enters, makes the socket, and comes home; connecting, and everything that can wait or
-//! fail in interesting ways, happens at home. Only this file calls setns(2).
+//! fail in interesting ways, happens at home. Only this file moves a thread by setns(2).
+//!
+//! Where no thread may go, into the namespaces of our own user's rootless containers, a process that was
+//! sent there makes the socket (`delegation.rs`).
 //!
 //! A thread that cannot come home must not go on: every listener, look-up and dial after that
 //! would happen in the wrong namespace. What may pass, a signal or a want of memory (setns(2) needs
@@ -11,6 +14,7 @@
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -18,20 +22,12 @@ use nix::errno::Errno;
 use nix::sched::{setns, CloneFlags};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use nsplice_runtime::Identity;
+use nsplice_runtime::{Identity, Process};
 use nsplice_sys::describe;
 
 use crate::netns::home::{Home, OF_THIS_THREAD};
+use crate::netns::unborn::Unborn;
 use crate::target::located::Located;
-
-/// The reason why a socket could not be made inside a namespace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unborn {
-    /// The namespace could not be entered.
-    Outside(Errno),
-    /// The socket could not be made there.
-    Inside(Errno),
-}
 
 /// Makes a non-blocking TCP socket in the namespace that `located` is in now.
 pub(crate) fn socket_in(located: &Located, home: &Home, domain: Domain) -> Result<Socket, Unborn> {
@@ -46,9 +42,17 @@ pub(crate) fn any_socket_in(
     kind: Type,
     protocol: Option<Protocol>,
 ) -> Result<Socket, Unborn> {
-    visit(located, home, || Socket::new(domain, kind.nonblocking(), protocol))
-        .map_err(Unborn::Outside)?
-        .map_err(|error| Unborn::Inside(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))
+    let kind = kind.nonblocking();
+    match visit(located, home, || Socket::new(domain, kind, protocol)) {
+        Ok(Ok(socket)) => Ok(socket),
+        Ok(Err(error)) => {
+            Err(Unborn::Inside(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))
+        }
+        Err(errno) => match for_delegates(located, errno) {
+            Some(process) => home.delegation().socket(process, domain, kind, protocol),
+            None => Err(Unborn::Outside(errno)),
+        },
+    }
 }
 
 /// Makes `count` sockets like that of [`socket_in`] in one excursion, or fewer where that fails, and
@@ -78,9 +82,23 @@ pub(crate) fn visit<T>(
     Ok(work())
 }
 
-/// Enters the namespace of `located` and comes home, to see whether it is permitted.
+/// Enters the namespace of `located` and comes home, to see whether sockets can be made there.
 pub(crate) fn try_entering(located: &Located, home: &Home) -> Result<(), Errno> {
-    visit(located, home, || ())
+    let Err(errno) = visit(located, home, || ()) else { return Ok(()) };
+    match for_delegates(located, errno) {
+        Some(process) => home.delegation().try_sending(process),
+        None => Err(errno),
+    }
+}
+
+/// The process of `located`, if a delegate may get to where a thread did not for `errno`.
+fn for_delegates(located: &Located, errno: Errno) -> Option<&Arc<Process>> {
+    match (located, errno) {
+        (Located::Process(process), Errno::EPERM) if process.has_other_user_namespace() => {
+            Some(process)
+        }
+        _ => None,
+    }
 }
 
 /// Tries whether this thread may leave home and come back, by doing it.
@@ -176,9 +194,7 @@ const LAST_REST: Duration = Duration::from_millis(512);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nsplice_runtime::Process;
     use std::process::{Command, Stdio};
-    use std::sync::Arc;
 
     /// Whoever has the number by now, it is the process that is entered, and that is gone.
     #[test]

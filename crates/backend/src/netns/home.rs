@@ -9,13 +9,15 @@ use nix::sys::stat::Mode;
 
 use nsplice_runtime::{Identity, OPENING};
 
+use crate::netns::delegation::Delegation;
 use crate::procfs::of_proc;
 
-/// Home, by a descriptor that leads back to it.
+/// Home, by a descriptor that leads back to it, and whoever was sent to where its threads may not go.
 #[derive(Debug)]
 pub(crate) struct Home {
     namespace: OwnedFd,
     identity: Identity,
+    delegation: Delegation,
 }
 
 impl Home {
@@ -24,12 +26,17 @@ impl Home {
         let namespace = open(Path::new(OF_THIS_THREAD), OPENING, Mode::empty())
             .map_err(|errno| of_proc(errno.into()))?;
         let identity = Identity::of_fd(&namespace)?;
-        Ok(Self { namespace, identity })
+        Ok(Self { namespace, identity, delegation: Delegation::default() })
     }
 
     /// Returns which namespace it is.
     pub(crate) fn identity(&self) -> Identity {
         self.identity
+    }
+
+    /// Returns who makes sockets beyond.
+    pub(crate) fn delegation(&self) -> &Delegation {
+        &self.delegation
     }
 }
 

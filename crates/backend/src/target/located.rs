@@ -53,9 +53,9 @@ pub(crate) fn entry_failed(target: &Target, located: &Located, errno: Errno) -> 
             return OpenError::new(OpenClass::TargetGone, no_namespace(target, trail.path()));
         }
         (Located::Process(process), Errno::EPERM) if process.has_other_user_namespace() => format!(
-            "cannot enter the network namespace of {target}: {words}; it belongs to a user namespace, \
-             as containers of rootless podman and Docker do: run as root, or inside of it (`podman \
-             unshare nsplice ...`)"
+            "cannot enter the network namespace of {target}: {words}; it belongs to a user namespace \
+             that is not this user's, as containers of rootless podman and Docker do: run as its user, \
+             or run as root"
         ),
         (_, Errno::EPERM) => format!(
             "cannot enter the network namespace of {target}: {words}; CAP_SYS_ADMIN is needed, and \

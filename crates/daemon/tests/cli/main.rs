@@ -10,6 +10,7 @@ mod install;
 mod life;
 mod log;
 mod nsenter;
+mod rootless;
 mod run;
 mod scripts;
 mod start;
