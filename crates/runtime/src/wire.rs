@@ -53,11 +53,15 @@ impl Wire {
         within: Duration,
     ) -> Result<Self, WireError> {
         let wire = Self { socket, deadline: Instant::now() + within, within };
-        wire.socket.set_write_timeout(Some(wire.left()?)).map_err(WireError::Connect)?;
-        match wire.socket.connect(address) {
-            Ok(()) => Ok(wire),
-            Err(error) if is_late(&error) => Err(WireError::TimedOut(within)),
-            Err(error) => Err(WireError::Connect(error)),
+        loop {
+            wire.socket.set_write_timeout(Some(wire.left()?)).map_err(WireError::Connect)?;
+            match wire.socket.connect(address) {
+                Ok(()) => return Ok(wire),
+                // Over TCP the second call waits for what the first one has begun.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_late(&error) => return Err(WireError::TimedOut(within)),
+                Err(error) => return Err(WireError::Connect(error)),
+            }
         }
     }
 

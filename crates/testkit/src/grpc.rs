@@ -3,7 +3,8 @@
 //! A [`GrpcServer`] does to each call exactly what a test wants, also what no server should. What
 //! is relied on here (frames and HPACK) is `nsplice-http2`.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -160,7 +161,7 @@ impl Talk {
         self.say(Frame::Settings(Settings::default()))?;
         let mut block = vec![0; 64 << 10];
         loop {
-            let count = self.stream.read(&mut block)?;
+            let count = uninterrupted(|| self.stream.read(&mut block))?;
             let mut input = &block[..count];
             if input.is_empty() {
                 return Ok(());
@@ -174,10 +175,17 @@ impl Talk {
                 let reply = script(&call.0, &call.1);
                 calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
                 if !self.reply(head.stream, reply)? {
-                    return Ok(());
+                    return self.hang_up();
                 }
             }
         }
+    }
+
+    /// Ends the connection so that the client sees an end: what it still sends is read, or else it would
+    /// see a reset.
+    fn hang_up(mut self) -> io::Result<()> {
+        self.stream.shutdown(Shutdown::Write)?;
+        io::copy(&mut self.stream, &mut io::sink()).map(drop)
     }
 
     /// Takes a frame. Whether a call is whole with it.
@@ -254,6 +262,17 @@ impl Talk {
     }
 }
 
+/// Reads, whatever signals there are: a socket with a time limit ends by EINTR when its thread was
+/// stopped, too (signal(7)).
+fn uninterrupted(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match read() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            answer => return answer,
+        }
+    }
+}
+
 /// Calls `method` at the socket `path` on a connection of its own.
 ///
 /// # Errors
@@ -270,7 +289,7 @@ pub fn call(path: &Path, method: &str, message: &[u8]) -> io::Result<Outcome> {
     loop {
         stream.write_all(client.output())?;
         client.output().clear();
-        let count = stream.read(&mut block)?;
+        let count = uninterrupted(|| stream.read(&mut block))?;
         let mut input = &block[..count];
         if input.is_empty() {
             return Err(io::Error::other(client.closed()));
