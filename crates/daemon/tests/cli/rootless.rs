@@ -160,3 +160,61 @@ fn a_forward_into_a_user_namespace_has_one_delegate_and_takes_it_along() {
         !fs::exists(format!("/proc/{}", children[0])).expect("there is /proc")
     });
 }
+
+/// Starts a container of a user that is known below here only, asks it as that user, and ends: with the
+/// PID namespace all that podman has started ends, too. `$1` is a directory of the user's, `$2` a program
+/// without libraries, `$3` nsplice, `$4` the user's number.
+///
+/// What podman would find amiss here: limits that this machine may not grant, control groups of both
+/// versions (runc), and no range of numbers for this user, who needs only one.
+const PODMAN: &str = r#"
+set -e
+cd "$1"
+(cat /etc/passwd; echo "nsplice-test:x:$4:$4::$1:/bin/sh") >passwd
+mount --bind passwd /etc/passwd
+cat >containers.conf <<END
+[containers]
+default_ulimits=["nofile=1024:1024","nproc=4096:4096"]
+log_driver="k8s-file"
+[engine]
+runtime="runc"
+cgroup_manager="cgroupfs"
+events_logger="file"
+tmp_dir="$1/tmp"
+END
+mkdir -m 700 tmp run
+mkdir -p image/bin && cp "$2" image/bin/busybox && tar -C image -cf image.tar . && rm -r image
+chown -R "$4:$4" .
+as_user() {
+    setpriv --reuid="$user" --regid="$user" --clear-groups env -i PATH="$PATH" HOME="$PWD" XDG_RUNTIME_DIR="$PWD/run" \
+        CONTAINERS_CONF="$PWD/containers.conf" "$@"
+}
+user=$4
+podman="as_user podman --storage-driver vfs"
+{
+    $podman import -q image.tar localhost/nsplice-test:1
+    $podman run -d --name web --network none localhost/nsplice-test:1 \
+        /bin/busybox nc -ll -p 7000 -e /bin/busybox cat
+    pid=$($podman inspect --format '{{.State.Pid}}' web)
+    # The server listens a moment after its container has begun.
+    until grep -q ':1B58 0*:0000 0A' "/proc/$pid/net/tcp" "/proc/$pid/net/tcp6"; do sleep 0.01; done
+} >log 2>&1 || { cat log >&2; exit 1; }
+echo hello | as_user "$3" connect container/web 7000
+"#;
+
+#[test]
+fn a_container_of_rootless_podman_is_reached_by_its_name() {
+    let test = "a_container_of_rootless_podman_is_reached_by_its_name";
+    let Some(rootless) = Rootless::new(test) else { return };
+    if ["podman", "runc", "tar"].iter().any(|tool| require_tool(test, tool).is_none()) {
+        return;
+    }
+    let Some(busybox) = require_tool(test, "busybox") else { return };
+    let home = tempfile::tempdir_in(rootless.directory.path()).expect("a directory");
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    let mut command = Command::new("unshare");
+    command.args(["-mpf", "--mount-proc", "--kill-child", "sh", "-c", PODMAN, "sh"]);
+    command.arg(home.path()).arg(busybox).arg(rootless.program()).arg(USER.to_string());
+    let told = End { code: 0, stdout: "hello\n".to_owned(), stderr: String::new() };
+    assert_eq!(end_of(command.stdin(Stdio::null())), told);
+}
