@@ -205,7 +205,7 @@ const QUICKLY: u64 = 128 << 20;
 /// What one way of a link may hold when nobody takes anything at its end: a queue and a pipe in the
 /// relay, a queue behind it, and as much again for what the kernel does not count the same way; and what
 /// its peers have of their own.
-const HELD: u64 = 2 * (2 + 1 + 4) * MIB + 2 * MIB;
+const HELD: u64 = 2 * (4 + 1 + 4) * MIB + 2 * MIB;
 
 const MIB: u64 = 1 << 20;
 

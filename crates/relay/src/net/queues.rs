@@ -38,10 +38,12 @@ impl Sizes {
     }
 }
 
-/// Sizes between programs of one machine. The receive queue is twice the raised low-water mark, which
-/// the kernel lowers to half of a size that was set (`tcp_set_rcvlowat`); the send queue is what the
-/// kernel's own tuning would come to (`tcp_wmem`), for half of that makes the relay wait for room.
-pub const NEAR: Sizes = Sizes { receive: 2 << 20, send: 4 << 20 };
+/// Sizes between programs of one machine. The send queue is what the kernel's own tuning would come to
+/// (`tcp_wmem`), for half of that makes the relay wait for room. The receive queue is four times the
+/// raised low-water mark: the kernel lowers the mark to half of a size that was set
+/// (`tcp_set_rcvlowat`), and with twice the mark a sender finds no room whenever the relay reads, so that
+/// what it has to send leaves in the relay's thread, when that makes room.
+pub const NEAR: Sizes = Sizes { receive: 4 << 20, send: 4 << 20 };
 
 /// Sizes to a peer behind a network: what 1 Gbit/s needs at a round trip of 30 ms.
 pub const FAR: Sizes = Sizes { receive: 8 << 20, send: 8 << 20 };
