@@ -35,7 +35,7 @@ const MEDIAN: usize = 200;
 
 /// The crates from the ground up: each may use those on floors below its own, and none beside it.
 const FLOORS: [&[&str]; 6] = [
-    &["nsplice_sys", "nsplice_spdy", "nsplice_http2", "nsplice_trial"],
+    &["nsplice_sys", "nsplice_spdy", "nsplice_http2", "nsplice_websocket", "nsplice_trial"],
     &["nsplice_relay", "nsplice_runtime"],
     &["nsplice_backend", "nsplice_cri"],
     &["nsplice_socat", "nsplice_nsenter", "nsplice_portforward"],
