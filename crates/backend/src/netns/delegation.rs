@@ -40,16 +40,18 @@ impl Delegation {
         protocol: Option<Protocol>,
     ) -> Result<Socket, Unborn> {
         let mut post = lock(&self.0);
-        let delegate = manned(&mut post, process).map_err(Unborn::Outside)?;
+        let (domain, kind) = (domain.into(), kind.into());
         let protocol = protocol.map_or(0, i32::from);
-        match delegate.socket(domain.into(), kind.into(), protocol) {
+        let mut made = manned(&mut post, process)?.socket(domain, kind, protocol);
+        if let Err(Undone::Lost(_)) = made {
+            // Somebody has ended or stopped it. That is no reason to refuse a client.
+            *post = None;
+            made = manned(&mut post, process)?.socket(domain, kind, protocol);
+        }
+        match made {
             Ok(socket) => Ok(socket.into()),
             Err(Undone::Refused(errno)) => Err(Unborn::Inside(errno)),
-            Err(Undone::Lost(errno)) => {
-                // The next one is sent by whoever asks next.
-                *post = None;
-                Err(Unborn::Outside(errno))
-            }
+            Err(Undone::Lost(errno)) => Err(Unborn::Outside(errno)),
         }
     }
 
@@ -58,19 +60,19 @@ impl Delegation {
     /// # Errors
     /// The answer of the kernel to it.
     pub(crate) fn try_sending(&self, process: &Arc<Process>) -> Result<(), Errno> {
-        manned(&mut lock(&self.0), process).map(drop)
+        manned(&mut lock(&self.0), process).map(drop).map_err(Unborn::errno)
     }
 }
 
 /// The delegate of a post where `process` is now.
-fn manned<'a>(post: &'a mut Option<Post>, process: &Arc<Process>) -> Result<&'a Delegate, Errno> {
-    let identity = process.identity_now().ok_or(Errno::ESRCH)?;
+fn manned<'a>(post: &'a mut Option<Post>, process: &Arc<Process>) -> Result<&'a Delegate, Unborn> {
+    let identity = process.identity_now().ok_or(Unborn::Outside(Errno::ESRCH))?;
     let stays = |post: &Post| Arc::ptr_eq(&post.process, process) && post.identity == identity;
     if !post.as_ref().is_some_and(stays) {
         // The old one goes first.
         *post = None;
-        let delegate = Delegate::send(process.as_fd())?;
+        let delegate = Delegate::send(process.as_fd()).map_err(Unborn::Outside)?;
         *post = Some(Post { process: Arc::clone(process), identity, delegate });
     }
-    post.as_ref().map(|post| &post.delegate).ok_or(Errno::ECHILD)
+    post.as_ref().map(|post| &post.delegate).ok_or(Unborn::Outside(Errno::ECHILD))
 }
