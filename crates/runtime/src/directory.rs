@@ -8,6 +8,7 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use nix::errno::Errno;
 use nsplice_sys::describe;
 
 use crate::cgroup::is_id;
+use crate::cni;
 use crate::decide::{decide, Choice, Decision};
 use crate::found::{is_sandboxed, Found, Labels, Place, Vigil};
 use crate::hold::{hold, Held, NotHeld};
@@ -23,7 +25,7 @@ use crate::merge::{merge, Merged};
 use crate::nearest::nearest;
 use crate::order::Sources;
 use crate::root::Root;
-use crate::sighting::{Network, Runtime, Sighting, State};
+use crate::sighting::{Kind, Network, Runtime, Sighting, State};
 use crate::source::{Source, SourceError};
 use crate::unfound::{written, Answer, Unfound, Why};
 use crate::wanted::Wanted;
@@ -202,7 +204,8 @@ impl Directory {
             labels.handler = labels.handler.or(other.handler);
         }
         let addresses = sightings().map(|one| &one.addresses).find(|all| !all.is_empty());
-        let addresses = addresses.cloned().unwrap_or_default();
+        let told = addresses.cloned();
+        let addresses = told.unwrap_or_else(|| self.kept_addresses(sightings()));
         let is_sandboxed = labels.handler.as_deref().is_some_and(is_sandboxed);
         let special = if sightings().any(|one| one.network == Network::Host) && self.root.is_own() {
             Some(Place::Home)
@@ -234,6 +237,20 @@ impl Directory {
             id: choice.subject.sighting.id.clone(),
             vigil: held.vigil,
         })
+    }
+
+    /// The addresses that are kept of the sandbox of a container that `sightings` are of, which nobody
+    /// could be asked about.
+    fn kept_addresses<'a>(&self, sightings: impl Iterator<Item = &'a Sighting>) -> Vec<IpAddr> {
+        let sandboxes = sightings.filter_map(|one| match &one.kind {
+            Kind::Sandbox => Some(one.id.as_str()),
+            Kind::Container { sandbox } => sandbox.as_deref(),
+        });
+        let mut ids: Vec<_> = sandboxes.collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let kept = ids.into_iter().map(|id| cni::addresses(&self.root, id));
+        kept.into_iter().find(|addresses| !addresses.is_empty()).unwrap_or_default()
     }
 
     /// Takes hold of the first of `ways` that can be.

@@ -11,6 +11,7 @@
 
 mod bundle;
 mod cgroup;
+mod cni;
 mod cri;
 mod decide;
 mod directory;

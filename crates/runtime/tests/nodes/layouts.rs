@@ -185,6 +185,28 @@ fn what_runs_in_a_sandbox_is_dialled_by_its_address_or_told() {
     assert!(told.contains("kata") && told.contains("no address"), "{told}");
 }
 
+/// Where nobody can be asked, what libcni has kept is as good.
+#[test]
+fn a_sandbox_whose_runtime_is_silent_has_the_addresses_that_cni_gave_it() {
+    let node = Node::of("containerd");
+    let sandbox = node.find("pod/vm").unwrap_err();
+    assert!(sandbox.to_string().contains("no address"), "{sandbox}");
+    let id = "205d3d4cf3d05669e980cbc444b90919a0da5e401031624be65fa6069aff6fff";
+    let kept = |network: &str, interface: &str, address: &str| {
+        let path = format!("var/lib/cni/results/{network}-{id}-{interface}");
+        let result = format!(r#"{{"cniVersion":"1.0.0","ips":[{{"address":"{address}/24"}}]}}"#);
+        node.write(&path, &format!(r#"{{"kind":"cniCacheV1","result":{result}}}"#));
+    };
+    kept("cni-loopback", "lo", "127.0.0.1");
+    kept("a-second-one", "net1", "10.99.0.1");
+    kept("k8s-pod-network", "eth0", "10.244.0.17");
+    let found = node.find("pod/vm").unwrap();
+    assert!(matches!(found.place, Place::Addresses), "{found:?}");
+    let addresses =
+        ["10.244.0.17", "10.99.0.1"].map(|one| one.parse::<std::net::IpAddr>().unwrap());
+    assert_eq!(found.addresses, addresses);
+}
+
 #[test]
 fn a_listing_has_everything_once_and_says_who_was_asked() {
     for (layout, count) in

@@ -7,7 +7,9 @@ set -u
 directory=$1
 tasks=/run/containerd/io.containerd.runtime.v2.task/k8s.io
 # Its state, its sockets, those of the shims, runc's state and the names of network namespaces are below /run as
-# usual, but nobody else sees them there.
+# usual, but nobody else sees them there. The same with what libcni keeps of each pod (`CacheDir`), which no pod
+# that is killed takes with it.
+mkdir -p /var/lib/cni && mount -t tmpfs tmpfs /var/lib/cni || exit 1
 mount -t tmpfs tmpfs /run && ip link set lo up || exit 1
 containerd -c "$directory/config.toml" >"$directory/log" 2>&1 </dev/null &
 daemon=$!

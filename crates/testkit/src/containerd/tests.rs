@@ -21,6 +21,10 @@ fn left_of(directory: &Path, ids: &[String]) -> Vec<String> {
             left.push(format!("{}: {}", path.display(), command.replace('\0', " ")));
         }
     }
+    if let Ok(results) = fs::read_dir("/var/lib/cni/results") {
+        let names = results.flatten().map(|entry| entry.path().display().to_string());
+        left.extend(names.filter(|name| ids.iter().any(|id| name.contains(id))));
+    }
     // It complains of what goes while it looks.
     let groups = format!("*/{}*", directory.file_name().unwrap().to_string_lossy());
     let found = Command::new("find").args(["/sys/fs/cgroup", "-path", &groups]).output().unwrap();
