@@ -195,7 +195,7 @@ fn a_sandbox_whose_runtime_is_silent_has_the_addresses_that_cni_gave_it() {
     let kept = |network: &str, interface: &str, address: &str| {
         let path = format!("var/lib/cni/results/{network}-{id}-{interface}");
         let result = format!(r#"{{"cniVersion":"1.0.0","ips":[{{"address":"{address}/24"}}]}}"#);
-        node.write(&path, &format!(r#"{{"kind":"cniCacheV1","result":{result}}}"#));
+        node.write(&path, format!(r#"{{"kind":"cniCacheV1","result":{result}}}"#));
     };
     kept("cni-loopback", "lo", "127.0.0.1");
     kept("a-second-one", "net1", "10.99.0.1");
