@@ -14,8 +14,8 @@ use std::net::{TcpListener, TcpStream};
 
 use nsplice_spdy::{Connection, Limits, StreamId};
 use nsplice_websocket::{
-    accept, is_asked_for, ChannelEvent, Channels, Coding, Event, Ports, Protocol, Socket, State,
-    Takes, MOST_PORTS,
+    accept, is_asked_for, Accepted, ChannelEvent, Channels, Coding, Event, Ports, Protocol, Socket,
+    State, Takes, MOST_PORTS,
 };
 
 const POD: &str = r#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"echo","namespace":"default"},"spec":{"containers":[{"name":"echo","image":"echo"}]},"status":{"phase":"Running"}}"#;
@@ -47,40 +47,59 @@ fn serve(mut client: TcpStream) -> io::Result<()> {
         let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let headers: Vec<_> = lines.filter_map(|line| line.split_once(':')).collect();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let (status, body) = match path.trim_end_matches('/') {
-            "/api" => ("200 OK", API.to_owned()),
-            "/apis" => ("200 OK", GROUPS.to_owned()),
-            "/api/v1" => ("200 OK", RESOURCES.to_owned()),
-            "/version" => ("200 OK", VERSION.to_owned()),
-            "/api/v1/namespaces/default/pods/echo" => ("200 OK", POD.to_owned()),
+        let (status, body): (u16, String) = match path.trim_end_matches('/') {
+            "/api" => (200, API.to_owned()),
+            "/apis" => (200, GROUPS.to_owned()),
+            "/api/v1" => (200, RESOURCES.to_owned()),
+            "/version" => (200, VERSION.to_owned()),
+            "/api/v1/namespaces/default/pods/echo" => (200, POD.to_owned()),
             "/api/v1/namespaces/default/pods" => {
-                ("200 OK", format!(r#"{{"kind":"PodList","apiVersion":"v1","items":[{POD}]}}"#))
+                (200, format!(r#"{{"kind":"PodList","apiVersion":"v1","items":[{POD}]}}"#))
             }
-            _ if is_asked_for(&headers) => {
-                let accepted = accept(method, &headers).map_err(io::Error::other)?;
-                println!("{target}: {:?}", accepted.protocol);
-                let coding = match accepted.protocol {
-                    Protocol::Tunnel => {
-                        client.write_all(&accepted.head)?;
-                        return tunnel(client);
-                    }
-                    Protocol::Channels(coding) => coding,
-                };
-                match Ports::in_query(query, "ports", MOST_PORTS) {
-                    Ok(ports) => {
-                        client.write_all(&accepted.head)?;
-                        return channels(client, &ports, coding);
-                    }
-                    Err(error) => ("400 Bad Request", error.to_string()),
+            _ if is_asked_for(&headers) => match Upgrade::read(method, query, &headers) {
+                Ok(upgrade) => {
+                    println!("{target}: {:?}", upgrade.accepted.protocol);
+                    return upgrade.run(client);
                 }
-            }
-            _ => ("404 Not Found", "{}".to_owned()),
+                Err((status, why)) => (status, why),
+            },
+            _ => (404, "{}".to_owned()),
         };
         let length = body.len();
         let head = format!(
-            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+            "HTTP/1.1 {status} .\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
         );
         client.write_all(&[head.as_bytes(), body.as_bytes()].concat())?;
+    }
+}
+
+/// A request to forward that is accepted.
+struct Upgrade {
+    accepted: Accepted,
+    /// None for the tunnel, in which each connection says its port.
+    ports: Option<(Ports, Coding)>,
+}
+
+impl Upgrade {
+    /// Decides about a request; answers the status of a refusal, and why it is refused.
+    fn read(method: &str, query: &str, headers: &[(&str, &str)]) -> Result<Self, (u16, String)> {
+        let accepted = accept(method, headers).map_err(|it| (it.status(), it.to_string()))?;
+        let ports = match accepted.protocol {
+            Protocol::Tunnel => None,
+            Protocol::Channels(coding) => {
+                let ports = Ports::in_query(query, "ports", MOST_PORTS);
+                Some((ports.map_err(|it| (400, it.to_string()))?, coding))
+            }
+        };
+        Ok(Self { accepted, ports })
+    }
+
+    fn run(self, mut client: TcpStream) -> io::Result<()> {
+        client.write_all(&self.accepted.head)?;
+        match self.ports {
+            None => tunnel(client),
+            Some((ports, coding)) => channels(client, &ports, coding),
+        }
     }
 }
 
@@ -109,16 +128,24 @@ fn channels(mut client: TcpStream, ports: &Ports, coding: Coding) -> io::Result<
         if read == 0 || channels.state() == State::Closed {
             return Ok(());
         }
-        let mut input = &mut buffer[..read];
-        while let Some(event) = channels.read(&mut input).map_err(io::Error::other)? {
-            match event {
-                ChannelEvent::Data { channel, bytes } => {
-                    channels.send(channel, bytes).map_err(io::Error::other)?;
-                }
-                other => println!("{other:?}"),
-            }
+        if let Err(error) = echo_channels(&mut channels, &mut buffer[..read]) {
+            // What is wrong, for the client.
+            client.write_all(channels.output())?;
+            return Err(error);
         }
     }
+}
+
+fn echo_channels(channels: &mut Channels, mut input: &mut [u8]) -> io::Result<()> {
+    while let Some(event) = channels.read(&mut input).map_err(io::Error::other)? {
+        match event {
+            ChannelEvent::Data { channel, bytes } => {
+                channels.send(channel, bytes).map_err(io::Error::other)?;
+            }
+            other => println!("{other:?}"),
+        }
+    }
+    Ok(())
 }
 
 /// Echoes on each data stream of the SPDY connection that is in the tunnel.
@@ -136,14 +163,21 @@ fn tunnel(mut client: TcpStream) -> io::Result<()> {
         if read == 0 || socket.state() == State::Closed {
             return Ok(());
         }
-        let mut input = &mut buffer[..read];
-        while let Some(event) = socket.read(&mut input).map_err(io::Error::other)? {
-            match event {
-                Event::Data { bytes, .. } => echo.take(bytes)?,
-                other => println!("{other:?}"),
-            }
+        if let Err(error) = echo_tunnel(&mut socket, &mut echo, &mut buffer[..read]) {
+            client.write_all(socket.output())?;
+            return Err(error);
         }
     }
+}
+
+fn echo_tunnel(socket: &mut Socket, echo: &mut Echo, mut input: &mut [u8]) -> io::Result<()> {
+    while let Some(event) = socket.read(&mut input).map_err(io::Error::other)? {
+        match event {
+            Event::Data { bytes, .. } => echo.take(bytes)?,
+            other => println!("{other:?}"),
+        }
+    }
+    Ok(())
 }
 
 /// Echoes on each data stream, and ends the error stream of the same connection with it.

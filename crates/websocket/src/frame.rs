@@ -121,6 +121,13 @@ impl Head {
     }
 }
 
+/// The head of a server's binary message with `length` bytes, which follow it. For whoever writes both
+/// with one call and no copy, and has not got the [`crate::Socket`] at hand, whose
+/// [`begin_data`](crate::Socket::begin_data) knows whether the connection is still open.
+pub fn data_head(length: usize) -> FrameHead {
+    Head { fin: true, opcode: Opcode::Binary, mask: None, length: length as u64 }.bytes()
+}
+
 /// Which of a connection's ends sends masked frames: the client does, and the server must not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sender {

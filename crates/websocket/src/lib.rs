@@ -80,7 +80,7 @@ pub use channels::Channels;
 pub use client::{ChannelsClient, ClientEvent};
 pub use error::{CloseStatus, ConnectionError, NotSent};
 pub use event::{ChannelEvent, Event};
-pub use frame::FrameHead;
+pub use frame::{data_head, FrameHead};
 pub use handshake::{accept, accept_key, is_asked_for, Accepted, Refused};
 pub use messages::Coding;
 pub use ports::{Channel, Ports, PortsError, MOST_PORTS};

@@ -7,7 +7,7 @@ mod frames;
 mod pieces;
 
 use nsplice_websocket::{
-    CloseStatus, ConnectionError, Event, NotSent, Socket, State, Takes, MOST_ANSWERED,
+    data_head, CloseStatus, ConnectionError, Event, NotSent, Socket, State, Takes, MOST_ANSWERED,
 };
 use proptest::prelude::*;
 
@@ -297,7 +297,9 @@ fn a_head_goes_before_data_that_is_not_copied() {
     let (mut client, mut server) = pair();
     for length in [0, 1, 125, 126, 65_535, 65_536, 300_000] {
         let data = vec![7; length];
-        let mut bytes = server.begin_data(length).unwrap().to_vec();
+        let head = server.begin_data(length).unwrap();
+        assert_eq!(head, data_head(length));
+        let mut bytes = head.to_vec();
         bytes.extend_from_slice(&data);
         server.send(&data).unwrap();
         assert_eq!(sent(&mut server), bytes);

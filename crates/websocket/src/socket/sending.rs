@@ -1,7 +1,7 @@
 //! What a socket sends: whole frames, into the output.
 
 use crate::error::{CloseStatus, NotSent};
-use crate::frame::{FrameHead, Head, Opcode, MAX_CONTROL};
+use crate::frame::{data_head, FrameHead, Head, Opcode, MAX_CONTROL};
 
 use super::{Role, Sends, Socket};
 
@@ -25,10 +25,7 @@ impl Socket {
         }
         match self.role {
             Role::Client { .. } => Err(NotSent::NotPlain),
-            Role::Server => {
-                let length = length as u64;
-                Ok(Head { fin: true, opcode: Opcode::Binary, mask: None, length }.bytes())
-            }
+            Role::Server => Ok(data_head(length)),
         }
     }
 
