@@ -25,6 +25,7 @@ pub mod containerd;
 pub mod engine;
 pub mod fuzz;
 pub mod grpc;
+pub mod kubectl;
 pub mod mux;
 pub mod names;
 pub mod namespace;
