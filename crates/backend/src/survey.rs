@@ -236,7 +236,10 @@ fn general(choice: Choice, options: &Options) -> BackendReport {
         (_, Err(error)) => Some(describe(&error)),
         (Choice::Setns, Ok(home)) => try_leaving(&home).err().map(|errno| {
             let words = describe(&errno.into());
-            format!("setns(2) into our own network namespace: {words}; CAP_SYS_ADMIN is needed")
+            format!(
+                "setns(2) into our own network namespace: {words}; CAP_SYS_ADMIN is needed, but for \
+                 this user's own rootless containers"
+            )
         }),
         (Choice::External, Ok(_)) => {
             let target = Target::Pid(std::process::id());

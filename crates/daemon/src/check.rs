@@ -205,7 +205,8 @@ fn advice(survey: &Survey, destination: Option<&Destination>) -> String {
                 "setns is not permitted here: the backend auto uses external.".to_owned()
             }
             (false, false) => format!(
-                "Only targets of the kind tcp/HOST work: run as root, or give nsplice {ENTERING}."
+                "Only targets of the kind tcp/HOST and your own rootless containers work: run as root, or \
+                 give nsplice {ENTERING}."
             ),
         };
     };
@@ -303,7 +304,7 @@ mod tests {
         };
         assert_eq!(told(true, false), "OK: the backend auto uses setns here.");
         assert!(told(false, true).ends_with("the backend auto uses external."));
-        assert!(told(false, false).starts_with("Only targets of the kind tcp/HOST work"));
+        assert!(told(false, false).starts_with("Only targets of the kind tcp/HOST and your own"));
     }
 
     #[test]
