@@ -45,6 +45,10 @@ pub struct Names {
     pub hosts: Hosts,
     /// `/etc/resolv.conf`.
     pub conf: ResolvConf,
+    /// Where the hosts file is for us; `None` if there is none.
+    pub hosts_path: Option<PathBuf>,
+    /// Where resolv.conf is for us; `None` if there is none.
+    pub conf_path: Option<PathBuf>,
 }
 
 /// What became of one name at all servers.
@@ -67,15 +71,27 @@ impl Names {
             for path in directories.iter().map(|directory| directory.join(name)) {
                 match root.read(&path, most) {
                     Err(FileError::Absent) => {}
-                    result => return result.map_err(|error| (root.shown(&path), error)),
+                    Ok(text) => return Ok((text, Some(root.shown(&path)))),
+                    Err(error) => return Err((root.shown(&path), error)),
                 }
             }
-            Ok(Vec::new())
+            Ok((Vec::new(), None))
         };
-        Ok(Self {
-            hosts: Hosts::parse(&read("hosts", LONGEST_HOSTS)?),
-            conf: ResolvConf::parse(&read("resolv.conf", LONGEST_CONF)?),
-        })
+        let (hosts, hosts_path) = read("hosts", LONGEST_HOSTS)?;
+        let (conf, conf_path) = read("resolv.conf", LONGEST_CONF)?;
+        let (hosts, conf) = (Hosts::parse(&hosts), ResolvConf::parse(&conf));
+        Ok(Self { hosts, conf, hosts_path, conf_path })
+    }
+
+    /// Describes where a name that nobody knows was looked for.
+    pub fn searched(&self) -> String {
+        let hosts = self.hosts_path.as_ref();
+        let hosts =
+            hosts.map_or_else(|| "no hosts file".to_owned(), |path| path.display().to_string());
+        match &self.conf_path {
+            Some(path) => format!("{hosts} and the name servers of {}", path.display()),
+            None => format!("{hosts} and 127.0.0.1, because there is no resolv.conf"),
+        }
     }
 
     /// Looks up the addresses of `name`, the likeliest to be reached first. Blocks until `deadline` at
@@ -139,9 +155,11 @@ impl Names {
                 if began >= deadline {
                     return Verdict::Silent;
                 }
-                // A server that was silent gets twice the time in the next round.
-                let time = self.conf.timeout * (1 << round.min(4));
-                let until = deadline.min(began + time);
+                // A server that was silent gets twice the time in the next round. Where there is less
+                // for all, those after it have their share.
+                let others = u32::try_from(servers.len() - index).unwrap_or(u32::MAX);
+                let share = (deadline - began) / others;
+                let until = began + share.min(self.conf.timeout * (1 << round.min(4)));
                 let replies = ask(sockets, server, name, families, self.conf.tcp, until);
                 let (said, addresses) = outcome::judge(replies);
                 let took = began.elapsed();

@@ -181,6 +181,28 @@ fn a_server_that_fails_or_is_not_there_is_followed_by_the_next() {
     assert_eq!(said, [refused.as_str(), "the server failed (Refused)", "found"]);
 }
 
+/// Not even where all the time that there is would be the first one's.
+#[test]
+fn silent_servers_leave_the_next_one_its_share_of_the_time() {
+    let (silent, _) = server(|_, _, _| Answer::Silence);
+    let (good, _) = server(|_, _, _| Answer::Addresses(vec![v4(7)]));
+    let names = names(&[silent, silent, good], "options timeout:30 no-aaaa");
+    let found = names.look_up("db", &Here, Instant::now() + Duration::from_secs(3)).unwrap();
+    assert_eq!(found.addresses, [v4(7)]);
+    assert_eq!(found.asked.len(), 3);
+}
+
+#[test]
+fn where_a_name_was_looked_for_is_told() {
+    let mut names = Names::default();
+    let none = "no hosts file and 127.0.0.1, because there is no resolv.conf";
+    assert_eq!(names.searched(), none);
+    names.hosts_path = Some("/proc/7/root/etc/hosts".into());
+    names.conf_path = Some("/etc/netns/blue/resolv.conf".into());
+    let both = "/proc/7/root/etc/hosts and the name servers of /etc/netns/blue/resolv.conf";
+    assert_eq!(names.searched(), both);
+}
+
 #[test]
 fn one_kind_of_address_is_enough() {
     let (address, _) = server(|_, kind, _| match kind {
