@@ -131,30 +131,42 @@ fn add_containers(seen: &mut Vec<Sighting>, mut containers: Vec<Sighting>) {
     seen.append(&mut containers);
 }
 
-/// Asks for the status of what is needed: the sandboxes, what may be wanted itself, and one
-/// container of a sandbox that cannot be entered.
+/// Asks for the status of what is needed: the sandboxes, what may be wanted itself, and one container of
+/// each sandbox, whose files are the pod's and by which it can be entered where the sandbox has no process.
 fn complete(
     client: &mut Client,
     seen: &mut Vec<Sighting>,
     wanted: &Wanted,
 ) -> Result<(), SourceError> {
     let mut left = MOST_INSPECTED;
-    // The sandboxes that can be entered, or by one of their containers.
-    let mut open = HashSet::new();
+    // The sandboxes that can be entered, or by one of their containers; those of which a container has
+    // been asked for with success, or in vain.
+    let (mut open, mut inhabited) = (HashSet::new(), HashSet::new());
     let mut gone = HashSet::new();
     // Sandboxes come first.
     for one in seen.iter_mut().filter(|one| one.state != State::Stopped) {
-        let is_needed = one.is_sandbox()
-            || is_called(one, wanted.name())
-            || sandbox_of(one).is_none_or(|id| !open.contains(id));
-        if !is_needed || left == 0 {
+        let sandbox = sandbox_of(one).map(str::to_owned);
+        let is_wanted = one.is_sandbox() || is_called(one, wanted.name());
+        let is_in = |those: &HashSet<String>| sandbox.as_ref().is_some_and(|id| those.contains(id));
+        if left == 0 || (!is_wanted && is_in(&inhabited)) {
             continue;
         }
         left -= 1;
-        if !client.complete(one)? {
-            gone.insert(one.id.clone());
-        } else if one.pid.is_some() || one.namespace.is_some() || one.network == Network::Host {
-            open.extend(sandbox_of(one).map(str::to_owned));
+        match client.complete(one) {
+            Ok(true) => {
+                if one.pid.is_some() && !one.is_sandbox() {
+                    inhabited.extend(sandbox.clone());
+                }
+                if one.pid.is_some() || one.namespace.is_some() || one.network == Network::Host {
+                    open.extend(sandbox);
+                }
+            }
+            Ok(false) => {
+                gone.insert(one.id.clone());
+            }
+            // Nothing but names is lost.
+            Err(_) if !is_wanted && is_in(&open) => inhabited.extend(sandbox),
+            Err(error) => return Err(error),
         }
     }
     seen.retain(|one| !gone.contains(&one.id));

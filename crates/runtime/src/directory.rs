@@ -19,13 +19,14 @@ use nsplice_sys::describe;
 use crate::cgroup::is_id;
 use crate::cni;
 use crate::decide::{decide, Choice, Decision};
-use crate::found::{is_sandboxed, Found, Labels, Place, Vigil};
-use crate::hold::{hold, Held, NotHeld};
+use crate::found::{is_sandboxed, Files, Found, Labels, Owner, Place, Vigil};
+use crate::hold::{hold, owner, Held, NotHeld};
 use crate::merge::{merge, Merged};
 use crate::nearest::nearest;
 use crate::order::Sources;
+use crate::process::Process;
 use crate::root::Root;
-use crate::sighting::{Kind, Network, Runtime, Sighting, State};
+use crate::sighting::{ClaimedPid, Kind, Network, Runtime, Sighting, State};
 use crate::source::{Source, SourceError};
 use crate::unfound::{written, Answer, Unfound, Why};
 use crate::wanted::Wanted;
@@ -193,7 +194,10 @@ impl Directory {
 
     /// Takes hold of what was chosen.
     fn take(&self, choice: &Choice<'_>) -> Result<Found, NotHeld> {
-        let held = self.hold_any(&choice.ways);
+        let (held, way) = match self.hold_any(&choice.ways) {
+            Ok((held, way)) => (Ok(held), Some(way)),
+            Err(error) => (Err(error), None),
+        };
         let everybody = || std::iter::once(choice.subject).chain(choice.ways.iter().copied());
         let sightings = || everybody().map(|merged| &merged.sighting);
         let mut labels = Labels::of(&choice.subject.sighting);
@@ -230,9 +234,13 @@ impl Directory {
             }
             (Ok(held), _) => held,
         };
+        let held_process = way.zip(held.vigil.process());
+        let files =
+            if is_sandboxed { Files::Unseen } else { self.files(&choice.ways, held_process) };
         Ok(Found {
             place: special.unwrap_or(held.place),
             addresses,
+            files,
             labels,
             id: choice.subject.sighting.id.clone(),
             vigil: held.vigil,
@@ -253,21 +261,37 @@ impl Directory {
         kept.into_iter().find(|addresses| !addresses.is_empty()).unwrap_or_default()
     }
 
-    /// Takes hold of the first of `ways` that can be.
-    fn hold_any(&self, ways: &[&Merged]) -> Result<Held, NotHeld> {
+    /// Takes hold of the first of `ways` that can be, and says which it is.
+    fn hold_any<'a>(&self, ways: &[&'a Merged]) -> Result<(Held, &'a Merged), NotHeld> {
         let mut worst = NotHeld::Unknown;
         for way in ways {
-            let again = || {
-                let source = self.sources.all.get(way.pid_from?)?;
-                source.again(&self.root, &way.sighting).ok()??.pid
-            };
-            match (hold(&self.root, &way.sighting, again), &worst) {
-                (Ok(held), _) => return Ok(held),
+            match (hold(&self.root, &way.sighting, || self.pid_again(way)), &worst) {
+                (Ok(held), _) => return Ok((held, way)),
                 (Err(NotHeld::Unknown), _) | (Err(_), NotHeld::Refused(..)) => {}
                 (Err(error), _) => worst = error,
             }
         }
         Err(worst)
+    }
+
+    /// The files of `ways`, of one of which the process is `held`.
+    fn files(&self, ways: &[&Merged], held: Option<(&Merged, &Arc<Process>)>) -> Files {
+        let owner = |way: &Merged| match held {
+            Some((one, process)) if one == way => Some(Owner::Process(Arc::clone(process))),
+            _ => owner(&self.root, &way.sighting, || self.pid_again(way)),
+        };
+        let (sandboxes, containers): (Vec<&Merged>, Vec<&Merged>) =
+            ways.iter().copied().partition(|way| way.sighting.is_sandbox());
+        let of_container = containers.into_iter().find_map(owner).map(Files::Container);
+        let of_any =
+            of_container.or_else(|| sandboxes.into_iter().find_map(owner).map(Files::Sandbox));
+        of_any.unwrap_or(Files::Unseen)
+    }
+
+    /// The PID of `way` as its source gives it now.
+    fn pid_again(&self, way: &Merged) -> Option<ClaimedPid> {
+        let source = self.sources.all.get(way.pid_from?)?;
+        source.again(&self.root, &way.sighting).ok()??.pid
     }
 
     /// That nothing is called so, with what is called nearly so.

@@ -1,12 +1,14 @@
 //! What a look-up brings: where the sockets of a pod or container are born, and whether that still holds.
 
+use std::io;
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::identity::Identity;
 use crate::process::Process;
+use crate::root::Root;
 use crate::sighting::{Runtime, Sighting};
 
 /// A pod or container that was found, held and checked.
@@ -16,6 +18,8 @@ pub struct Found {
     pub place: Place,
     /// Its own addresses, the first one first.
     pub addresses: Vec<IpAddr>,
+    /// The files that its names are resolved by.
+    pub files: Files,
     /// What it is called.
     pub labels: Labels,
     /// The runtime's ID of it.
@@ -35,6 +39,27 @@ pub enum Place {
     /// Nowhere that could be entered: a sandboxed runtime (Kata, gVisor) has a network of its own behind
     /// its addresses, which are dialled from home.
     Addresses,
+}
+
+/// Whose the files of a pod or container are.
+#[derive(Debug, Clone)]
+pub enum Files {
+    /// A container's. What the kubelet writes for a pod (its own name, its `hostAliases`) is there for its
+    /// containers.
+    Container(Owner),
+    /// The sandbox's, of which resolv.conf is the pod's: no container of it was seen to run.
+    Sandbox(Owner),
+    /// Nobody's who could be seen; or they are in a sandbox, of which only the shell is seen.
+    Unseen,
+}
+
+/// A process that has files: its root.
+#[derive(Debug, Clone)]
+pub enum Owner {
+    /// One that is held.
+    Process(Arc<Process>),
+    /// One of a /proc with other numbers than ours, by its directory, which is at this path.
+    Directory(Arc<OwnedFd>, PathBuf),
 }
 
 /// What a pod or container is called, as far as it is known.
@@ -73,7 +98,7 @@ impl Found {
     pub fn is_alive(&self) -> bool {
         match &self.vigil {
             Vigil::Process(process) => process.is_alive(),
-            Vigil::Directory(directory) => Identity::below(directory, Path::new("ns/net")).is_ok(),
+            Vigil::Directory(directory) => is_inhabited(directory),
             Vigil::Path(path, identity) => {
                 Identity::of_path(path).is_ok_and(|now| now == *identity)
             }
@@ -83,11 +108,59 @@ impl Found {
 
     /// The process whose end is its end, if there is one. Its pidfd becomes readable then.
     pub fn process(&self) -> Option<&Arc<Process>> {
-        match &self.vigil {
-            Vigil::Process(process) => Some(process),
+        self.vigil.process()
+    }
+}
+
+impl Vigil {
+    /// The process that is watched, if it is one.
+    pub(crate) fn process(&self) -> Option<&Arc<Process>> {
+        match self {
+            Self::Process(process) => Some(process),
             _ => None,
         }
     }
+}
+
+impl Files {
+    /// Whose they are.
+    pub fn owner(&self) -> Option<&Owner> {
+        match self {
+            Self::Container(owner) | Self::Sandbox(owner) => Some(owner),
+            Self::Unseen => None,
+        }
+    }
+
+    /// Returns whether nobody can have come whose files would be more to the point.
+    pub fn are_settled(&self) -> bool {
+        matches!(self, Self::Container(owner) if owner.is_alive())
+    }
+}
+
+impl Owner {
+    /// Returns whether it has not ended yet.
+    pub fn is_alive(&self) -> bool {
+        match self {
+            Self::Process(process) => process.is_alive(),
+            Self::Directory(directory, _) => is_inhabited(directory),
+        }
+    }
+
+    /// Opens its root, which is not kept by who keeps the process.
+    ///
+    /// # Errors
+    /// Those of [`Root::of_process`].
+    pub fn root(&self) -> io::Result<Root> {
+        match self {
+            Self::Process(process) => Root::of_process(process),
+            Self::Directory(directory, path) => Root::of_process_at(directory.as_fd(), path),
+        }
+    }
+}
+
+/// Whether the directory of a process still has one.
+fn is_inhabited(directory: &OwnedFd) -> bool {
+    Identity::below(directory, Path::new("ns/net")).is_ok()
 }
 
 impl Labels {

@@ -18,7 +18,7 @@ use nix::sys::statfs::{fstatfs, NSFS_MAGIC};
 use nix::time::{clock_gettime, ClockId};
 use nix::unistd::{sysconf, SysconfVar};
 
-use crate::found::{Place, Vigil};
+use crate::found::{Owner, Place, Vigil};
 use crate::identity::Identity;
 use crate::process::Process;
 use crate::proof::{start_ticks, Evidence, Verdict};
@@ -67,6 +67,23 @@ pub(crate) fn hold(
         (Ok(process), _) => Ok(process),
         (Err(_), Ok(file)) => Ok(file),
         (Err(NotHeld::Unknown), Err(error)) | (Err(error), Err(_)) => Err(error),
+    }
+}
+
+/// Takes hold of the process of what was seen as `sighting`, wherever its network is. `again` asks for its
+/// PID once more.
+pub(crate) fn owner(
+    root: &Root,
+    sighting: &Sighting,
+    again: impl Fn() -> Option<ClaimedPid>,
+) -> Option<Owner> {
+    let held = process(root, &sighting.id, sighting.pid.as_ref()?, again).ok()?;
+    match (held.place, held.vigil) {
+        (Place::Process(process), _) => Some(Owner::Process(process)),
+        (Place::Path(path), Vigil::Directory(directory)) => {
+            Some(Owner::Directory(Arc::new(directory), path.parent()?.parent()?.to_owned()))
+        }
+        _ => None,
     }
 }
 

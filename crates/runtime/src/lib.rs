@@ -41,7 +41,7 @@ pub mod wire;
 
 pub use directory::{Directory, Listing, Settings};
 pub use engine::NotLocal;
-pub use found::{Found, Labels, Place};
+pub use found::{Files, Found, Labels, Owner, Place};
 pub use identity::{is_namespace, Identity, OPENING};
 pub use nearest::nearest;
 pub use process::Process;

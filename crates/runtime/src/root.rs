@@ -101,8 +101,16 @@ impl Root {
     /// checking).
     pub fn of_process(process: &Process) -> io::Result<Self> {
         let directory = process.directory().ok_or(Errno::ESRCH)?;
+        Self::of_process_at(directory, Path::new(&format!("/proc/{}", process.pid())))
+    }
+
+    /// The root of the process that has `directory` in a /proc, which is at `path` for messages.
+    ///
+    /// # Errors
+    /// Those of [`Self::of_process`].
+    pub(crate) fn of_process_at(directory: BorrowedFd<'_>, path: &Path) -> io::Result<Self> {
         let root = openat(directory, "root", DIRECTORY, Mode::empty())?;
-        Self::of(root, PathBuf::from(format!("/proc/{}/root", process.pid())))
+        Self::of(root, path.join("root"))
     }
 
     /// What `directory` is, at `path` for messages.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use nsplice_runtime::{Directory, Found, Place, Root, Runtime, Wanted, Why};
+use nsplice_runtime::{Directory, Files, Found, Owner, Place, Root, Runtime, Wanted, Why};
 use nsplice_testkit::containerd::{Containerd, HasNetwork};
 use nsplice_testkit::wait_until;
 
@@ -47,6 +47,15 @@ fn a_pod_is_held_until_it_ends_and_found_anew() {
     assert_eq!((labels.runtime, labels.container.as_deref()), (Some(Runtime::Containerd), None));
     assert!(found.addresses[0].to_string().starts_with("10.213.0."), "{found:?}");
     assert!(found.is_alive());
+    // Its names are in the files of its container, which the sandbox has not all of.
+    let by_container = directory.find(&Wanted::container(&app).unwrap()).unwrap();
+    let own = |found: &Found| found.process().map(|process| process.pid());
+    let files = |found: &Found| match &found.files {
+        Files::Container(Owner::Process(process)) => Some(process.pid()),
+        other => panic!("{other:?}"),
+    };
+    assert!(own(&by_container).is_some() && own(&by_container) != own(&found));
+    assert_eq!((files(&found), files(&by_container)), (own(&by_container), own(&by_container)));
     // The container has the network of its pod, by whatever it is called.
     for words in [&app, &app[..12], "app"] {
         let by_container = directory.find(&Wanted::container(words).unwrap()).unwrap();

@@ -42,23 +42,28 @@ fn a_pod_is_its_sandboxes_with_all_that_leads_in() {
     };
     assert_eq!(seen[1], expected);
     assert_eq!((seen[0].state, &seen[0].pid), (State::Stopped, &None));
-    // Containers know their pod by the sandbox; one of a sandbox that leads in is not asked for.
+    // Containers know their pod by the sandbox; the first that runs is asked for, because its files are
+    // the pod's.
     assert_eq!((&seen[3].pod, &seen[3].handler), (&Some(name), &Some("runc".into())));
-    assert_eq!((&seen[3].names[..], &seen[3].pid), (&["app".to_owned()][..], &None));
+    let app = ClaimedPid { pid: 4712, written: None };
+    assert_eq!((&seen[3].names[..], &seen[3].pid), (&["app".to_owned()][..], &Some(app)));
+    assert_eq!((seen[4].state, &seen[4].pid), (State::Stopped, &None));
     let methods: Vec<_> = server
         .calls()
         .iter()
         .map(|(method, _)| method.rsplit('/').next().unwrap().to_owned())
         .collect();
-    let (lists, status) = (["ListPodSandbox", "ListContainers"], "PodSandboxStatus");
-    let expected = ["Version", lists[0], lists[0], lists[1], lists[1], status, status];
+    let lists = ["ListPodSandbox", "ListContainers"];
+    let status = ["PodSandboxStatus", "ContainerStatus"];
+    let expected =
+        ["Version", lists[0], lists[0], lists[1], lists[1], status[0], status[0], status[1]];
     assert_eq!(methods, expected);
     assert_eq!(ids(&scene.find(&pod(None, "uid-3")).unwrap()), ["cccc1111"]);
     assert_eq!(ids(&scene.find(&pod(None, "wob")).unwrap()), [""; 0]);
     let node = scene.find(&pod(None, "node")).unwrap();
     assert_eq!((&node[0].network, &node[0].namespace), (&Network::Host, &None));
     let both = scene.find(&pod(None, "web")).unwrap();
-    assert_eq!(both.iter().filter(|one| one.pid.is_some()).count(), 2, "{both:?}");
+    assert_eq!(both.iter().filter(|one| one.pid.is_some()).count(), 3, "{both:?}");
 }
 
 #[test]
@@ -123,6 +128,21 @@ fn a_sandbox_that_tells_nothing_is_entered_by_a_container() {
         assert_eq!((seen[1].runtime, seen[1].state), (runtime, State::Running));
         assert_eq!((&seen[1].pid, &seen[1].network), (&None, &Network::Unknown));
         assert_eq!(seen[2].pid, Some(ClaimedPid { pid: 4712, written: None }), "{name}");
+    }
+}
+
+/// The sandbox leads in, whatever becomes of the question about its container.
+#[test]
+fn a_container_that_cannot_be_asked_about_costs_no_pod() {
+    for reply in [Reply::HangUp, Reply::Status(2, "no such shim"), Reply::Status(5, "not found")] {
+        let scene = Scene::new();
+        let _server = scene.serve(move |method, message| match method {
+            _ if method.ends_with("/ContainerStatus") => reply.clone(),
+            _ => containerd(method, message),
+        });
+        let seen = scene.find(&pod(Some("default"), "web")).unwrap();
+        assert_eq!(seen[1].pid, Some(ClaimedPid { pid: 4711, written: None }));
+        assert!(seen.iter().skip(2).all(|one| one.names != ["app"] || one.pid.is_none()));
     }
 }
 
