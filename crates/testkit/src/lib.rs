@@ -7,7 +7,7 @@
 //! - [`namespace`]: network namespaces that stand in for containers;
 //! - [`server`], [`peer`] and [`talk`]: scripted servers, the sockets of both sides, and their words;
 //! - [`mux`]: a protocol of many streams over one connection, and a client of it;
-//! - [`names`]: a name server;
+//! - [`names`]: files and servers of names;
 //! - [`program`]: the real binary, line by line;
 //! - [`fuzz`]: bytes that are nearly what real programs send;
 //! - [`grpc`]: a scripted server of gRPC;
@@ -43,7 +43,7 @@ pub use census::Census;
 pub use containerd::Containerd;
 pub use grpc::{GrpcServer, Reply};
 pub use mux::MuxClient;
-pub use names::name_server;
+pub use names::{name_server, NameKeeper, NetnsFiles};
 pub use namespace::Namespace;
 pub use peer::{connect, knock, listen};
 pub use program::Program;

@@ -30,6 +30,9 @@ use crate::skip;
 /// The directory in which `ip netns` keeps the names.
 pub const RUN_DIRECTORY: &str = "/run/netns";
 
+/// The directory in which `ip netns` looks for the files of a name.
+pub const NETNS_FILES: &str = "/etc/netns";
+
 const PREFIX: &str = "nsplice-";
 
 /// A network namespace with a name and a process inside.
@@ -223,6 +226,7 @@ fn sweep() {
             if !Path::new("/proc").join(pid.to_string()).exists() {
                 // Another test may be sweeping as well; whoever comes second fails.
                 let _ = ip(["netns", "del", &name]);
+                let _ = fs::remove_dir_all(Path::new(NETNS_FILES).join(&name));
             }
         }
     }
