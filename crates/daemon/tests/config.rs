@@ -56,7 +56,7 @@ fn an_unknown_key_is_refused_with_those_that_exist() {
         );
     Configured::new("drain = '1s'").assert_refused(
         "nsplice.toml:1: unknown field `drain`, expected one of `drain_timeout`, `log_format`, \
-         `log`, `loops`, `splice`, `forward`; did you mean `drain_timeout`?",
+         `log`, `loops`, `splice`, `root`, `forward`; did you mean `drain_timeout`?",
     );
 }
 

@@ -7,13 +7,14 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use nsplice_backend::{
     nearest, Choice, Destination, Host, Options, Target, Template, TemplateError,
 };
 use nsplice_relay::Limits;
+use nsplice_sys::describe;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
 use slog::Level;
@@ -29,9 +30,10 @@ use crate::values::{Grace, LinkCount, LoopCount, Time, TimeLimit, DEFAULT_DRAIN}
 /// Reads `text`, which is the content of the file at `path`.
 pub(super) fn read(path: &Path, text: &str) -> Result<Config, Refusal> {
     let file: File = toml::from_str(text).map_err(|error| refusal(text, error))?;
+    let root = file.root.map(|root| root.0 .0);
     let forward = |table: Spanned<ForwardTable>| {
         let line = line_of(text, &table.span());
-        table.into_inner().into_config(line)
+        table.into_inner().into_config(line, root.as_deref())
     };
     Ok(Config {
         path: path.to_owned(),
@@ -52,6 +54,7 @@ struct File {
     log: Option<Word<LogLevel>>,
     loops: Option<Count<LoopCount>>,
     splice: Option<Switch>,
+    root: Option<Word<Root>>,
     #[serde(default)]
     forward: Forwards,
 }
@@ -74,7 +77,7 @@ struct ForwardTable {
 }
 
 impl ForwardTable {
-    fn into_config(self, line: usize) -> ForwardConfig {
+    fn into_config(self, line: usize, root: Option<&Path>) -> ForwardConfig {
         let defaults = Limits::default();
         let limit =
             |given: Option<Word<TimeLimit>>, default| given.map_or(default, |time| time.0 .0);
@@ -90,6 +93,7 @@ impl ForwardTable {
             backend: self.backend.map_or_else(Choice::default, |choice| choice.0),
             options: Options {
                 command: self.command.map(|command| command.0 .0),
+                root: root.map(Path::to_owned),
                 ..Options::default()
             },
             limits: Limits {
@@ -129,6 +133,27 @@ impl FromStr for Port {
 
     fn from_str(text: &str) -> Result<Self, PortError> {
         port(text).map(Self)
+    }
+}
+
+/// The root that pods and containers are looked for below. It has to be there at the start: otherwise
+/// none of them would ever be found.
+#[derive(Debug)]
+struct Root(PathBuf);
+
+impl FromStr for Root {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let path = PathBuf::from(text);
+        if !path.is_absolute() {
+            return Err(format!("`{text}` is not an absolute path"));
+        }
+        match std::fs::metadata(&path) {
+            Ok(about) if about.is_dir() => Ok(Self(path)),
+            Ok(_) => Err(format!("{text} is not a directory")),
+            Err(error) => Err(format!("cannot look below {text}: {}", describe(&error))),
+        }
     }
 }
 

@@ -28,15 +28,16 @@ fn the_example_is_understood_whole() {
     assert_eq!(config.drain_timeout, Some(Duration::from_secs(30)));
     assert_eq!(config.loops, LoopCount(1));
     let names: Vec<_> = config.forwards.iter().map(|forward| forward.name.as_str()).collect();
-    assert_eq!(names, ["web", "database", "mirror"]);
-    let [web, database, _] = config.forwards.as_slice() else { panic!("three forwards") };
+    assert_eq!(names, ["web", "database", "blue", "mirror"]);
+    let [web, database, blue, _] = config.forwards.as_slice() else { panic!("four forwards") };
     assert_eq!(web.listen, ["127.0.0.1:8080".parse().unwrap(), "[::1]:8080".parse().unwrap()]);
     assert_eq!(web.limits.idle_timeout, Some(Duration::from_secs(3600)));
     assert_eq!(web.limits.linger, Some(Duration::from_secs(300)));
     assert_eq!(web.max_links, Some(1000));
-    assert_eq!(database.destination.to_string(), "10.0.0.2:5432 in netns/blue");
-    assert_eq!(database.backend, Choice::External);
-    assert!(database.options.command.is_some());
+    assert_eq!(database.destination.to_string(), "db.internal:5432 in docker/web");
+    assert_eq!(blue.destination.to_string(), "10.0.0.2:5432 in netns/blue");
+    assert_eq!(blue.backend, Choice::External);
+    assert!(blue.options.command.is_some());
     assert_eq!(EXAMPLE.lines().nth(web.line - 1), Some("[[forward]]"));
 }
 
@@ -107,6 +108,23 @@ fn bad_values_are_told_with_line_key_and_what_is_allowed() {
 }
 
 #[test]
+fn the_root_is_that_of_all_forwards() {
+    let forward = |name: &str| {
+        format!(
+            "[[forward]]\nname = '{name}'\nlisten = '[::1]:0'\ntarget = 'pod/{name}'\nport = 80\n"
+        )
+    };
+    let both = forward("a") + &forward("b");
+    let root = tempfile::tempdir().unwrap();
+    let text = format!("root = '{}'\n{both}", root.path().display());
+    let roots = |text: &str| -> Vec<_> {
+        read(text).unwrap().forwards.into_iter().map(|forward| forward.options.root).collect()
+    };
+    assert_eq!(roots(&text), [Some(root.path().to_owned()), Some(root.path().to_owned())]);
+    assert_eq!(roots(&both), [None, None]);
+}
+
+#[test]
 fn what_is_missing_is_named() {
     let refusal = read("\n[[forward]]\nname = 'a'\n").unwrap_err();
     assert_eq!((refusal.line, refusal.message.as_str()), (2, "missing field `listen`"));
@@ -124,6 +142,14 @@ fn top_level_values_and_broken_toml() {
         ("log_format = 'xml'", 1, "log_format: `xml` is not a log format: write text or json"),
         ("splice = 'yes'", 1, "splice: \"yes\" is text: write true or false, without quotes"),
         ("splice = 1", 1, "splice: invalid type: integer `1`, expected true or false"),
+        ("root = 'host'", 1, "root: `host` is not an absolute path"),
+        ("root = ''", 1, "root: `` is not an absolute path"),
+        ("root = '/etc/passwd'", 1, "root: /etc/passwd is not a directory"),
+        (
+            "\nroot = '/nonexistent'",
+            2,
+            "root: cannot look below /nonexistent: No such file or directory",
+        ),
         ("loop = 1", 1, "unknown field `loop`, expected one of `drain_timeout`, `log_format`"),
         ("loops = '2'", 1, "loops: \"2\" is in quotes: write 2"),
         ("drain_timeout = 30", 1, "drain_timeout: `30` is not in quotes: write \"30s\""),
