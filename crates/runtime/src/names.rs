@@ -57,7 +57,7 @@ enum Verdict {
     /// The next name may be there.
     Not(Reason),
     /// Nobody would answer for the next name either.
-    Silent,
+    Nobody(Reason),
 }
 
 impl Names {
@@ -126,8 +126,8 @@ impl Names {
                 // That some name of the list exists, or could not be told of, says more than that
                 // another one does not.
                 Verdict::Not(new) => reason = Some(reason.map_or(new, |old: Reason| old.max(new))),
-                Verdict::Silent => {
-                    reason = Some(Reason::Silent);
+                Verdict::Nobody(new) => {
+                    reason = Some(new);
                     break;
                 }
             }
@@ -147,13 +147,13 @@ impl Names {
         let families: &[Family] =
             if self.conf.no_ipv6 { &[Family::V4] } else { &[Family::V4, Family::V6] };
         let servers = &self.conf.servers;
-        let mut has_failed = false;
+        let (mut has_failed, mut reason) = (false, Reason::Unreached);
         for round in 0..self.conf.attempts {
             for index in 0..servers.len() {
                 let server = servers[(first.wrapping_add(index)) % servers.len()];
                 let began = Instant::now();
                 if began >= deadline {
-                    return Verdict::Silent;
+                    return Verdict::Nobody(Reason::Silent);
                 }
                 // A server that was silent gets twice the time in the next round. Where there is less
                 // for all, those after it have their share.
@@ -170,6 +170,7 @@ impl Names {
                     Said::NoAddress => return Verdict::Not(Reason::NoAddress),
                     Said::Malformed => return Verdict::Not(Reason::NotAName),
                     Said::Failed(_) => has_failed = true,
+                    Said::Silence => reason = Reason::Silent,
                     Said::Nothing(_) => {}
                 }
             }
@@ -178,7 +179,7 @@ impl Names {
                 return Verdict::Not(Reason::Failed);
             }
         }
-        Verdict::Silent
+        Verdict::Nobody(reason)
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use nsplice_runtime::names::{Names, Sockets};
+use nsplice_runtime::names::{Names, Reason, Sockets};
 use nsplice_runtime::Root;
 use nsplice_testkit::skip::require_tool;
 use nsplice_testkit::{name_server, wait_until, Namespace, Program, PATIENCE};
@@ -144,6 +144,7 @@ fn a_server_that_is_gone_is_an_answer_and_not_a_wait() {
         let began = Instant::now();
         let error = names.look_up("db", &Here, began + PATIENCE).unwrap_err();
         assert!(error.to_string().contains("db at 127.0.0.1:53: Connection refused"), "{error}");
+        assert_eq!(error.reason, Reason::Unreached);
         assert!(began.elapsed() < PATIENCE.saturating_sub(Duration::from_secs(1)), "{error}");
     });
 }

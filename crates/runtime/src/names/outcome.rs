@@ -2,7 +2,7 @@
 //! that was asked on the way.
 
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -98,7 +98,9 @@ pub enum Said {
     NoSuchName,
     /// It cannot or will not say: the code of its reply.
     Failed(String),
-    /// Nothing: what happened instead.
+    /// Nothing in the time that it had.
+    Silence,
+    /// Nothing, and what happened instead: it was not reached.
     Nothing(String),
     /// It was not asked: this is not a name of DNS.
     Malformed,
@@ -111,6 +113,7 @@ impl fmt::Display for Said {
             Self::NoAddress => f.write_str("no address"),
             Self::NoSuchName => f.write_str("no such name"),
             Self::Failed(code) => write!(f, "the server failed ({code})"),
+            Self::Silence => f.write_str("no answer in time"),
             Self::Nothing(why) => f.write_str(why),
             Self::Malformed => f.write_str("not a name of DNS"),
         }
@@ -128,7 +131,9 @@ pub enum Reason {
     NoAddress,
     /// The servers cannot or will not say.
     Failed,
-    /// The servers do not answer.
+    /// No server is reached.
+    Unreached,
+    /// The servers do not answer in time.
     Silent,
 }
 
@@ -153,7 +158,7 @@ impl fmt::Display for Unresolved {
             Reason::NoSuchName => "no such name",
             Reason::NoAddress => "the name has no address",
             Reason::Failed => "the name server failed",
-            Reason::Silent => "no name server answers",
+            Reason::Unreached | Reason::Silent => "no name server answers",
         })?;
         for (index, asked) in self.asked.iter().take(MOST_SHOWN).enumerate() {
             let Asked { name, server, said, .. } = asked;
@@ -184,7 +189,10 @@ pub(super) fn judge(replies: Replies) -> (Said, Vec<IpAddr>) {
             Ok(Reply::Failed(code)) => Said::Failed(format!("{code:?}")),
             Ok(Reply::Truncated) => Said::Nothing("its reply does not fit".to_owned()),
             Err(error) if error.kind() == ErrorKind::InvalidInput => Said::Malformed,
-            Err(error) => Said::Nothing(silence(&error)),
+            Err(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) => {
+                Said::Silence
+            }
+            Err(error) => Said::Nothing(describe(&error)),
         };
         if said.as_ref().is_none_or(|old| weight(&new) > weight(old)) {
             said = Some(new);
@@ -197,18 +205,12 @@ pub(super) fn judge(replies: Replies) -> (Said, Vec<IpAddr>) {
 /// one of them, because it may have had some.
 fn weight(said: &Said) -> u8 {
     match said {
-        Said::Addresses => 5,
-        Said::NoSuchName => 4,
-        Said::Failed(_) => 3,
+        Said::Addresses => 6,
+        Said::NoSuchName => 5,
+        Said::Failed(_) => 4,
+        Said::Silence => 3,
         Said::Nothing(_) => 2,
         Said::NoAddress => 1,
         Said::Malformed => 0,
-    }
-}
-
-fn silence(error: &io::Error) -> String {
-    match error.kind() {
-        ErrorKind::TimedOut | ErrorKind::WouldBlock => "no answer in time".to_owned(),
-        _ => describe(error),
     }
 }

@@ -247,7 +247,11 @@ fn no_server_over_tcp_takes_longer_than_it_may() {
         let names = names(&[server], "options use-vc no-aaaa timeout:30");
         let began = Instant::now();
         let error = names.look_up("db", &Here, began + Duration::from_millis(300)).unwrap_err();
-        assert_eq!(error.asked[0].said, Said::Nothing("no answer in time".to_owned()), "{error}");
+        assert_eq!(
+            (error.reason, &error.asked[0].said),
+            (Reason::Silent, &Said::Silence),
+            "{error}"
+        );
         assert!(began.elapsed() < LONG, "{:?}", began.elapsed());
     }
 }
