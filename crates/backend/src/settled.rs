@@ -25,7 +25,7 @@ use crate::options::Options;
 use crate::target::destination::Destination;
 use crate::target::host::Host;
 use crate::target::located::{entry_failed, Located};
-use crate::target::place::{Place, Whereabouts};
+use crate::target::place::Place;
 use crate::target::Target;
 
 /// The way in which the upstreams of one destination that was there are opened.
@@ -166,7 +166,7 @@ fn has_what_it_names(
     place: &Place,
 ) -> Result<(), BackendError> {
     let names_pid = options.command.as_ref().is_some_and(|one| one.uses(Placeholder::Pid));
-    match located(destination, place)? {
+    match place.just_found(&destination.target)? {
         Located::Process(_) => Ok(()),
         _ if !names_pid => Ok(()),
         _ => Err(BackendError::Usage(format!(
@@ -212,7 +212,7 @@ fn auto(
     let carrier = carrier(destination, options).map_err(|error| both(error.to_string()))?;
     let (destination, pool) = (destination.clone(), asker.pool().clone());
     let recipe = Recipe { destination, place, carrier, pool };
-    let located = located(&recipe.destination, &recipe.place)?;
+    let located = recipe.place.just_found(&recipe.destination.target)?;
     recipe.try_tools(&located).map_err(|error| both(error.detail))?;
     Ok(Way::External(Arc::new(recipe)))
 }
@@ -227,25 +227,14 @@ pub(crate) fn try_external(
     let pool = Pool::on_demand();
     let place = Place::find(&destination.target, options, &pool.asker())?;
     let recipe = Recipe { destination: destination.clone(), place, carrier, pool };
-    let located = located(destination, &recipe.place)?;
+    let located = recipe.place.just_found(&destination.target)?;
     Ok(recipe.try_tools(&located)?)
 }
 
 /// Enters the target's namespace, once, and comes home.
 fn enter(destination: &Destination, place: &Place, home: &Home) -> Result<(), OpenError> {
-    let located = located(destination, place)?;
+    let located = place.just_found(&destination.target)?;
     try_entering(&located, home).map_err(|errno| entry_failed(&destination.target, &located, errno))
-}
-
-fn located(destination: &Destination, place: &Place) -> Result<Located, OpenError> {
-    let target = &destination.target;
-    match place.locate() {
-        Whereabouts::Known(located) => Ok(located),
-        Whereabouts::Lost(error) => Err(error),
-        Whereabouts::Asked(_) => {
-            Err(OpenError::new(OpenClass::TargetGone, format!("{target} has just ended")))
-        }
-    }
 }
 
 /// The programs for `destination`: socat is looked for first, as ever.

@@ -261,7 +261,13 @@ fn tried(choice: Choice, destination: &Destination, options: &Options) -> Backen
     let (reason, connect) = match opener {
         Err(error) => (Some(error.to_string()), None),
         Ok(mut opener) => {
-            (None, Some(connect_report(probe::connect(opener.as_mut(), destination.port))))
+            let mut report = connect_report(probe::connect(opener.as_mut(), destination.port));
+            if let (Choice::External, Host::Name(_)) = (choice, &destination.host) {
+                let detail = report.detail.get_or_insert_default();
+                detail.push_str(if detail.is_empty() { "" } else { "; " });
+                detail.push_str(NAMES_OF_NODE);
+            }
+            (None, Some(report))
         }
     };
     BackendReport { backend: choice.as_str(), usable: reason.is_none(), reason, connect }
@@ -306,6 +312,9 @@ const NAMES: [&str; 3] = ["socat", "nsenter", "socat1"];
 const SOME_PORT: u16 = 1;
 
 const CHILD_CONNECTS: &str = "the time to start a child and to connect";
+
+/// Nothing of ours is asked for the name.
+const NAMES_OF_NODE: &str = "the program looks the name up by itself, by the node's files";
 
 const CHILD_UNSEEN: &str =
     "a child was started and was still running after 2 s; whether it connected cannot be seen";

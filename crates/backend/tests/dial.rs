@@ -5,7 +5,7 @@ mod common;
 use common::{counted, expect_echo, failure, open, opener, stream, to};
 use nsplice_backend::Choice;
 use nsplice_relay::{OpenClass, Progress, Upstream, Wake};
-use nsplice_testkit::{listen, Namespace, Server};
+use nsplice_testkit::{listen, Server};
 
 #[test]
 fn addresses_and_localhost_are_dialled_directly() {
@@ -93,18 +93,5 @@ fn an_unknown_name_has_a_class_of_its_own() {
         let error = error.map(|_| ()).unwrap_err();
         assert_eq!(error.class, OpenClass::NameUnknown);
         assert!(error.detail.contains("tcp/no-such-host.invalid"), "{error}");
-    });
-}
-
-#[test]
-fn a_name_is_resolved_on_the_node_and_connected_inside() {
-    counted(|| {
-        let Some(namespace) = Namespace::for_test("a_name_is_connected_inside") else { return };
-        let server = Server::in_namespace(&namespace, "127.0.0.1:0", common::echo);
-        let destination = nsplice_backend::Destination {
-            host: "127.1".parse().unwrap(),
-            ..to(format!("pid/{}", namespace.pid()), server.port())
-        };
-        expect_echo(&stream(opener(&destination, Choice::Setns).as_mut()));
     });
 }

@@ -5,8 +5,8 @@ mod common;
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use common::{counted, expect_echo, failure, pool, stream, to, Piped};
-use nsplice_backend::{look_up, BackendError, Choice, ErrorKind, Options, Plan};
+use common::{counted, expect_echo, failure, pool, stream, to, Container, Piped};
+use nsplice_backend::{look_up, BackendError, Choice, Destination, ErrorKind, Options, Plan};
 use nsplice_relay::OpenClass;
 use nsplice_testkit::skip::require_tool;
 use nsplice_testkit::{listen, Namespace, Server, PATIENCE};
@@ -56,6 +56,13 @@ impl Node {
 
     fn plan(&self, target: &str, port: u16, choice: Choice) -> Result<Plan, BackendError> {
         Plan::prepare(&to(target, port), choice, &self.options(), pool())
+    }
+
+    /// A plan for the host `host` of `target`.
+    fn plan_behind(&self, target: &str, host: &str, port: u16) -> Plan {
+        let destination = Destination { host: host.parse().expect("a host"), ..to(target, port) };
+        let plan = Plan::prepare(&destination, Choice::Auto, &self.options(), pool());
+        plan.unwrap_or_else(|error| panic!("{target}: {error}"))
     }
 
     fn options(&self) -> Options {
@@ -148,6 +155,63 @@ fn a_pod_of_the_hosts_network_is_dialled_plainly() {
     });
 }
 
+/// The files of its sandbox are not those that the kubelet writes for it.
+#[test]
+fn names_of_a_pod_are_those_of_a_container_of_it() {
+    const TEST: &str = "names_of_a_pod_are_those_of_a_container_of_it";
+    counted(|| {
+        let Some(namespace) = Namespace::for_test(TEST) else { return };
+        let hosts = |address: &str| format!("{address} db.internal\n");
+        let first = Container::new(TEST, &namespace, &[("hosts", &hosts("127.0.0.1"))]);
+        let Some(mut first) = first else { return };
+        let node = Node::new(namespace.pid(), first.pid());
+        let before = Server::in_namespace(&namespace, "127.0.0.1:0", common::echo);
+        let openers = ["pod/web", "container/app", "web"]
+            .map(|target| node.plan_behind(target, "db.internal", before.port()).opener().unwrap());
+        let mut openers = Vec::from(openers);
+        openers.iter_mut().for_each(|opener| expect_echo(&stream(opener.as_mut())));
+        assert_eq!(before.accepted(), 3);
+
+        // The container is started anew, with other files, and its pod lives on.
+        first.kill();
+        let error = failure(openers[0].as_mut());
+        let told = "cannot resolve db.internal in pod/web: ";
+        assert!(error.detail.starts_with(told), "{error}");
+        let second = Container::new(TEST, &namespace, &[("hosts", &hosts("127.0.0.2"))]).unwrap();
+        node.runs(CONTAINER, second.pid());
+        let after = format!("127.0.0.2:{}", before.port());
+        let after = Server::in_namespace(&namespace, &after, common::echo);
+        openers.iter_mut().for_each(|opener| expect_echo(&stream(opener.as_mut())));
+        assert_eq!((before.accepted(), after.accepted()), (3, 3));
+    });
+}
+
+/// As in a container that sees the node's root and processes, and has numbers of its own for them.
+#[test]
+fn names_of_a_pod_are_known_where_its_processes_have_other_numbers() {
+    const TEST: &str = "names_of_a_pod_are_known_where_its_processes_have_other_numbers";
+    counted(|| {
+        let Some(namespace) = Namespace::for_test(TEST) else { return };
+        let hosts = [("hosts", "127.0.0.1 db.internal\n")];
+        let Some(mut container) = Container::new(TEST, &namespace, &hosts) else { return };
+        let node = Node::new(7, 8);
+        let proc = node.root.path().join("proc");
+        fs::remove_file(&proc).unwrap();
+        fs::create_dir(&proc).unwrap();
+        for (number, pid) in [("7", namespace.pid()), ("8", container.pid())] {
+            symlink(format!("/proc/{pid}"), proc.join(number)).unwrap();
+        }
+        let server = Server::in_namespace(&namespace, "127.0.0.1:0", common::echo);
+        let mut opener =
+            node.plan_behind("pod/web", "db.internal", server.port()).opener().unwrap();
+        expect_echo(&stream(opener.as_mut()));
+        container.kill();
+        let told = failure(opener.as_mut()).detail;
+        let start = "cannot resolve db.internal in pod/web: ";
+        assert!(told.starts_with(start) && told.contains("/etc/resolv.conf"), "{told}");
+    });
+}
+
 /// Kata's and gVisor's pods have no namespace that would lead to their sockets.
 #[test]
 fn a_sandboxed_pod_is_dialled_at_its_address() {
@@ -176,6 +240,11 @@ fn a_sandboxed_pod_is_dialled_at_its_address() {
         );
         let plan = node.plan("pod/vm", server.port(), Choice::Auto).unwrap();
         expect_echo(&stream(plan.opener().unwrap().as_mut()));
+        let named = node.plan_behind("pod/vm", "db.internal", server.port());
+        let error = failure(named.opener().unwrap().as_mut());
+        let told =
+            "cannot connect to db.internal in pod/vm: its runtime keeps its network to itself";
+        assert!(error.detail.starts_with(told), "{error}");
         let external = node.plan("pod/vm", server.port(), Choice::External).unwrap();
         let piped = Piped::open(external.opener().unwrap().as_mut());
         piped.say("hello\n");

@@ -231,6 +231,15 @@ fn advice(survey: &Survey, destination: Option<&Destination>) -> String {
             "Nothing listens at {destination}: is the server running, and on this address?"
         );
     }
+    if let (true, Host::Name(name)) = (met(OpenClass::NameUnknown), &destination.host) {
+        let target = &destination.target;
+        return format!(
+            "{name} has no address: `nsplice lookup {target} {name}` shows who was asked."
+        );
+    }
+    if let (true, Host::Name(_)) = (met(OpenClass::TimedOut), &destination.host) {
+        return format!("No answer from {destination}, or from name servers: see DETAIL above.");
+    }
     if met(OpenClass::TimedOut) {
         return format!("No answer from {destination}: is a firewall dropping packets?");
     }
@@ -291,9 +300,17 @@ mod tests {
         let refused = vec![report("setns", true, Some("refused"))];
         assert!(told(true, refused).starts_with("Nothing listens at [::1]:80 in pid/7"));
         let late = vec![report("setns", true, Some("timed-out"))];
-        assert!(told(true, late).starts_with("No answer from [::1]:80 in pid/7"));
+        assert!(told(true, late.clone()).starts_with("No answer from [::1]:80 in pid/7: is a"));
         assert!(told(false, vec![report("setns", false, None)]).contains("run as root"));
         assert!(told(true, vec![report("setns", false, None)]).contains("see the reasons above"));
+
+        let named = Destination { host: "db".parse().unwrap(), ..destination.clone() };
+        let told = |backends| advice(&survey_with(true, backends), Some(&named));
+        assert!(told(late).starts_with("No answer from db:80 in pid/7, or from name servers"));
+        assert_eq!(
+            told(vec![report("setns", true, Some("name-unknown"))]),
+            "db has no address: `nsplice lookup pid/7 db` shows who was asked."
+        );
     }
 
     #[test]

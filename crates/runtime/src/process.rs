@@ -53,6 +53,12 @@ impl Process {
         its.zip(own).is_some_and(|(its, own)| its != own)
     }
 
+    /// Returns whether it is the process that `other` is, and has not ended.
+    pub fn is_same(&self, other: &Self) -> bool {
+        // Whoever lives at the second look has had its number at the first one, too.
+        self.pid() == other.pid() && self.is_alive() && other.is_alive()
+    }
+
     /// Returns whether it has not ended yet.
     pub fn is_alive(&self) -> bool {
         self.held.is_alive()
@@ -82,9 +88,13 @@ mod tests {
         let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         let process = Process::find(child.id()).unwrap();
         assert_eq!(process.identity(), Identity::of_path("/proc/self/ns/net".as_ref()).ok());
+        let [same, ourselves] =
+            [child.id(), std::process::id()].map(|pid| Process::find(pid).unwrap());
+        assert!(process.is_same(&same) && !process.is_same(&ourselves));
         drop(child.stdin.take());
         assert!(wait_readable(process.as_fd(), PollTimeout::try_from(20_000).unwrap()));
         assert_eq!(process.identity_now(), None, "a zombie has no namespace");
+        assert!(!process.is_same(&same), "the number may be another one's");
         assert_eq!(Process::find(child.id()).unwrap_err(), Errno::ESRCH);
         child.wait().unwrap();
     }

@@ -114,7 +114,7 @@ impl Opening {
         if matches!(&located, Located::Process(process) if !process.is_alive()) {
             return Progress::Failed(entry_failed(&destination.target, &located, Errno::ESRCH));
         }
-        match name.ask() {
+        match name.ask(&located) {
             Ok(asked) => self.wait(State::Resolving(located, asked)),
             Err(error) => Progress::Failed(OpenError::from_io(
                 format_args!("cannot look up {} {}", name.as_str(), destination.within()),
@@ -124,12 +124,13 @@ impl Opening {
     }
 
     fn resolved(&mut self, located: Located, answer: Resolved) -> Progress {
-        let found = match &self.route.addresses {
-            Addresses::Known(candidates) => Ok(candidates.to_vec()),
-            Addresses::Named(name) => name.addresses(answer, &self.route.destination),
-        };
-        match found {
-            Ok(addresses) => self.connect(located, interleaved(addresses).into(), None),
+        match answer {
+            Ok(found) => {
+                let mut addresses = found.to_vec();
+                let port = self.route.destination.port;
+                addresses.iter_mut().for_each(|address| address.set_port(port));
+                self.connect(located, interleaved(addresses).into(), None)
+            }
             Err(error) => Progress::Failed(error),
         }
     }
@@ -199,7 +200,8 @@ impl Attempt for Opening {
                 Some(format!("no response about {target} from the container runtimes"))
             }
             (State::Resolving(..), Addresses::Named(name)) => {
-                Some(format!("no answer to the lookup of {}", name.as_str()))
+                let within = self.route.destination.within();
+                Some(format!("no answer to the lookup of {} {within}", name.as_str()))
             }
             (State::Connecting(connecting), _) => Some(connecting.so_far()),
             _ => None,

@@ -1,54 +1,72 @@
-//! Names looked up off the loop, by the system's own resolver.
+//! Names looked up off the loop, as the target resolves them.
 //!
-//! getaddrinfo(3) knows `/etc/hosts`, search domains and whatever else the node has been told; it
-//! also blocks, so it runs on the threads of the pool. The look-up happens on the node: a
-//! container's resolver files are in its mount namespace, not in its network namespace.
+//! A name behind `--to` is looked up as its target would ([`View`]): by its files, with sockets of its
+//! network namespace. The host of `tcp/HOST` is looked up as any program of the node would, by
+//! getaddrinfo(3). Both block, so they run on the threads of a pool.
 //!
-//! A name is one question, whoever asks: all links of all forwards that want it wait for the same
-//! look-up. Nothing is kept beyond that; how long an answer is good for is the resolver's to know.
+//! A name in one place is one question, whoever asks: all links of all forwards that want it wait for the
+//! same look-up. The place is part of it: when a container has been started anew, what its predecessor is
+//! asking still is nobody's answer.
+//!
+//! Nothing is kept beyond that. An answer would be good for as long as its time to live says, a few seconds
+//! in clusters, and only until the files change that led to it, which any container may do at any time; to
+//! read them costs as much as to look the name up in them, and servers deal out load by their answers.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
 
 use nsplice_relay::{OpenClass, OpenError};
-use nsplice_sys::{describe, Asker, Offloaded, Pool, Question};
+use nsplice_runtime::Process;
+use nsplice_sys::{describe, lock, Asker, Offloaded, Pool, Question};
 
+use crate::names::View;
 use crate::shared::Shared;
 use crate::target::destination::Destination;
+use crate::target::located::Located;
+use crate::target::place::Place;
+use crate::target::trail::Trail;
+use crate::target::Target;
 
-/// The answer of a look-up: at least one address, in the resolver's order of preference and with
-/// port 0, or why there is none.
-pub(crate) type Resolved = Result<Arc<[SocketAddr]>, Unresolved>;
+/// The answer of a look-up: at least one address, the likeliest to be reached first and with port 0, or
+/// why there is none.
+pub(crate) type Resolved = Result<Arc<[SocketAddr]>, OpenError>;
 
-/// A failure to resolve a name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unresolved {
-    class: OpenClass,
-    reason: String,
-}
+/// The longest look-up within a target. Less than a link has to be opened
+/// ([`nsplice_relay::DEFAULT_CONNECT_TIMEOUT`]), so that it ends with what its name servers did.
+const LONGEST: Duration = Duration::from_secs(8);
 
 /// A name that can be looked up.
 #[derive(Debug)]
 pub(crate) struct Name {
     name: String,
-    question: Arc<Question<Resolved>>,
+    target: Target,
+    place: Place,
+    asker: Asker,
+    /// What was asked last, and where.
+    last: Mutex<Option<(Located, Arc<Question<Resolved>>)>>,
 }
 
-/// One question for each name that the threads of a pool look up.
-static NAMES: Shared<(Pool, String), Question<Resolved>> = Shared::new();
+/// One question for each name that the threads of a pool look up somewhere.
+static NAMES: Shared<(Pool, String, Where), Question<Resolved>> = Shared::new();
 
 impl Name {
-    /// The name `name`, to be looked up on behalf of `asker` unless somebody else's look-up will do.
-    pub(crate) fn new(name: String, asker: &Asker) -> Self {
-        let (key, asked) = ((asker.pool().clone(), name.clone()), name.clone());
-        let question = NAMES.of(key, || Question::new(asker, move || look_up(asked.as_str())));
-        Self { name, question }
+    /// The name `name` within `destination`, whose target is at `place`, to be looked up on behalf of
+    /// `asker` unless somebody else's look-up will do.
+    pub(crate) fn new(
+        name: String,
+        destination: &Destination,
+        place: &Place,
+        asker: &Asker,
+    ) -> Self {
+        let (target, place) = (destination.target.clone(), place.clone());
+        Self { name, target, place, asker: asker.clone(), last: Mutex::default() }
     }
 
-    /// Begins to look it up.
-    pub(crate) fn ask(&self) -> io::Result<Offloaded<Resolved>> {
-        self.question.ask()
+    /// Begins to look it up for a target that is `located`.
+    pub(crate) fn ask(&self, located: &Located) -> io::Result<Offloaded<Resolved>> {
+        self.question(located).ask()
     }
 
     /// The name itself.
@@ -56,29 +74,98 @@ impl Name {
         &self.name
     }
 
-    /// The addresses of an answer for `destination`.
-    pub(crate) fn addresses(
-        &self,
-        answer: Resolved,
-        destination: &Destination,
-    ) -> Result<Vec<SocketAddr>, OpenError> {
-        let found = answer.map_err(|Unresolved { class, reason }| {
-            let within = destination.within();
-            OpenError::new(class, format!("cannot resolve {} {within}: {reason}", self.name))
-        })?;
-        let mut addresses = found.to_vec();
-        addresses.iter_mut().for_each(|address| address.set_port(destination.port));
-        Ok(addresses)
+    fn question(&self, located: &Located) -> Arc<Question<Resolved>> {
+        let mut last = lock(&self.last);
+        // Kept beyond those who wait for it: whoever comes next joins a look-up that all others have
+        // given up.
+        if let Some((_, question)) = last.as_ref().filter(|(there, _)| there.is_same(located)) {
+            return Arc::clone(question);
+        }
+        let (name, target) = (self.name.clone(), self.target.clone());
+        let key = (self.asker.pool().clone(), name.clone(), Where::of(&target, located));
+        let question = NAMES.of(key, || match target {
+            Target::Tcp(_) => Question::new(&self.asker, move || by_the_node(&name)),
+            Target::Pid(_) | Target::Netns(_) | Target::Named(_) => {
+                let (place, located) = (self.place.clone(), located.clone());
+                let view = View { target, place, located };
+                Question::new(&self.asker, move || within(&view, &name))
+            }
+        });
+        *last = Some((located.clone(), Arc::clone(&question)));
+        question
     }
 }
 
-fn look_up(name: &str) -> Resolved {
+/// The place that a name is looked up in. It holds nobody: whoever asks there does.
+#[derive(Debug)]
+enum Where {
+    Node,
+    Within(Target, Spot),
+}
+
+/// A [`Located`] for as long as somebody else has it.
+#[derive(Debug)]
+enum Spot {
+    Held(Weak<Process>),
+    Trailed(Weak<Trail>),
+    Fixed(Located),
+}
+
+impl Where {
+    fn of(target: &Target, located: &Located) -> Self {
+        let spot = match (target, located) {
+            (Target::Tcp(_), _) => return Self::Node,
+            (_, Located::Process(process)) => Spot::Held(Arc::downgrade(process)),
+            (_, Located::Path(trail)) => Spot::Trailed(Arc::downgrade(trail)),
+            (_, Located::Home | Located::Behind(_)) => Spot::Fixed(located.clone()),
+        };
+        Self::Within(target.clone(), spot)
+    }
+}
+
+impl Spot {
+    fn located(&self) -> Option<Located> {
+        match self {
+            Self::Held(process) => process.upgrade().map(Located::Process),
+            Self::Trailed(trail) => trail.upgrade().map(Located::Path),
+            Self::Fixed(located) => Some(located.clone()),
+        }
+    }
+}
+
+impl PartialEq for Where {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Node, Self::Node) => true,
+            (Self::Within(one, here), Self::Within(other, there)) if one == other => {
+                let both = here.located().zip(there.located());
+                both.is_some_and(|(here, there)| here.is_same(&there))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Looks `name` up as `view` has it.
+fn within(view: &View, name: &str) -> Resolved {
+    let found = view.look_up(name, Instant::now() + LONGEST)?;
+    Ok(found.addresses.into_iter().map(|address| SocketAddr::new(address, 0)).collect())
+}
+
+/// Looks `name` up as any program of the node does.
+fn by_the_node(name: &str) -> Resolved {
+    let unresolved = |class, reason: &str| {
+        OpenError::new(class, format!("cannot resolve {name} for tcp/{name}: {reason}"))
+    };
     let found = (name, 0).to_socket_addrs().map_err(|error| {
         let class = OpenError::from_io("", &error).class;
         let told = describe(&error);
         match error.raw_os_error() {
-            Some(_) => Unresolved { class, reason: told },
-            None => unknown(told.strip_prefix(STD_PREFIX).unwrap_or(&told)),
+            Some(_) => unresolved(class, &told),
+            None => {
+                let reason = told.strip_prefix(STD_PREFIX).unwrap_or(&told);
+                unresolved(OpenClass::NameUnknown, reason)
+            }
         }
     })?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
@@ -88,13 +175,9 @@ fn look_up(name: &str) -> Resolved {
         }
     }
     if addresses.is_empty() {
-        return Err(unknown("the name has no addresses"));
+        return Err(unresolved(OpenClass::NameUnknown, "the name has no addresses"));
     }
     Ok(addresses.into())
-}
-
-fn unknown(reason: &str) -> Unresolved {
-    Unresolved { class: OpenClass::NameUnknown, reason: reason.to_owned() }
 }
 
 /// What std puts before the resolver's own words.
@@ -104,38 +187,66 @@ const STD_PREFIX: &str = "failed to lookup address information: ";
 mod tests {
     use super::*;
     use std::collections::HashSet;
+    use std::path::Path;
 
-    fn addresses(name: &str) -> Result<Vec<SocketAddr>, OpenError> {
-        let target = format!("tcp/{name}").parse().unwrap();
-        let destination = Destination { target, host: crate::Host::Localhost, port: 80 };
-        let asked = Name::new(name.to_owned(), &Pool::on_demand().asker());
-        asked.addresses(look_up(name), &destination)
+    #[test]
+    fn a_look_up_ends_before_the_time_of_its_link() {
+        assert!(LONGEST < nsplice_relay::DEFAULT_CONNECT_TIMEOUT);
     }
 
     #[test]
     fn a_name_of_the_hosts_file_is_found_once() {
-        let found = addresses("localhost").unwrap();
-        assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 80));
+        let found = by_the_node("localhost").unwrap();
+        assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 0));
         assert_eq!(found.iter().collect::<HashSet<_>>().len(), found.len());
     }
 
     #[test]
     fn an_unknown_name_is_told_with_the_target() {
-        let error = addresses("no-such-host.invalid").unwrap_err();
+        let error = by_the_node("no-such-host.invalid").unwrap_err();
         assert_eq!(error.class, OpenClass::NameUnknown);
-        assert!(
-            error.detail.starts_with("cannot resolve no-such-host.invalid for tcp/"),
-            "{error}"
-        );
+        let start = "cannot resolve no-such-host.invalid for tcp/no-such-host.invalid: ";
+        assert!(error.detail.starts_with(start), "{error}");
         assert!(!error.detail.contains(STD_PREFIX), "{error}");
     }
 
+    /// The question about `db` in `target`, which is `located`.
+    fn asked(pool: &Pool, target: &str, located: &Located) -> (Name, Arc<Question<Resolved>>) {
+        let target = target.parse().unwrap();
+        let destination = Destination { target, host: crate::Host::Localhost, port: 80 };
+        let place = Place::Fixed(located.clone());
+        let name = Name::new("db".into(), &destination, &place, &pool.asker());
+        let question = name.question(located);
+        assert!(Arc::ptr_eq(&question, &name.question(located)));
+        (name, question)
+    }
+
     #[test]
-    fn a_name_is_one_question() {
+    fn a_name_is_one_question_in_one_place() {
         let pools = [Pool::on_demand(), Pool::on_demand()];
-        let ask = |pool: &Pool| Name::new("db.example".into(), &pool.asker());
-        let [one, other] = [(); 2].map(|()| ask(&pools[0]));
-        assert!(Arc::ptr_eq(&one.question, &other.question));
-        assert!(!Arc::ptr_eq(&one.question, &ask(&pools[1]).question));
+        let itself = || {
+            let process = Process::find(std::process::id()).unwrap();
+            Located::Process(Arc::new(process))
+        };
+        let path = |path: &str| Located::Path(Arc::new(Trail::find(Path::new(path))));
+        let all = [
+            asked(&pools[0], "tcp/db", &Located::Home),
+            asked(&pools[0], "pid/7", &itself()),
+            asked(&pools[0], "pid/7", &path("/run/netns/no-such")),
+            asked(&pools[0], "netns/blue", &path("/run/netns/no-such")),
+            asked(&pools[0], "netns/blue", &path("/run/netns/nor-this")),
+            asked(&pools[1], "pid/7", &itself()),
+        ];
+        for (index, (_, one)) in all.iter().enumerate() {
+            assert!(all[..index].iter().all(|(_, other)| !Arc::ptr_eq(one, other)), "{index}");
+        }
+        let again = [
+            (0, asked(&pools[0], "tcp/db", &Located::Home)),
+            (1, asked(&pools[0], "pid/7", &itself())),
+            (2, asked(&pools[0], "pid/7", &path("/run/netns/no-such"))),
+        ];
+        for (index, (_, question)) in again {
+            assert!(Arc::ptr_eq(&all[index].1, &question), "{index}");
+        }
     }
 }

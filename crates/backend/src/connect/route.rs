@@ -58,7 +58,7 @@ impl Route {
                 Addresses::Known(local.map(|address| SocketAddr::new(address, port)).into())
             }
             Host::Address(address) => Addresses::Known([SocketAddr::new(address, port)].into()),
-            Host::Name(name) => Addresses::Named(Name::new(name, asker)),
+            Host::Name(name) => Addresses::Named(Name::new(name, &destination, &place, asker)),
         };
         Self { backend, destination, place, home, addresses, pacing: OnceLock::new() }
     }

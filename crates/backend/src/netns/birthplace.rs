@@ -9,8 +9,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nix::errno::Errno;
+use nsplice_relay::OpenError;
 use nsplice_runtime::{Identity, Process};
-use nsplice_sys::{describe, Pool};
+use nsplice_sys::Pool;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::error::BackendError;
@@ -19,7 +20,7 @@ use crate::netns::home::Home;
 use crate::netns::unborn::Unborn;
 use crate::options::Options;
 use crate::target::located::Located;
-use crate::target::place::{Place, Whereabouts};
+use crate::target::place::Place;
 use crate::target::trail::Trail;
 use crate::target::Target;
 
@@ -57,21 +58,18 @@ impl Birthplace {
     pub fn of_target(target: &Target, options: &Options) -> Result<Self, BackendError> {
         // It is asked for once, here and now.
         let nobody = Pool::on_demand().asker();
-        let located = match Place::find(target, options, &nobody)?.locate() {
-            Whereabouts::Known(located) => located,
-            Whereabouts::Asked(_) => {
-                return Err(BackendError::NoSuchTarget(format!("{target} has just ended")));
-            }
-            Whereabouts::Lost(error) => return Err(error.into()),
-        };
-        let home = Home::here().map_err(|error| {
-            BackendError::Failed(format!("cannot open our own namespace: {}", describe(&error)))
-        })?;
-        Ok(Self { located, home })
+        let located = Place::find(target, options, &nobody)?.just_found(target)?;
+        Ok(Self::at(located)?)
     }
 
-    pub(crate) fn located(&self) -> &Located {
-        &self.located
+    /// The namespace that was `located`.
+    ///
+    /// # Errors
+    /// When our own cannot be opened.
+    pub(crate) fn at(located: Located) -> Result<Self, OpenError> {
+        let home = Home::here()
+            .map_err(|error| OpenError::from_io("cannot open our own namespace", &error))?;
+        Ok(Self { located, home })
     }
 
     /// Returns which namespace it is, if that can be told now.

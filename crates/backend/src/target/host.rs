@@ -12,8 +12,8 @@ pub enum Host {
     Localhost,
     /// This address.
     Address(IpAddr),
-    /// This name. It is looked up on the node, not inside the target: entering a network namespace
-    /// does not bring the container's resolver files with it.
+    /// This name, looked up as the target resolves it. A program of the backend `external` looks it up by
+    /// itself, by the node's files.
     Name(String),
 }
 

@@ -33,6 +33,19 @@ impl Located {
         matches!(self, Self::Home | Self::Behind(_))
     }
 
+    /// Returns whether what is done in `other` is done here, for as long as both are there.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Home, Self::Home) => true,
+            (Self::Process(one), Self::Process(other)) => {
+                Arc::ptr_eq(one, other) || one.is_same(other)
+            }
+            (Self::Path(one), Self::Path(other)) => Arc::ptr_eq(one, other) || one.is_same(other),
+            (Self::Behind(one), Self::Behind(other)) => one == other,
+            _ => false,
+        }
+    }
+
     /// Returns which namespace it is now, if that can be told.
     pub(crate) fn identity(&self, home: &Home) -> Option<Identity> {
         match self {

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use nsplice_relay::OpenError;
-use nsplice_runtime::{Directory, Found, Identity, Place, Settings, Unfound, Wanted, Why};
+use nsplice_runtime::{Directory, Found, Identity, Owner, Place, Settings, Unfound, Wanted, Why};
 use nsplice_sys::{describe, lock, Asker, Offloaded, Pool, Question};
 
 use crate::error::BackendError;
@@ -85,6 +85,18 @@ impl Named {
             let what = format!("cannot ask where {} is", self.last.wanted);
             OpenError::from_io(what, &error)
         })
+    }
+
+    /// Whose the files are that its names are resolved by, if anybody can be seen; looked for again unless
+    /// it is a container that lives: one may end, or come, without its pod. Blocks.
+    pub(crate) fn files(&self) -> Result<Option<Owner>, BackendError> {
+        let current = self.last.current();
+        if current.found.files.are_settled() {
+            return Ok(current.found.files.owner().cloned());
+        }
+        let sight = Arc::new(Sight::of(&self.last.directory, &self.last.wanted)?);
+        *lock(&self.last.sight) = Arc::clone(&sight);
+        Ok(sight.found.files.owner().cloned())
     }
 
     /// The namespace it was in when it was found last, if that can be told still.

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use nsplice_relay::OpenError;
+use nsplice_relay::{OpenClass, OpenError};
 use nsplice_runtime::{is_namespace, Identity, Process};
 use nsplice_sys::{describe, Asker, Offloaded};
 
@@ -85,6 +85,20 @@ impl Place {
         match named.known() {
             Some(located) => Whereabouts::Known(located),
             None => named.ask().map_or_else(Whereabouts::Lost, Whereabouts::Asked),
+        }
+    }
+
+    /// Returns where `target`, which has just been found to be here, is.
+    ///
+    /// # Errors
+    /// When it has ended since.
+    pub(crate) fn just_found(&self, target: &Target) -> Result<Located, OpenError> {
+        match self.locate() {
+            Whereabouts::Known(located) => Ok(located),
+            Whereabouts::Lost(error) => Err(error),
+            Whereabouts::Asked(_) => {
+                Err(OpenError::new(OpenClass::TargetGone, format!("{target} has just ended")))
+            }
         }
     }
 

@@ -77,6 +77,11 @@ impl Trail {
         &self.path
     }
 
+    /// Returns whether `other` leads to wherever this does: by the same path, which is no process's.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.path == other.path && [self, other].into_iter().all(Self::lacks_process)
+    }
+
     /// The number in a path that is `/proc/PID/ns/net` and nothing else.
     pub(crate) fn pid(&self) -> Option<u32> {
         let Course::Process(held) = &self.course else { return None };
@@ -131,15 +136,19 @@ impl Trail {
     /// Those of [`Self::open`].
     pub(crate) fn check(&self) -> Result<(), Errno> {
         let opened = self.open();
+        if self.lacks_process() {
+            return Ok(());
+        }
+        opened.map(drop)
+    }
+
+    /// Whether it has led through no process so far.
+    fn lacks_process(&self) -> bool {
         match &self.course {
-            Course::Open(known) if lacks_process(known) => Ok(()),
-            _ => opened.map(drop),
+            Course::Process(_) => false,
+            Course::Open(known) => known.lock().unwrap_or_else(PoisonError::into_inner).is_none(),
         }
     }
-}
-
-fn lacks_process(known: &Mutex<Option<Arc<Held>>>) -> bool {
-    known.lock().unwrap_or_else(PoisonError::into_inner).is_none()
 }
 
 impl Held {
@@ -273,6 +282,17 @@ mod tests {
             assert_eq!(way(path), None, "{}", path.display());
         }
         assert_eq!(Trail::find(&round).open().unwrap_err(), Errno::ELOOP);
+    }
+
+    #[test]
+    fn paths_are_the_same_unless_they_are_of_a_process() {
+        let is_same = |one: &str, other: &str| {
+            Trail::find(Path::new(one)).is_same(&Trail::find(Path::new(other)))
+        };
+        assert!(is_same("/run/netns/no-such", "/run/netns/no-such"));
+        assert!(!is_same("/run/netns/no-such", "/run/netns/other"));
+        // The number may have become another one's between the two.
+        assert!(!is_same("/proc/self/ns/net", "/proc/self/ns/net"));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+mod container;
+
 use std::io;
 use std::net::TcpStream;
 use std::os::fd::{AsFd, OwnedFd};
@@ -19,6 +21,9 @@ use nsplice_sys::Pool;
 use nsplice_testkit::census::alone;
 use nsplice_testkit::wait::poll_for;
 use nsplice_testkit::{wait_for, Census, Namespace, PATIENCE};
+
+#[allow(unused_imports, reason = "each test binary uses a part of it")]
+pub(crate) use container::Container;
 
 /// Runs `test` while no other counted test of this binary runs, and expects that this process holds
 /// afterwards what it held before.

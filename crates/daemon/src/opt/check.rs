@@ -15,7 +15,7 @@ pub(super) struct Check {
     target: Option<Target>,
     #[structopt(value_name = "PORT", parse(try_from_str = operands::port), help = text::PORT)]
     port: Option<u16>,
-    #[structopt(long, value_name = "ADDR", help = text::TO)]
+    #[structopt(long, value_name = "HOST", help = text::TO)]
     to: Option<Host>,
     #[structopt(flatten)]
     tools: Tools,

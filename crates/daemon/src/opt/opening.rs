@@ -14,7 +14,7 @@ use crate::values::{Time, TimeLimit};
 
 #[derive(Debug, StructOpt)]
 pub(super) struct Opened {
-    #[structopt(long, value_name = "ADDR", help = text::TO)]
+    #[structopt(long, value_name = "HOST", help = text::TO)]
     to: Option<Host>,
     #[structopt(long, value_name = "NAME", help = text::BACKEND)]
     backend: Option<Choice>,

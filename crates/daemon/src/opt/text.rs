@@ -92,6 +92,9 @@ EXAMPLES:
     # Listen on a free port, which is printed
     nsplice forward netns/blue :5432
 
+    # What only the pod reaches, by a name that only the pod knows
+    nsplice forward --to db.internal pod/web 5432
+
     # Listen on all addresses of this machine
     nsplice forward --address 0.0.0.0,:: docker/web 8080
 
@@ -241,7 +244,7 @@ pub(super) const TARGET: &str =
 pub(super) const PORTS: &str = "Ports: 8080, 18080:8080, or :8080 for a free local port";
 pub(super) const PORT: &str = "The TCP port inside the target";
 pub(super) const ADDRESS: &str = "Listen on these: IP addresses or localhost [default: localhost]";
-pub(super) const TO: &str = "The address inside the target [default: localhost]";
+pub(super) const TO: &str = "An address or name inside the target [default: localhost]";
 pub(super) const BACKEND: &str = "How to connect: auto, setns, external or dial [default: auto]";
 pub(super) const COMMAND: &str = "Run this instead; may use {pid} {netns} {address} {port}";
 pub(super) const ROOT: &str = "Find pods and containers below this root [default: /]";

@@ -9,6 +9,7 @@ mod forward;
 mod install;
 mod life;
 mod log;
+mod names;
 mod nsenter;
 mod rootless;
 mod run;

@@ -70,7 +70,7 @@ fn run_drains_and_a_second_signal_stops() {
 }
 
 /// The address of the forward `name`, which `program` listens on.
-fn address_of(program: &Program, name: &str) -> SocketAddr {
+pub(crate) fn address_of(program: &Program, name: &str) -> SocketAddr {
     let listening = program.expect_stderr(&format!("listening, forward: {name},"));
     let address = listening.split("address: ").nth(1).and_then(|rest| rest.split(',').next());
     address.and_then(|address| address.parse().ok()).expect("it says where it listens")
