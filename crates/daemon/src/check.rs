@@ -234,7 +234,7 @@ fn advice(survey: &Survey, destination: Option<&Destination>) -> String {
     if let (true, Host::Name(name)) = (met(OpenClass::NameUnknown), &destination.host) {
         let target = &destination.target;
         return format!(
-            "{name} has no address: `nsplice lookup {target} {name}` shows who was asked."
+            "{name} cannot be resolved: `nsplice lookup {target} {name}` shows who was asked."
         );
     }
     if let (true, Host::Name(_)) = (met(OpenClass::TimedOut), &destination.host) {
@@ -309,7 +309,7 @@ mod tests {
         assert!(told(late).starts_with("No answer from db:80 in pid/7, or from name servers"));
         assert_eq!(
             told(vec![report("setns", true, Some("name-unknown"))]),
-            "db has no address: `nsplice lookup pid/7 db` shows who was asked."
+            "db cannot be resolved: `nsplice lookup pid/7 db` shows who was asked."
         );
     }
 

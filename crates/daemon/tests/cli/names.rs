@@ -71,7 +71,8 @@ fn forward_leads_to_names_that_only_the_target_knows() {
         format!("OK: `nsplice forward --to db netns/{name} {port}` works, with the backend ");
     assert!(end.stdout.lines().last().is_some_and(|line| line.starts_with(&advice)), "{end:?}");
     let end = end_of(&mut nsplice(&format!("check netns/{name} {port} --to no.local")));
-    let advice = format!("no.local has no address: `nsplice lookup netns/{name} no.local` shows");
+    let advice =
+        format!("no.local cannot be resolved: `nsplice lookup netns/{name} no.local` shows");
     assert!(end.stdout.lines().last().is_some_and(|line| line.starts_with(&advice)), "{end:?}");
 }
 
