@@ -35,7 +35,7 @@ pub use link::downstream::Downstream;
 pub use link::policy::{Answers, Endings, Filters, Finish, Lanes, LinkPolicy, Owner, WhenFull};
 pub use net::congestion;
 pub use net::interest::Watched;
-pub use net::listen::{listen, Keepalive, ListenOptions, Listener, BACKLOG};
+pub use net::listen::{listen, reserve, Keepalive, ListenOptions, Listener, Reserved, BACKLOG};
 pub use net::queues;
 pub use observer::{Accepted, Observer, Record, SessionRecord, SessionRef, Silent, Trouble, Work};
 pub use open::{

@@ -81,13 +81,45 @@ impl From<OwnedFd> for Listener {
     }
 }
 
-/// Binds and listens on `address`; port 0 lets the kernel choose.
+/// An address that is bound and not listened on yet: whoever connects to it is refused.
+#[derive(Debug)]
+pub struct Reserved(Socket);
+
+impl Reserved {
+    /// The address, with the port that the kernel chose if it was asked to.
+    ///
+    /// # Errors
+    /// Those of getsockname(2).
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()?.as_socket().ok_or_else(|| io::ErrorKind::Unsupported.into())
+    }
+
+    /// Listens on it.
+    ///
+    /// # Errors
+    /// Those of listen(2): EADDRINUSE where another socket with SO_REUSEADDR, as ours has it, has been
+    /// bound to the address as well and was quicker (socket(7)).
+    pub fn listen(self) -> io::Result<TcpListener> {
+        self.0.listen(BACKLOG)?;
+        Ok(self.0.into())
+    }
+}
+
+/// Binds and listens on `address`, as [`reserve`] and [`Reserved::listen`] do.
+///
+/// # Errors
+/// Those of both, EADDRINUSE and EACCES among them.
+pub fn listen(address: SocketAddr, options: ListenOptions) -> io::Result<TcpListener> {
+    reserve(address, options)?.listen()
+}
+
+/// Binds to `address`; port 0 lets the kernel choose.
 ///
 /// IPv6 sockets are IPv6 only, so that `127.0.0.1` and `::1` can be listened on side by side.
 ///
 /// # Errors
-/// Those of socket(2), bind(2) and listen(2), EADDRINUSE and EACCES among them.
-pub fn listen(address: SocketAddr, options: ListenOptions) -> io::Result<TcpListener> {
+/// Those of socket(2) and bind(2), EADDRINUSE where somebody listens there and EACCES among them.
+pub fn reserve(address: SocketAddr, options: ListenOptions) -> io::Result<Reserved> {
     // A socket for IPv6 only cannot be bound to an IPv4 address in the notation of IPv6.
     let address = match address.ip().to_canonical() {
         IpAddr::V4(ip) => SocketAddr::from((ip, address.port())),
@@ -108,6 +140,5 @@ pub fn listen(address: SocketAddr, options: ListenOptions) -> io::Result<TcpList
         unpace(&socket);
     }
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    Ok(Reserved(socket))
 }
