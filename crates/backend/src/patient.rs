@@ -1,4 +1,4 @@
-//! The opener of a destination that was missing, and may have been found meanwhile.
+//! The opener of a destination that was missing or not looked for, and may have been found meanwhile.
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -8,18 +8,28 @@ use nsplice_relay::{Allowance, Attempt, OpenClass, OpenError, Opener, Progress, 
 use nsplice_sys::Answer;
 
 use crate::expected::{Asked, Expected, Look};
+use crate::later::Later;
+
+/// What is to be found.
+#[derive(Debug)]
+pub(crate) enum Awaited {
+    /// It was missing.
+    Expected(Arc<Expected>),
+    /// It was not looked for.
+    Later(Arc<Later>),
+}
 
 /// Opens upstreams of a destination that may have been found meanwhile.
 #[derive(Debug)]
 pub(crate) struct Patient {
-    expected: Arc<Expected>,
+    awaited: Awaited,
     /// The opener of the plan, once there is one.
     found: Option<Box<dyn Opener>>,
 }
 
 impl Patient {
-    pub(crate) fn new(expected: Arc<Expected>) -> Self {
-        Self { expected, found: None }
+    pub(crate) fn new(awaited: Awaited) -> Self {
+        Self { awaited, found: None }
     }
 }
 
@@ -27,7 +37,10 @@ impl Opener for Patient {
     fn backend(&self) -> &'static str {
         match &self.found {
             Some(opener) => opener.backend(),
-            None => self.expected.backend(),
+            None => match &self.awaited {
+                Awaited::Expected(expected) => expected.backend(),
+                Awaited::Later(later) => later.backend(),
+            },
         }
     }
 
@@ -35,7 +48,11 @@ impl Opener for Patient {
         if let Some(opener) = &mut self.found {
             return opener.open(downstream);
         }
-        let state = match self.expected.ask() {
+        let asked = match &self.awaited {
+            Awaited::Expected(expected) => expected.ask(),
+            Awaited::Later(later) => later.ask(),
+        };
+        let state = match asked {
             Asked::Found(plan) => {
                 return self.found.insert(plan.opener()).open(downstream);
             }

@@ -16,7 +16,7 @@ use crate::choice::Choice;
 use crate::error::{BackendError, ErrorKind};
 use crate::expected::Expected;
 use crate::options::Options;
-use crate::patient::Patient;
+use crate::patient::{Awaited, Patient};
 use crate::settled::Settled;
 use crate::target::destination::Destination;
 
@@ -86,7 +86,9 @@ impl Plan {
     pub fn opener(&self) -> Result<Box<dyn Opener>, BackendError> {
         Ok(match &self.0 {
             Way::Settled(settled) => settled.opener(),
-            Way::Expected(expected) => Box::new(Patient::new(Arc::clone(expected))),
+            Way::Expected(expected) => {
+                Box::new(Patient::new(Awaited::Expected(Arc::clone(expected))))
+            }
         })
     }
 

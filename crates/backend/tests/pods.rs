@@ -6,7 +6,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use common::{counted, expect_echo, failure, pool, stream, to, Container, Piped};
-use nsplice_backend::{look_up, BackendError, Choice, Destination, ErrorKind, Options, Plan};
+use nsplice_backend::{
+    look_up, BackendError, Choice, Destination, ErrorKind, Options, Plan, Prospect,
+};
 use nsplice_relay::OpenClass;
 use nsplice_testkit::skip::require_tool;
 use nsplice_testkit::{listen, Namespace, Server, PATIENCE};
@@ -120,6 +122,28 @@ fn a_pod_and_its_container_are_reached_and_followed() {
         let address = format!("127.0.0.1:{port}");
         let _server = Server::in_namespace(&namespace, &address, common::echo);
         openers.iter_mut().for_each(|opener| expect_echo(&stream(opener.as_mut())));
+    });
+}
+
+/// Nothing is looked for before a link wants it, and then it is one question for all.
+#[test]
+fn a_prospect_finds_what_came_meanwhile() {
+    counted(|| {
+        let ourselves = std::process::id();
+        let node = Node::new(ourselves, ourselves);
+        let server = Server::start(listen("127.0.0.1:0"), common::echo);
+        let destination = to("pod/late", server.port());
+        let prospect = Prospect::new(&destination, Choice::Auto, &node.options(), pool());
+        let mut opener = prospect.opener();
+        let error = failure(opener.as_mut());
+        assert_eq!(error.class, OpenClass::TargetGone, "{error:?}");
+        let config = r#"{"annotations": {"io.kubernetes.cri.container-type": "sandbox",
+            "io.kubernetes.cri.sandbox-name": "late", "io.kubernetes.cri.sandbox-namespace": "default"}}"#;
+        let id = "aa".repeat(32);
+        node.write(&format!("{TASKS}/{id}/config.json"), config);
+        node.runs(&id, ourselves);
+        expect_echo(&stream(opener.as_mut()));
+        expect_echo(&stream(prospect.opener().as_mut()));
     });
 }
 
