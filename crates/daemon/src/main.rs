@@ -20,6 +20,7 @@ mod check;
 mod compare;
 mod config;
 mod connect;
+mod drain;
 mod dump;
 mod environment;
 mod exit;

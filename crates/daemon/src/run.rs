@@ -14,9 +14,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
-use nix::sys::signal::Signal;
 use nsplice_backend::{BackendError, Plan};
 use nsplice_relay::{Labels, Settings};
 use nsplice_sys::Pool;
@@ -24,11 +22,11 @@ use slog::{info, warn, Logger};
 
 use crate::bind::{bind, Asker, Bound};
 use crate::config::{self, Config, ForwardConfig};
-use crate::dump::Dump;
+use crate::drain;
 use crate::failure::Failure;
 use crate::journal::Journal;
 use crate::log::{Log, Style};
-use crate::loops::{raise_descriptor_limit, Action, Event, Loops};
+use crate::loops::{raise_descriptor_limit, Loops};
 use crate::missing::{Looking, Missing};
 use crate::request::RunRequest;
 use crate::service::{divide, places, Service};
@@ -64,47 +62,9 @@ fn serve(config: Config, signals: &Signals, journal: &Log) -> Result<(), Failure
     let listeners = listeners(&services);
     let works = divide(services, loops, || Box::new(Journal::new(log.clone())))?;
     let running = Loops::start(&settings, works, || tell_listeners(&listeners, log))?;
-    let mut dump = Dump::new(journal.answers().clone());
-    let mut draining = false;
-    let result = running.supervise(signals, None, |event, loops| {
-        let signal = match event {
-            Event::Signal(signal) => signal,
-            Event::StillDraining => {
-                info!(log, "still draining"; "links" => loops.links_left());
-                return Action::Ignore;
-            }
-            Event::TargetEnded => return Action::Ignore,
-        };
-        let action = reaction(signal, draining, drain_time);
-        match action {
-            Action::Ignore => {
-                info!(log, "ignoring signal"; "signal" => signal.as_str())
-            }
-            Action::Drain(time) => {
-                draining = true;
-                let time = time.map(|time| humantime::format_duration(time).to_string());
-                info!(log, "draining: no new links"; "signal" => signal.as_str(),
-                    "drain_timeout" => time.unwrap_or_else(|| "none".to_owned()),
-                    "links" => loops.links_left());
-            }
-            Action::Stop => info!(log, "stopping now"; "signal" => signal.as_str(),
-                "links" => loops.links_left()),
-            Action::Tell => dump.begin(&loops.handles(), log),
-        }
-        action
-    });
+    let result = drain::supervise(running, signals, drain_time, journal);
     info!(log, "stopped");
     result
-}
-
-/// Decides what a signal means.
-fn reaction(signal: Signal, draining: bool, time: Option<Duration>) -> Action {
-    match (signal, draining) {
-        (Signal::SIGTERM | Signal::SIGINT, true) => Action::Stop,
-        (Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT, false) => Action::Drain(time),
-        (Signal::SIGUSR1, _) => Action::Tell,
-        _ => Action::Ignore,
-    }
 }
 
 /// Looks for every target, then listens on every address.
@@ -187,25 +147,5 @@ fn tell_listeners(listeners: &[Listening], log: &Logger) {
     for Listening { labels, address, backend } in listeners {
         info!(log, "listening"; "forward" => &*labels.service, "address" => %address,
             "target" => &*labels.target, "backend" => backend);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_second_request_to_end_is_meant() {
-        let time = Some(Duration::from_secs(30));
-        for signal in [Signal::SIGTERM, Signal::SIGINT] {
-            assert_eq!(reaction(signal, false, time), Action::Drain(time));
-            assert_eq!(reaction(signal, true, time), Action::Stop);
-        }
-        assert_eq!(reaction(Signal::SIGQUIT, false, None), Action::Drain(None));
-        assert_eq!(reaction(Signal::SIGQUIT, true, time), Action::Ignore);
-        assert_eq!(reaction(Signal::SIGUSR1, true, time), Action::Tell);
-        for signal in [Signal::SIGHUP, Signal::SIGUSR2, Signal::SIGALRM, Signal::SIGIO] {
-            assert_eq!(reaction(signal, false, time), Action::Ignore, "{signal}");
-        }
     }
 }
