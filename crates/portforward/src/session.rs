@@ -197,20 +197,22 @@ fn refuse(refusal: &Refusal, ops: &mut Ops<'_>) -> Life {
 
 impl Session for HttpSession {
     fn receive(&mut self, bytes: &[u8], ops: &mut Ops<'_>) -> Life {
+        let length = self.received.len() + bytes.len();
         match &mut self.state {
             State::Forwarding(forwarding) => return forwarding.receive(bytes, ops),
+            // Requests may follow each other closely, but each is answered before the next is read.
+            State::Reading { .. } if length > 2 * LONGEST => {
+                return refuse(&unreadable(HeadError::TooLong), ops);
+            }
             State::Reading { until } if self.received.is_empty() => {
                 *until = (*until).min(ops.now() + HEAD_TIME);
             }
             State::Reading { .. } => {}
-            State::Asking { .. } => {
-                if self.received.len() + bytes.len() > LONGEST {
-                    return refuse(
-                        &Refusal::bad_request("too much was sent before the answer"),
-                        ops,
-                    );
-                }
+            State::Asking { .. } if length > LONGEST => {
+                let refusal = Refusal::bad_request("too much was sent before the answer");
+                return refuse(&refusal, ops);
             }
+            State::Asking { .. } => {}
         }
         self.received.push(bytes);
         self.go_on(ops)
