@@ -46,6 +46,8 @@ pub(crate) struct ListenError {
 pub(crate) enum Asker {
     /// The command line of `forward`.
     Forward,
+    /// The command line of `serve`.
+    Serve,
     /// A configuration.
     Configuration,
 }
@@ -55,6 +57,7 @@ impl Asker {
     fn free_port(self, ip: IpAddr) -> String {
         match self {
             Self::Forward => ":PORT".to_owned(),
+            Self::Serve => format!("--listen {}", SocketAddr::new(ip, 0)),
             Self::Configuration => format!("listen = \"{}\"", SocketAddr::new(ip, 0)),
         }
     }

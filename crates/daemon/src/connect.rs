@@ -35,7 +35,7 @@ pub(crate) fn run(request: ConnectRequest) -> Result<Exit, Failure> {
     let forward = Forward { limits: opening.limits, ..Forward::new(labels, plan.opener()?) };
     let (ending, ended) = channel();
     let work = Work {
-        forwards: Vec::new(),
+        services: Vec::new(),
         adopted: Some((stdio::take()?, forward)),
         observer: Box::new(Ending(ending)),
     };

@@ -20,7 +20,9 @@ use nix::sys::resource::{getrlimit, setrlimit, Resource};
 use nix::sys::signal::Signal;
 use nix::unistd::pipe2;
 use nsplice_backend::{reap_others, Reaped};
-use nsplice_relay::{Downstream, Forward, Handle, Observer, Relay, RelayError, Settings};
+use nsplice_relay::{
+    Downstream, Forward, Handle, NewService, Observer, Relay, RelayError, Settings,
+};
 
 use crate::failure::Failure;
 use crate::main_loop::{MainLoop, Source};
@@ -29,8 +31,8 @@ use crate::signals::Signals;
 /// The work of one loop.
 #[derive(Debug)]
 pub(crate) struct Work {
-    /// Forwards and what they listen on.
-    pub(crate) forwards: Vec<(Forward, Vec<TcpListener>)>,
+    /// Services and what they listen on.
+    pub(crate) services: Vec<(NewService, Vec<TcpListener>)>,
     /// A link whose downstream is at hand.
     pub(crate) adopted: Option<(Downstream, Forward)>,
     /// Whom the loop tells about it.
@@ -222,14 +224,14 @@ impl Loops {
 /// finds none would wait in the queue for ever.
 fn prepare(settings: &Settings, works: Vec<Work>) -> Result<Vec<(Relay, Handle)>, RelayError> {
     let (count, mut prepared) = (works.len(), Vec::with_capacity(works.len()));
-    let accepts = works.iter().any(|work| !work.forwards.is_empty());
+    let accepts = works.iter().any(|work| !work.services.is_empty());
     // What is for the whole process is shared out.
     let socket_memory = settings.socket_memory.map(|total| total / count.max(1));
     let settings = Settings { socket_memory, ..settings.clone() };
     for work in works {
         let (mut relay, handle) = Relay::new(settings.clone(), work.observer)?;
-        for (forward, listeners) in work.forwards {
-            relay.add_service(forward, listeners)?;
+        for (service, listeners) in work.services {
+            relay.add_service(service, listeners)?;
         }
         if let Some((downstream, forward)) = work.adopted {
             relay.adopt(downstream, forward)?;

@@ -40,6 +40,7 @@ mod ports;
 mod printer;
 mod request;
 mod run;
+mod serve;
 mod service;
 mod signals;
 mod stdio;
@@ -94,6 +95,7 @@ fn act(request: Request) -> Result<Exit, Failure> {
         Request::Forward(request) => forward::run(&request).map(|()| Exit::Done),
         Request::Connect(request) => connect::run(request),
         Request::Run(request) => run::run(&request).map(|()| Exit::Done),
+        Request::Serve(request) => serve::run(&request).map(|()| Exit::Done),
         Request::Check(request) => check::run(&request),
         Request::Lookup(request) => lookup::run(&request),
         Request::Install(request) => install::run(&request).map(|()| Exit::Done),

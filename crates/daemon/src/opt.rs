@@ -27,6 +27,7 @@ mod lookup;
 mod opening;
 mod operands;
 mod run;
+mod serve;
 mod text;
 
 pub(crate) use answer::Answer;
@@ -43,6 +44,7 @@ pub(crate) fn parse(
         Command::Forward(typed) => typed.into_request(environment).map(Request::Forward),
         Command::Connect(typed) => typed.into_request(environment).map(Request::Connect),
         Command::Run(typed) => typed.into_request(environment).map(Request::Run),
+        Command::Serve(typed) => typed.into_request(environment).map(Request::Serve),
         Command::Check(typed) => typed.into_request(environment).map(Request::Check),
         Command::Lookup(typed) => typed.into_request(environment).map(Request::Lookup),
         Command::Install(typed) => typed.into_request(environment).map(Request::Install),

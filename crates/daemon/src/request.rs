@@ -1,5 +1,6 @@
 //! Requests: the command line, understood and checked.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -22,6 +23,8 @@ pub(crate) enum Request {
     Connect(ConnectRequest),
     /// The daemon.
     Run(RunRequest),
+    /// The endpoint that kubectl forwards through.
+    Serve(ServeRequest),
     /// Show what works here.
     Check(CheckRequest),
     /// `nsplice lookup`.
@@ -79,6 +82,25 @@ pub(crate) struct RunRequest {
     pub(crate) log_format: Option<LogFormat>,
     /// The least level that is logged.
     pub(crate) log_level: Option<LogLevel>,
+}
+
+/// `nsplice serve`.
+#[derive(Debug)]
+pub(crate) struct ServeRequest {
+    /// Where to listen.
+    pub(crate) listen: SocketAddr,
+    /// True if the questions that kubectl asks before it forwards are answered.
+    pub(crate) api: bool,
+    /// The opening of upstreams, and the limits of links.
+    pub(crate) opening: Opening,
+    /// Links at once; `None` for as many as there are descriptors.
+    pub(crate) max_links: Option<u32>,
+    /// The number of loops.
+    pub(crate) loops: LoopCount,
+    /// The format of the log.
+    pub(crate) log_format: LogFormat,
+    /// The least level that is logged.
+    pub(crate) log_level: LogLevel,
 }
 
 /// `nsplice check`.
@@ -175,7 +197,7 @@ pub(crate) struct CompareRequest {
 }
 
 /// The opening of upstreams, and the limits of links.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Opening {
     /// The host inside the target.
     pub(crate) host: Host,

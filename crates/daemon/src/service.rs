@@ -41,7 +41,7 @@ pub(crate) fn divide(
 ) -> Result<Vec<Work>, Failure> {
     let mut works = Vec::with_capacity(loops);
     for _ in 0..loops {
-        let mut forwards = Vec::with_capacity(services.len());
+        let mut served = Vec::with_capacity(services.len());
         for service in &mut services {
             let forward = Forward {
                 labels: Arc::clone(&service.labels),
@@ -54,9 +54,9 @@ pub(crate) fn divide(
             };
             let listeners: Vec<TcpListener> =
                 service.bound.iter_mut().filter_map(|bound| bound.listeners.pop()).collect();
-            forwards.push((forward, listeners));
+            served.push((forward.into(), listeners));
         }
-        works.push(Work { forwards, adopted: None, observer: observer() });
+        works.push(Work { services: served, adopted: None, observer: observer() });
     }
     Ok(works)
 }

@@ -10,6 +10,7 @@ use super::forward::Forward;
 use super::install::Install;
 use super::lookup::Lookup;
 use super::run::Run;
+use super::serve::Serve;
 use super::text;
 
 #[derive(Debug, StructOpt)]
@@ -57,6 +58,14 @@ pub(super) enum Command {
         help_message = text::HELP,
     )]
     Run(Run),
+    #[structopt(
+        about = text::SERVE_ABOUT,
+        usage = text::SERVE_USAGE,
+        template = text::SERVE_TEMPLATE,
+        after_help = text::SERVE_EXAMPLES,
+        help_message = text::HELP,
+    )]
+    Serve(Serve),
     #[structopt(
         about = text::CHECK_ABOUT,
         usage = text::CHECK_USAGE,

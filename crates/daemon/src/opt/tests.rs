@@ -352,3 +352,17 @@ fn install_makes_links_or_removes_them() {
     assert!(refusal("install --uninstall --force /d").contains("--force"));
     assert!(refusal("install").contains("<DIR>"));
 }
+
+#[test]
+fn serve_listens_at_loopback_unless_told_otherwise() {
+    let serve = |words: &str, variables: &[(&str, &str)]| match read_with(words, variables) {
+        Ok(Request::Serve(request)) => (request.listen.to_string(), request.api),
+        other => panic!("{words}: {other:?}"),
+    };
+    assert_eq!(serve("serve", &[]), ("127.0.0.1:8001".to_owned(), false));
+    assert_eq!(serve("serve --api --listen [::1]:0", &[]), ("[::1]:0".to_owned(), true));
+    let exposed = [("NSPLICE_EXPOSE", "1"), ("NSPLICE_API", "1")];
+    assert_eq!(serve("serve --listen [::]:80", &exposed), ("[::]:80".to_owned(), true));
+    assert!(refusal("serve --listen 10.0.0.1:80").contains("add --expose"));
+    assert!(refusal("serve --listen localhost").contains("write IP:PORT"));
+}

@@ -42,6 +42,7 @@ pub(super) const FORWARD_TEMPLATE: &str = command_template!("NSPLICE_LOG=info", 
 pub(super) const CONNECT_TEMPLATE: &str =
     command_template!("NSPLICE_BACKEND=setns", "--backend setns");
 pub(super) const RUN_TEMPLATE: &str = command_template!("", "NSPLICE_LOG=warn", "--log warn");
+pub(super) const SERVE_TEMPLATE: &str = command_template!("", "NSPLICE_API=1", "--api");
 pub(super) const CHECK_TEMPLATE: &str = command_template!("NSPLICE_OUTPUT=json", "--output json");
 pub(super) const LOOKUP_TEMPLATE: &str = command_template!("NSPLICE_OUTPUT=json", "--output json");
 pub(super) const INSTALL_TEMPLATE: &str = command_template!("NSPLICE_FORCE=1", "--force");
@@ -139,6 +140,24 @@ EXAMPLES:
     listen = \"127.0.0.1:8080\"
     target = \"docker/web\"
     port = 80";
+
+pub(super) const SERVE_ABOUT: &str = "Serve the pods of this node to kubectl port-forward";
+
+pub(super) const SERVE_USAGE: &str = "nsplice serve [OPTIONS]";
+
+pub(super) const SERVE_EXAMPLES: &str = "\
+Answers at the paths of the API server and of the kubelet. Whoever can connect
+can reach every pod of this node: there is no authentication. With --api,
+kubectl needs no cluster: what runs on this node is there, containers without a
+pod as pods of the namespace default. SIGTERM, SIGINT and SIGQUIT drain for
+30s; a second SIGTERM or SIGINT ends it at once.
+
+EXAMPLES:
+    nsplice serve --api
+
+    # Elsewhere on this node
+    kubectl --server http://127.0.0.1:8001 get pods --all-namespaces
+    kubectl --server http://127.0.0.1:8001 port-forward pod/web 8080:80";
 
 pub(super) const CHECK_ABOUT: &str = "Show what works here, what does not, and why";
 
@@ -263,6 +282,10 @@ pub(super) const FORWARD_LOG: &str =
     "Level: error, warn, info (each connection) or debug [default: warn]";
 pub(super) const RUN_LOG: &str =
     "Level: error, warn, info (each connection) or debug [default: info]";
+pub(super) const LISTEN: &str = "Listen here: IP:PORT [default: 127.0.0.1:8001]";
+pub(super) const EXPOSE: &str = "Listen at addresses that other machines reach, too";
+pub(super) const API: &str = "Also answer what kubectl asks first, read-only";
+pub(super) const SERVE_MAX_LINKS: &str = "Most connections at once [default: no limit]";
 pub(super) const QUIET: &str = "Print errors only";
 pub(super) const VERBOSE: &str = "Log each connection; -vv its start as well";
 pub(super) const CONFIG: &str = "Configuration file (TOML)";

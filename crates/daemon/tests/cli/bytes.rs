@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::binary::{end_of, nsplice};
 
-const COMMANDS: [&str; 6] = ["forward", "connect", "run", "check", "install", "compare"];
+const COMMANDS: [&str; 7] = ["forward", "connect", "run", "serve", "check", "install", "compare"];
 
 /// Options whose value is a path, which may be any bytes.
 const PATHS: [&str; 6] = ["--config", "--nsenter", "--socat", "--report", "--compare", "--root"];

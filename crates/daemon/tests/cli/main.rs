@@ -14,6 +14,7 @@ mod nsenter;
 mod rootless;
 mod run;
 mod scripts;
+mod serve;
 mod start;
 
 use std::fs;
