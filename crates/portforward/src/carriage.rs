@@ -9,6 +9,10 @@ use nsplice_relay::Outbox;
 pub(crate) trait Carriage: Debug + Send {
     /// Sends these parts, one behind the other.
     fn carry(&mut self, parts: [&[u8]; 2], out: &mut Outbox<'_>);
+
+    /// Gives a frame that was the last to be carried, and has `length` bytes with its head, another head and
+    /// more bytes; false if it has begun to be sent, or cannot be changed.
+    fn extend(&mut self, length: usize, head: &[u8], more: &[u8], out: &mut Outbox<'_>) -> bool;
 }
 
 /// The bytes are the client's connection.
@@ -18,5 +22,14 @@ pub(crate) struct Bare;
 impl Carriage for Bare {
     fn carry(&mut self, parts: [&[u8]; 2], out: &mut Outbox<'_>) {
         parts.into_iter().for_each(|part| out.push(part));
+    }
+
+    fn extend(&mut self, length: usize, head: &[u8], more: &[u8], out: &mut Outbox<'_>) -> bool {
+        let Some(place) = out.tail(length).and_then(|frame| frame.get_mut(..head.len())) else {
+            return false;
+        };
+        place.copy_from_slice(head);
+        out.push(more);
+        true
     }
 }

@@ -16,7 +16,7 @@ use nsplice_relay::{
     Ending, Life, Limits, NewStream, OpenClass, Ops, Outbox, Outcome, Received, Side,
     StreamId as Name,
 };
-use nsplice_spdy::{Connection, Event, GoAwayStatus, Headers, ResetStatus, StreamId};
+use nsplice_spdy::{data_header, Connection, Event, GoAwayStatus, Headers, ResetStatus, StreamId};
 
 use crate::carriage::Carriage;
 use crate::pairs::{Claim, Kind, Meeting, Pairs};
@@ -32,6 +32,10 @@ const STREAMS: usize = 10_000;
 /// Bytes of answers that are gathered before they go to the outbox.
 const GATHERED: usize = 16 << 10;
 
+/// A DATA frame of so many bytes is long enough. With what one call adds it is far below the most that a
+/// frame can have.
+const LONG_FRAME: usize = 256 << 10;
+
 /// A client's connections to the ports of a pod.
 #[derive(Debug)]
 pub(crate) struct Forwarding {
@@ -44,6 +48,8 @@ pub(crate) struct Forwarding {
     linked: HashMap<StreamId, Linked>,
     /// When a connection has begun or ended.
     active: Instant,
+    /// The stream of the DATA frame that was carried last, and the bytes in it; `None` if it was another.
+    last: Option<(StreamId, usize)>,
 }
 
 /// A connection with a link.
@@ -69,6 +75,7 @@ impl Forwarding {
             pairs: Pairs::default(),
             linked: HashMap::new(),
             active: now,
+            last: None,
         }
     }
 
@@ -195,13 +202,25 @@ impl Forwarding {
         self.end_one(linked.error);
     }
 
-    /// Sends bytes of a connection to the client.
+    /// Sends bytes of a connection to the client: in the frame that was sent last, where that was of the
+    /// same connection and still waits. A client has work with each frame, and one of kubectl's takes twice
+    /// the bytes in frames of 256 KiB that it takes in those of 32.
     pub(crate) fn send(&mut self, stream: Name, bytes: &[u8], out: &mut Outbox<'_>) {
         self.flush(out);
         // A stream that the client has reset takes nothing more.
-        if let Ok(head) = self.connection.begin_data(StreamId(stream.0), bytes.len(), false) {
-            self.carriage.carry([&head, bytes], out);
+        let stream = StreamId(stream.0);
+        let Ok(head) = self.connection.begin_data(stream, bytes.len(), false) else { return };
+        let last = self.last.filter(|(last, length)| *last == stream && *length < LONG_FRAME);
+        if let Some((_, length)) = last {
+            let longer = length + bytes.len();
+            let head = data_header(stream, longer, false);
+            if self.carriage.extend(head.len() + length, &head, bytes, out) {
+                self.last = Some((stream, longer));
+                return;
+            }
         }
+        self.carriage.carry([&head, bytes], out);
+        self.last = Some((stream, bytes.len()));
     }
 
     /// The pod has ended what it sends on a connection.
@@ -272,6 +291,7 @@ impl Forwarding {
         if !output.is_empty() {
             self.carriage.carry([output, &[]], out);
             output.clear();
+            self.last = None;
         }
     }
 }

@@ -22,6 +22,40 @@ pub(crate) struct Came {
     pub(crate) reset: Option<ResetStatus>,
 }
 
+/// The frame that comes.
+#[derive(Debug)]
+enum Frame {
+    Head(Vec<u8>),
+    Rest(usize),
+}
+
+impl Frame {
+    /// Takes bytes, and returns the length of the longest frame that begins in them.
+    fn take(&mut self, mut bytes: &[u8]) -> usize {
+        let mut longest = 0;
+        while !bytes.is_empty() {
+            match self {
+                Self::Head(head) => {
+                    head.push(bytes[0]);
+                    bytes = &bytes[1..];
+                    if let [_, _, _, _, _, a, b, c] = *head.as_slice() {
+                        let length = u32::from_be_bytes([0, a, b, c]) as usize;
+                        longest = longest.max(length);
+                        *self = Self::Rest(length);
+                    }
+                }
+                Self::Rest(0) => *self = Self::Head(Vec::new()),
+                Self::Rest(left) => {
+                    let taken = bytes.len().min(*left);
+                    *left -= taken;
+                    bytes = &bytes[taken..];
+                }
+            }
+        }
+        longest
+    }
+}
+
 /// A client.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -29,6 +63,10 @@ pub(crate) struct Client {
     pub(crate) spdy: Connection,
     came: HashMap<StreamId, Came>,
     pub(crate) went_away: Option<GoAwayStatus>,
+    /// Bytes of the longest frame that has come.
+    pub(crate) longest: usize,
+    /// Bytes of a frame that are still to come, or its head as far as it has.
+    frame: Frame,
     /// The socket has ended.
     is_over: bool,
     requests: u32,
@@ -68,7 +106,9 @@ impl Client {
         assert!(rest.contains("X-Stream-Protocol-Version: portforward.k8s.io"), "{rest}");
         let spdy = Connection::client(Limits { streams: 10, ..Limits::default() });
         let came = HashMap::new();
-        Self { socket, spdy, came, went_away: None, is_over: false, requests: 0 }
+        let frame = Frame::Head(Vec::new());
+        let (longest, went_away) = (0, None);
+        Self { socket, spdy, came, went_away, longest, frame, is_over: false, requests: 0 }
     }
 
     /// Opens a stream with these headers.
@@ -161,6 +201,7 @@ impl Client {
             Err(error) => panic!("nothing comes from the server: {error}"),
         };
         let mut bytes = &buffer[..read];
+        self.longest = self.longest.max(self.frame.take(bytes));
         while let Some(event) =
             self.spdy.read(&mut bytes).expect("the server keeps to the protocol")
         {

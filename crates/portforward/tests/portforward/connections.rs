@@ -42,6 +42,28 @@ fn bytes_come_whole_and_in_order_both_ways() {
     stage.close();
 }
 
+/// A client has work with each frame, so what waits for it goes into few. Two connections take turns.
+#[test]
+fn what_waits_is_sent_in_long_frames() {
+    const LENGTH: usize = 8 << 20;
+    let stage = Stage::new();
+    let server = Server::start(listen("127.0.0.1:0"), |mut stream: TcpStream| {
+        stream.write_all(&ramp::bytes(LENGTH)).unwrap();
+    });
+    let mut client = Client::upgraded(stage.address);
+    let connections = [client.forward(server.port()), client.forward(server.port())];
+    let mut longest = 0;
+    for connection in connections {
+        let (bytes, _) = client.wait_ended(connection);
+        assert!(bytes == ramp::bytes(LENGTH), "{} bytes", bytes.len());
+        longest = longest.max(client.longest);
+    }
+    assert!(longest > 128 << 10, "no frame has more than {longest} bytes");
+    connections.iter().for_each(|(data, _)| client.finish(*data));
+    assert_eq!(stage.links_ended(2), [Outcome::Clean; 2]);
+    stage.close();
+}
+
 #[test]
 fn twenty_connections_at_once() {
     let (stage, server) = (Stage::new(), Server::start(listen("127.0.0.1:0"), echo));

@@ -16,6 +16,12 @@ impl Outbox<'_> {
         self.queue.push(bytes, self.spares);
     }
 
+    /// The last `count` bytes that wait, for a frame to be changed that has not begun to be sent; `None`
+    /// if so many do not wait any more.
+    pub fn tail(&mut self, count: usize) -> Option<&mut [u8]> {
+        self.queue.tail(count)
+    }
+
     /// Bytes that wait to be sent.
     pub fn waiting(&self) -> usize {
         self.queue.len()

@@ -25,6 +25,12 @@ impl Queue {
         &self.bytes[self.taken..]
     }
 
+    /// The last `count` bytes; `None` if there are fewer.
+    pub(crate) fn tail(&mut self, count: usize) -> Option<&mut [u8]> {
+        let from = self.bytes.len().checked_sub(count)?;
+        (from >= self.taken).then(|| &mut self.bytes[from..])
+    }
+
     /// Adds `bytes` to the back.
     pub(crate) fn push(&mut self, bytes: &[u8], spares: &mut Spares) {
         if self.bytes.capacity() == 0 {
@@ -110,6 +116,9 @@ mod tests {
                 prop_assert_eq!(&queue.bytes()[..take], &taken[..]);
                 queue.take(take, &mut spares);
                 prop_assert_eq!(queue.len(), model.len());
+                prop_assert!(queue.tail(model.len() + 1).is_none());
+                let tail = queue.tail(model.len().min(100)).unwrap().to_vec();
+                prop_assert!(model.iter().skip(model.len() - tail.len()).eq(&tail));
                 prop_assert!(!queue.is_empty() || queue.bytes.capacity() == 0, "an empty queue owns memory");
             }
             prop_assert!(spares.blocks.len() <= MOST_SPARES);
