@@ -22,6 +22,10 @@ const OTHER: u32 = 54_332;
 
 const PORT: u16 = 7000;
 
+/// Ends what follows with the test, however that ends. Whoever gains privileges is not killed any more
+/// (prctl(2), PR_SET_PDEATHSIG), so it comes after all that does.
+const WITH_THE_TEST: [&str; 3] = ["setpriv", "--pdeathsig", "KILL"];
+
 /// A copy of nsplice that everybody may run, and a server behind [`PORT`] in namespaces of [`USER`]'s.
 struct Rootless {
     directory: TempDir,
@@ -45,7 +49,8 @@ impl Rootless {
             program.display()
         );
         let mut command = Command::new("setpriv");
-        command.args(credentials(USER)).args(["unshare", "-Urn", "sh", "-c", &script]);
+        command.args(credentials(USER)).args(["unshare", "-Urn"]);
+        command.args(WITH_THE_TEST).args(["sh", "-c", &script]);
         let mut rootless = Self { directory, server: Program::spawn(command.stdin(Stdio::null())) };
         let mut listens = false;
         wait_until("a server in a user namespace, or none", || {
@@ -209,8 +214,9 @@ fn a_container_of_rootless_podman_is_reached_by_its_name() {
     let Some(busybox) = require_tool(test, "busybox") else { return };
     let home = tempfile::tempdir_in(rootless.directory.path()).expect("a directory");
     fs::set_permissions(&home, fs::Permissions::from_mode(0o755)).expect("it is ours");
-    let mut command = Command::new("unshare");
-    command.args(["-mpf", "--mount-proc", "--kill-child", "sh", "-c", PODMAN, "sh"]);
+    let mut command = Command::new(WITH_THE_TEST[0]);
+    command.args(&WITH_THE_TEST[1..]).args(["unshare", "-mpf", "--mount-proc", "--kill-child"]);
+    command.args(["sh", "-c", PODMAN, "sh"]);
     command.arg(home.path()).arg(busybox).arg(rootless.program()).arg(USER.to_string());
     let told = End { code: 0, stdout: "hello\n".to_owned(), stderr: String::new() };
     assert_eq!(end_of(command.stdin(Stdio::null())), told);
