@@ -27,7 +27,8 @@ mod message;
 #[derive(Debug)]
 pub(crate) struct Cri {
     socket: PathBuf,
-    within: Duration,
+    /// How long everything about one question may take.
+    pub(crate) within: Duration,
 }
 
 impl Cri {

@@ -3,9 +3,11 @@
 //! Only what runs, or may run for all that is known, is taken. Where several things go by the name, none
 //! is: a guess would be a link to the wrong one. A pod is one thing however many sandboxes it has had:
 //! the newest that runs is meant.
+//!
+//! Whoever wants to see them all gets [`everything`].
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::SystemTime;
 
 use crate::merge::Merged;
@@ -174,25 +176,70 @@ fn pod<'a>(namespace: Option<&str>, name: &str, all: &'a [Merged]) -> Decision<'
 
 /// The pods that are seen in `all`: by their sandboxes, and by containers whose sandbox is not seen.
 fn instances(all: &[Merged]) -> Vec<Instance<'_>> {
-    let mut instances: Vec<(Option<&str>, Instance<'_>)> = Vec::new();
+    let mut instances: Vec<Instance<'_>> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
     for sandbox in all.iter().filter(|one| one.sighting.is_sandbox()) {
-        let instance = Instance { sandbox: Some(sandbox), containers: Vec::new() };
-        instances.push((Some(&sandbox.sighting.id), instance));
+        places.insert(&sandbox.sighting.id, instances.len());
+        instances.push(Instance { sandbox: Some(sandbox), containers: Vec::new() });
     }
     for container in all {
         let Kind::Container { sandbox } = &container.sighting.kind else { continue };
         let key = sandbox.as_deref();
-        let known = key.and_then(|_| instances.iter_mut().find(|(id, _)| *id == key));
-        match known {
-            Some((_, instance)) => instance.containers.push(container),
+        let known = key.and_then(|key| places.get(key)).copied();
+        match known.and_then(|place| instances.get_mut(place)) {
+            Some(instance) => instance.containers.push(container),
             None if key.is_some() || container.sighting.pod.is_some() => {
-                let instance = Instance { sandbox: None, containers: vec![container] };
-                instances.push((key, instance));
+                places.extend(key.map(|key| (key, instances.len())));
+                instances.push(Instance { sandbox: None, containers: vec![container] });
             }
             None => {}
         }
     }
-    instances.into_iter().map(|(_, instance)| instance).collect()
+    instances
+}
+
+/// Everything that may run.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Everything<'a> {
+    /// The pods, one for each of their sandboxes.
+    pub(crate) pods: Vec<Choice<'a>>,
+    /// The containers, those of pods included; each is entered by itself alone.
+    pub(crate) containers: Vec<Choice<'a>>,
+}
+
+/// Everything in `all` that may run.
+pub(crate) fn everything(all: &[Merged]) -> Everything<'_> {
+    let mut pods: Vec<Choice<'_>> = Vec::new();
+    // Containers whose sandbox is not seen make one pod if they name the same one.
+    let mut without_sandbox: Vec<(&PodName, usize)> = Vec::new();
+    for instance in instances(all).into_iter().filter(Instance::may_run) {
+        let Some(subject) = instance.subject() else { continue };
+        let Some(pod) = subject.sighting.pod.as_ref().filter(|pod| is_named(pod)) else { continue };
+        let known = without_sandbox.iter().find(|(known, _)| *known == pod);
+        match (instance.sandbox, known.and_then(|(_, place)| pods.get_mut(*place))) {
+            (None, Some(known)) => {
+                known.ways.extend(instance.ways());
+                if rank(subject) < rank(known.subject) {
+                    known.subject = subject;
+                }
+            }
+            (sandbox, _) => {
+                if sandbox.is_none() {
+                    without_sandbox.push((pod, pods.len()));
+                }
+                pods.push(Choice { subject, ways: instance.ways() });
+            }
+        }
+    }
+    let is_pod =
+        |one: &Merged| one.sighting.is_sandbox() && one.sighting.pod.as_ref().is_some_and(is_named);
+    let containers = all.iter().filter(|one| may_run(one) && !is_pod(one));
+    let containers = containers.map(|one| Choice { subject: one, ways: vec![one] }).collect();
+    Everything { pods, containers }
+}
+
+fn is_named(pod: &PodName) -> bool {
+    pod.name.is_some() || pod.uid.is_some()
 }
 
 /// How well `name` is a name of a container; better is less.

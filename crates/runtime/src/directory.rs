@@ -9,8 +9,9 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::errno::Errno;
 
@@ -19,14 +20,17 @@ use nsplice_sys::describe;
 use crate::cgroup::is_id;
 use crate::cni;
 use crate::decide::{decide, Choice, Decision};
+use crate::engine::NotLocal;
 use crate::found::{is_sandboxed, Files, Found, Labels, Owner, Place, Vigil};
 use crate::hold::{hold, owner, Held, NotHeld};
+use crate::identity::Identity;
 use crate::merge::{merge, Merged};
 use crate::nearest::nearest;
 use crate::order::Sources;
 use crate::process::Process;
-use crate::root::Root;
-use crate::sighting::{ClaimedPid, Kind, Network, Runtime, Sighting, State};
+use crate::root::{Proc, Root};
+use crate::said::{list_at_once, Said};
+use crate::sighting::{ClaimedPid, Kind, Network, Sighting, State};
 use crate::source::{Source, SourceError};
 use crate::unfound::{written, Answer, Unfound, Why};
 use crate::wanted::Wanted;
@@ -57,26 +61,6 @@ pub struct Listing {
     pub answers: Vec<Answer>,
 }
 
-/// What was said so far.
-#[derive(Debug, Default)]
-struct Said {
-    /// Each with the number of the source.
-    all: Vec<(usize, Sighting)>,
-    /// Of which runtimes that came first hand.
-    first_hand: HashSet<Runtime>,
-}
-
-impl Said {
-    /// Adds what `source` has `told`.
-    fn add(&mut self, number: usize, source: &Source, mut told: Vec<Sighting>) {
-        if source.is_hearsay() {
-            told.retain(|one| !self.first_hand.contains(&one.runtime));
-        }
-        self.first_hand.extend(source.speaks_for());
-        self.all.extend(told.into_iter().map(|one| (number, one)));
-    }
-}
-
 impl Directory {
     /// The directory of the node that `settings` describe.
     ///
@@ -104,19 +88,61 @@ impl Directory {
     }
 
     fn list_those(&self, is_asked: impl Fn(&Source) -> bool) -> Listing {
+        let (all, answers) = self.list_merged(is_asked);
+        Listing { seen: all.into_iter().map(|merged| merged.sighting).collect(), answers }
+    }
+
+    /// The same, with where it is from.
+    pub(crate) fn list_merged(
+        &self,
+        is_asked: impl Fn(&Source) -> bool,
+    ) -> (Vec<Merged>, Vec<Answer>) {
+        let asked = self.sources.all.iter().enumerate().filter(|(_, source)| is_asked(source));
         let mut answers = Vec::new();
         let mut said = Said::default();
-        for (number, source) in self.sources.all.iter().enumerate() {
-            if is_asked(source) {
-                let told = source.list(&self.root);
-                answers.push(self.answer(source, told.as_ref().map(Vec::len)));
-                if let Ok(told) = told {
-                    said.add(number, source, told);
-                }
+        for (number, source, told) in list_at_once(&self.root, asked.collect()) {
+            answers.push(self.answer(source, told.as_ref().map(Vec::len)));
+            if let Ok(told) = told {
+                said.add(number, source, told);
             }
         }
-        let seen = merge(said.all).into_iter().map(|merged| merged.sighting).collect();
-        Listing { seen, answers }
+        (merge(said.all), answers)
+    }
+
+    /// Those who are asked, in order.
+    pub(crate) fn sources(&self) -> &[Source] {
+        &self.sources.all
+    }
+
+    /// The root that all is below.
+    pub(crate) fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// Whether it is that of the node that this process sees itself.
+    pub fn is_own(&self) -> bool {
+        self.root.is_own()
+    }
+
+    /// The network namespace of the node: that of its first process; if we may not know, ours, provided
+    /// that its processes are those that we see.
+    pub fn network(&self) -> Option<Identity> {
+        let proc = self.root.proc();
+        let first = Identity::of_path(&proc.path().join("1/ns/net"));
+        let ours = || Identity::of_path(Path::new("/proc/self/ns/net"));
+        first.or_else(|error| if *proc == Proc::Own { ours() } else { Err(error) }).ok()
+    }
+
+    /// The same directory, whose runtimes have to answer `within` this time.
+    #[must_use]
+    pub fn patient(mut self, within: Duration) -> Self {
+        self.sources.all.iter_mut().for_each(|source| source.wait_for(within));
+        self
+    }
+
+    /// Why Docker is not asked.
+    pub fn no_docker(&self) -> Option<&NotLocal> {
+        self.sources.no_docker.as_ref()
     }
 
     /// Finds what is `wanted`. Blocks for as long as those who are asked take.
@@ -193,7 +219,7 @@ impl Directory {
     }
 
     /// Takes hold of what was chosen.
-    fn take(&self, choice: &Choice<'_>) -> Result<Found, NotHeld> {
+    pub(crate) fn take(&self, choice: &Choice<'_>) -> Result<Found, NotHeld> {
         let (held, way) = match self.hold_any(&choice.ways) {
             Ok((held, way)) => (Ok(held), Some(way)),
             Err(error) => (Err(error), None),

@@ -36,7 +36,8 @@ pub(crate) struct Engine {
     pub(crate) flavour: Flavour,
     socket: PathBuf,
     standing: Standing,
-    within: Duration,
+    /// How long an answer may take.
+    pub(crate) within: Duration,
 }
 
 /// Whose engine it is.

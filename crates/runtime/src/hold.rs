@@ -232,7 +232,7 @@ fn time_of(ticks: u64) -> Option<SystemTime> {
 const ATTEMPTS: u32 = 3;
 
 /// A line for each hierarchy, and a path has 4096 bytes at most.
-const MOST_CGROUP: usize = 64 << 10;
+pub(crate) const MOST_CGROUP: usize = 64 << 10;
 
 /// One line of numbers.
 const MOST_STAT: usize = 4 << 10;

@@ -37,7 +37,8 @@ pub(crate) fn merge(said: impl IntoIterator<Item = (usize, Sighting)>) -> Vec<Me
 }
 
 impl Merged {
-    fn add(&mut self, source: usize, said: Sighting) {
+    /// Adds what `source` has `said` of it.
+    pub(crate) fn add(&mut self, source: usize, said: Sighting) {
         if !self.sources.contains(&source) {
             self.sources.push(source);
         }

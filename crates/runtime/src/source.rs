@@ -5,6 +5,7 @@
 //! None decides which of several things is meant: that is `decide.rs`, once for all.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::cri::Cri;
 use crate::engine::{Engine, Flavour};
@@ -49,6 +50,15 @@ impl Source {
             Self::Engine(engine) => engine.socket(),
             Self::State(state) => state.path(),
             Self::Processes(processes) => processes.path(root),
+        }
+    }
+
+    /// Sets how long an API may take to answer; files have no limit.
+    pub(crate) fn wait_for(&mut self, within: Duration) {
+        match self {
+            Self::Cri(cri) => cri.within = within,
+            Self::Engine(engine) => engine.within = within,
+            Self::State(_) | Self::Processes(_) => {}
         }
     }
 

@@ -21,6 +21,7 @@ use nsplice_sys::lock;
 
 use crate::bundle;
 use crate::decide::Related;
+use crate::engine::Flavour;
 use crate::root::Root;
 use crate::sighting::{ClaimedPid, Runtime, Sighting};
 use crate::source::SourceError;
@@ -105,6 +106,18 @@ impl State {
     /// Whether only Docker's containers are there.
     pub(crate) fn is_docker(&self) -> bool {
         matches!(self.layout, Layout::Docker { .. })
+    }
+
+    /// Whether it is the engine of this flavour that writes it.
+    pub(crate) fn is_written_by(&self, flavour: Flavour) -> bool {
+        match &self.layout {
+            Layout::Docker { .. } => flavour == Flavour::Docker,
+            // The containerd that Docker starts.
+            Layout::Containerd { state } => {
+                flavour == Flavour::Docker && state.starts_with("/run/docker")
+            }
+            Layout::Storage { .. } => flavour == Flavour::Podman,
+        }
     }
 
     /// All containers, with their PIDs.

@@ -158,4 +158,4 @@ pub(crate) fn written(wanted: &Wanted, one: &Sighting) -> String {
 }
 
 /// As many digits of an ID as runtimes show.
-const SHOWN_ID: usize = 12;
+pub(crate) const SHOWN_ID: usize = 12;

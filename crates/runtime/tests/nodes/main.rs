@@ -3,4 +3,5 @@
 mod hostile;
 mod layouts;
 mod node;
+mod residents;
 mod speed;
