@@ -27,6 +27,7 @@ mod patient;
 mod plan;
 mod procfs;
 mod prospect;
+mod roster;
 mod settled;
 mod shared;
 mod survey;
@@ -49,6 +50,8 @@ pub use options::Options;
 pub use plan::Plan;
 pub use procfs::of_proc;
 pub use prospect::Prospect;
+pub use roster::entry::{Entry, EntryKind, NetworkKind, OpenPort, PortProcess};
+pub use roster::{open_ports, Detail, Node, Problem, Roster};
 pub use settled::Settled;
 pub use survey::limits::SystemLimits;
 pub use survey::{

@@ -4,4 +4,5 @@ pub(crate) mod birthplace;
 pub(crate) mod delegation;
 pub(crate) mod excursion;
 pub(crate) mod home;
+pub(crate) mod interior;
 pub(crate) mod unborn;

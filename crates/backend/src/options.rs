@@ -1,9 +1,11 @@
 //! Options of an operator about how the backends work.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use nsplice_runtime::Settings;
+use nsplice_runtime::{Directory, Settings};
+use nsplice_sys::describe;
 
+use crate::error::BackendError;
 use crate::external::template::Template;
 
 /// Options of the backends; the default looks everything up.
@@ -27,5 +29,13 @@ impl Options {
     /// Where pods and containers are looked for.
     pub(crate) fn settings(&self) -> Settings {
         Settings { root: self.root.clone(), docker_host: self.docker_host.clone() }
+    }
+
+    /// Opens the directory of the node in which they are looked for.
+    pub(crate) fn directory(&self) -> Result<Directory, BackendError> {
+        Directory::open(&self.settings()).map_err(|error| {
+            let root = self.root.as_deref().unwrap_or_else(|| Path::new("/")).display();
+            BackendError::Failed(format!("cannot look below {root}: {}", describe(&error)))
+        })
     }
 }

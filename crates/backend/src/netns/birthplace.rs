@@ -67,9 +67,7 @@ impl Birthplace {
     /// # Errors
     /// When our own cannot be opened.
     pub(crate) fn at(located: Located) -> Result<Self, OpenError> {
-        let home = Home::here()
-            .map_err(|error| OpenError::from_io("cannot open our own namespace", &error))?;
-        Ok(Self { located, home })
+        Ok(Self { located, home: Home::found()? })
     }
 
     /// Returns which namespace it is, if that can be told now.

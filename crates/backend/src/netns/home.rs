@@ -7,6 +7,7 @@ use std::path::Path;
 use nix::fcntl::open;
 use nix::sys::stat::Mode;
 
+use nsplice_relay::OpenError;
 use nsplice_runtime::{Identity, OPENING};
 
 use crate::netns::delegation::Delegation;
@@ -27,6 +28,11 @@ impl Home {
             .map_err(|errno| of_proc(errno.into()))?;
         let identity = Identity::of_fd(&namespace)?;
         Ok(Self { namespace, identity, delegation: Delegation::default() })
+    }
+
+    /// The same, or a sentence that says why not.
+    pub(crate) fn found() -> Result<Self, OpenError> {
+        Self::here().map_err(|error| OpenError::from_io("cannot open our own namespace", &error))
     }
 
     /// Returns which namespace it is.

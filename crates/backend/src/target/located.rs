@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use nsplice_relay::{OpenClass, OpenError};
-use nsplice_runtime::{Identity, Process};
+use nsplice_runtime::{Identity, Place, Process};
 use nsplice_sys::describe;
 
 use crate::netns::home::Home;
@@ -28,6 +28,21 @@ pub(crate) enum Located {
 }
 
 impl Located {
+    /// The place that was found; `addresses` are its own.
+    pub(crate) fn of(place: &Place, addresses: &[IpAddr]) -> Self {
+        match place {
+            Place::Home => Self::Home,
+            Place::Process(process) => Self::Process(Arc::clone(process)),
+            Place::Path(path) => Self::of_path(path),
+            Place::Addresses => Self::Behind(addresses.into()),
+        }
+    }
+
+    /// Wherever `path` leads.
+    pub(crate) fn of_path(path: &Path) -> Self {
+        Self::Path(Arc::new(Trail::find(path)))
+    }
+
     /// Returns whether sockets for it are made at home, for certain.
     pub(crate) fn is_home(&self) -> bool {
         matches!(self, Self::Home | Self::Behind(_))

@@ -5,19 +5,17 @@
 //! question, for all links of all forwards that lead there; and what runtimes keep on disk is read by one
 //! directory for all of them, which remembers what it has read.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use nsplice_relay::OpenError;
-use nsplice_runtime::{Directory, Found, Identity, Owner, Place, Settings, Unfound, Wanted, Why};
-use nsplice_sys::{describe, lock, Asker, Offloaded, Pool, Question};
+use nsplice_runtime::{Directory, Found, Identity, Owner, Settings, Unfound, Wanted, Why};
+use nsplice_sys::{lock, Asker, Offloaded, Pool, Question};
 
 use crate::error::BackendError;
 use crate::netns::home::Home;
 use crate::options::Options;
 use crate::shared::Shared;
 use crate::target::located::Located;
-use crate::target::trail::Trail;
 
 /// A pod or container that was found once.
 #[derive(Debug)]
@@ -56,10 +54,7 @@ impl Named {
         asker: &Asker,
     ) -> Result<Arc<Self>, BackendError> {
         let settings = options.settings();
-        let opened = Directory::open(&settings).map_err(|error| {
-            let root = settings.root.as_deref().unwrap_or_else(|| Path::new("/")).display();
-            BackendError::Failed(format!("cannot look below {root}: {}", describe(&error)))
-        })?;
+        let opened = options.directory()?;
         let directory = DIRECTORIES.of(settings.clone(), || opened);
         let sight = Arc::new(Sight::of(&directory, wanted)?);
         let key = (asker.pool().clone(), settings, wanted.clone());
@@ -127,12 +122,7 @@ impl Last {
 impl Sight {
     fn of(directory: &Directory, wanted: &Wanted) -> Result<Self, BackendError> {
         let found = directory.find(wanted).map_err(refused)?;
-        let located = match &found.place {
-            Place::Home => Located::Home,
-            Place::Process(process) => Located::Process(Arc::clone(process)),
-            Place::Path(path) => Located::Path(Arc::new(Trail::find(path))),
-            Place::Addresses => Located::Behind(found.addresses.clone().into()),
-        };
+        let located = Located::of(&found.place, &found.addresses);
         Ok(Self { found, located })
     }
 }
