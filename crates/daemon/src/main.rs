@@ -18,6 +18,7 @@ mod applet;
 mod bind;
 mod check;
 mod compare;
+mod completion;
 mod config;
 mod connect;
 mod drain;
@@ -25,6 +26,7 @@ mod dump;
 mod environment;
 mod exit;
 mod failure;
+mod filter;
 mod forward;
 mod install;
 mod journal;
@@ -45,12 +47,12 @@ mod service;
 mod signals;
 mod stdio;
 mod table;
+mod targets;
 mod terminal;
 mod values;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::io;
 use std::process::ExitCode;
 
 use nsplice_backend::shown;
@@ -59,7 +61,7 @@ use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::opt::Answer;
-use crate::output::{Stdout, Waiting};
+use crate::output::{tell, Stdout};
 use crate::request::Request;
 
 fn main() -> ExitCode {
@@ -98,12 +100,10 @@ fn act(request: Request) -> Result<Exit, Failure> {
         Request::Serve(request) => serve::run(&request).map(|()| Exit::Done),
         Request::Check(request) => check::run(&request),
         Request::Lookup(request) => lookup::run(&request),
+        Request::Targets(request) => targets::run(&request),
+        Request::Completion(shell) => completion::print_script(shell),
+        Request::Complete(unfinished) => completion::answer(unfinished),
         Request::Install(request) => install::run(&request).map(|()| Exit::Done),
         Request::Compare(request) => compare::run(&request),
     }
-}
-
-/// Prints last words. Nobody is left to be told that they could not be printed.
-fn tell(sink: impl Write + AsFd, text: &str) {
-    let _: io::Result<()> = writeln!(Waiting(sink), "{}", text.trim_end());
 }

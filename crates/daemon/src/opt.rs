@@ -28,17 +28,29 @@ mod opening;
 mod operands;
 mod run;
 mod serve;
+mod targets;
 mod text;
+mod unfinished;
 
 pub(crate) use answer::Answer;
 
 use command::Command;
+
+/// What the scripts of shells call; the help does not show it.
+const COMPLETE: &str = "__complete";
 
 /// Reads the command line `words`, the first of which is the program's name.
 pub(crate) fn parse(
     words: impl IntoIterator<Item = OsString>,
     environment: Environment<'_>,
 ) -> Result<Request, Answer> {
+    let words: Vec<OsString> = words.into_iter().collect();
+    if let [_, verb, rest @ ..] = words.as_slice() {
+        if verb == COMPLETE {
+            let rest = rest.strip_prefix(&[OsString::from("--")]).unwrap_or(rest);
+            return Ok(Request::Complete(unfinished::read(rest, environment)));
+        }
+    }
     let matches = bytes::matches(Command::clap, help::spelled_out(words))?;
     match Command::from_clap(&matches) {
         Command::Forward(typed) => typed.into_request(environment).map(Request::Forward),
@@ -47,6 +59,8 @@ pub(crate) fn parse(
         Command::Serve(typed) => typed.into_request(environment).map(Request::Serve),
         Command::Check(typed) => typed.into_request(environment).map(Request::Check),
         Command::Lookup(typed) => typed.into_request(environment).map(Request::Lookup),
+        Command::Targets(typed) => typed.into_request(environment).map(Request::Targets),
+        Command::Completion(typed) => Ok(Request::Completion(typed.into_shell())),
         Command::Install(typed) => typed.into_request(environment).map(Request::Install),
         Command::Compare(typed) => typed.into_request(environment).map(Request::Compare),
     }

@@ -129,6 +129,11 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     }
 }
 
+/// Writes a line to `sink`, for somebody who need not be there.
+pub(crate) fn tell(sink: impl Write + AsFd, text: &str) {
+    let _: io::Result<()> = writeln!(Waiting(sink), "{}", text.trim_end());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,6 +10,7 @@ use nsplice_relay::Limits;
 
 use crate::address::Address;
 use crate::applet::Applet;
+use crate::filter::Filter;
 use crate::log::{LogFormat, LogLevel};
 use crate::ports::PortPair;
 use crate::values::LoopCount;
@@ -29,6 +30,12 @@ pub(crate) enum Request {
     Check(CheckRequest),
     /// `nsplice lookup`.
     Lookup(LookupRequest),
+    /// What the node has.
+    Targets(TargetsRequest),
+    /// A script that has a shell complete command lines.
+    Completion(Shell),
+    /// The words that such a script asks for.
+    Complete(Unfinished),
     /// The names of socat and nsenter.
     Install(InstallRequest),
     /// The backends side by side.
@@ -129,6 +136,71 @@ pub(crate) struct LookupRequest {
     pub(crate) format: OutputFormat,
 }
 
+/// `nsplice targets`.
+#[derive(Debug)]
+pub(crate) struct TargetsRequest {
+    /// Which of them are wanted.
+    pub(crate) filter: Filter,
+    /// True if changes are told from then on.
+    pub(crate) watch: bool,
+    /// Where they are looked for.
+    pub(crate) options: Options,
+    /// The format of the answer.
+    pub(crate) format: OutputFormat,
+}
+
+/// A shell that completes command lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shell {
+    /// bash.
+    Bash,
+    /// zsh.
+    Zsh,
+    /// fish.
+    Fish,
+}
+
+impl FromStr for Shell {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "bash" => Ok(Self::Bash),
+            "zsh" => Ok(Self::Zsh),
+            "fish" => Ok(Self::Fish),
+            _ => Err(format!("`{text}` is not a shell that is supported: write bash, zsh or fish")),
+        }
+    }
+}
+
+/// A command line whose last word is to be completed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unfinished {
+    /// The last word, as far as it is typed.
+    pub(crate) begun: String,
+    /// What stands in its place.
+    pub(crate) gap: Gap,
+    /// Where targets are looked for.
+    pub(crate) options: Options,
+}
+
+/// What may stand in a place of a command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Gap {
+    /// One of these words.
+    Words(Vec<String>),
+    /// A target.
+    Target,
+    /// A port inside this target, perhaps behind a local one.
+    Port(Target),
+    /// The path of a file.
+    File,
+    /// The path of a directory.
+    Directory,
+    /// Nothing that could be guessed.
+    Nothing,
+}
+
 /// `nsplice install`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct InstallRequest {
@@ -161,7 +233,7 @@ pub(crate) enum Others {
     KeptAside,
 }
 
-/// A format of the answers of `check` and `compare`.
+/// A format of the answers of `check`, `compare`, `lookup` and `targets`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum OutputFormat {
     /// For people.

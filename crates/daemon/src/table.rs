@@ -25,22 +25,54 @@ impl<const N: usize> Table<N> {
     pub(crate) fn row(&mut self, cells: [String; N]) {
         self.rows.push(cells.map(|cell| shown(&cell).into_owned()));
     }
+
+    /// Adds a row of cells that a terminal may be shown as they are, however long.
+    pub(crate) fn row_as_it_is(&mut self, cells: [String; N]) {
+        self.rows.push(cells);
+    }
+
+    /// The same table without those of the columns `spare`, from the first on, that leave less room to
+    /// the last one than it takes, or `least`.
+    pub(crate) fn squeezed(&self, width: usize, spare: &[usize], least: usize) -> String {
+        let widths = self.widths();
+        let last = N.saturating_sub(1);
+        let needed = widths.get(last).map_or(0, |width| *width.min(&least));
+        let mut kept = [true; N];
+        for column in spare {
+            let before: usize = (0..last).filter(|at| kept[*at]).map(|at| widths[at] + GAP).sum();
+            if before + needed <= width {
+                break;
+            }
+            kept[*column] = false;
+        }
+        self.lines(&widths, &kept, Some(width))
+    }
 }
 
 impl<const N: usize> Table<N> {
     /// The table for so many columns, or for as many as it takes.
     pub(crate) fn fitted(&self, width: Option<usize>) -> String {
+        self.lines(&self.widths(), &[true; N], width)
+    }
+
+    fn widths(&self) -> [usize; N] {
         let mut widths = [0; N];
         for row in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.chars().count());
             }
         }
-        let indent = widths.iter().take(N.saturating_sub(1)).map(|width| width + GAP).sum();
+        widths
+    }
+
+    /// The table of the columns that are `kept`, the last of which is broken.
+    fn lines(&self, widths: &[usize; N], kept: &[bool; N], width: Option<usize>) -> String {
+        let last = N.saturating_sub(1);
+        let indent = (0..last).filter(|at| kept[*at]).map(|at| widths[at] + GAP).sum();
         let lines = self.rows.iter().flat_map(|row| {
-            let cells = row.iter().zip(widths);
+            let cells = row.iter().zip(widths).zip(kept).filter(|(_, kept)| **kept);
             let line: String =
-                cells.map(|(cell, width)| format!("{cell:<0$}", width + GAP)).collect();
+                cells.map(|((cell, width), _)| format!("{cell:<0$}", width + GAP)).collect();
             broken(line.trim_end(), indent, width.unwrap_or(usize::MAX))
         });
         lines.collect()
@@ -57,6 +89,24 @@ mod tests {
         table.row(["nsenter".to_owned(), "/usr/bin/nsenter".to_owned()]);
         table.row(["a".to_owned(), String::new()]);
         assert_eq!(table.fitted(None), "TOOL      PATH\nnsenter   /usr/bin/nsenter\na\n");
+    }
+
+    #[test]
+    fn columns_that_can_be_spared_make_room_for_the_last() {
+        let mut table = Table::new(["TARGET", "ID", "PID", "PORTS"]);
+        table.row(["pod/web", "0123456789ab", "4947", "127.0.0.1:80 nginx"].map(str::to_owned));
+        let first = |width| {
+            let text = table.squeezed(width, &[1, 2], 18);
+            text.lines().next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(first(50), "TARGET ID PID PORTS");
+        assert_eq!(first(49), "TARGET PID PORTS");
+        assert_eq!(first(34), "TARGET PORTS");
+        assert_eq!(first(5), "TARGET PORTS", "those that are left have to do");
+        assert_eq!(
+            table.squeezed(34, &[1, 2], 18).lines().nth(1),
+            Some("pod/web   127.0.0.1:80 nginx")
+        );
     }
 
     #[test]

@@ -6,12 +6,19 @@
 use std::io;
 use std::os::fd::AsFd;
 
+use nsplice_sys::TerminalSize;
+
 /// Columns that any terminal has. Help is no wider, wherever it goes.
 const PLAIN: usize = 80;
 
 /// Returns the width of standard output; `None` if it is no terminal.
 pub(crate) fn width() -> Option<usize> {
-    nsplice_sys::columns(io::stdout().as_fd()).map(usize::from)
+    size().map(|size| size.columns.into())
+}
+
+/// Returns the size of standard output; `None` if it is no terminal.
+pub(crate) fn size() -> Option<TerminalSize> {
+    nsplice_sys::terminal_size(io::stdout().as_fd())
 }
 
 /// `text` with its long lines broken for standard output, and for [`PLAIN`] columns at most.

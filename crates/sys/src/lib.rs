@@ -38,4 +38,4 @@ pub use process::Process;
 pub use signal::default_action;
 pub use socket::{queued, set_socket_option, unacknowledged, unread};
 pub use strerror::describe;
-pub use terminal::columns;
+pub use terminal::{terminal_size, TerminalSize};

@@ -13,7 +13,7 @@ use super::answer::Answer;
 use super::help;
 
 /// Arguments that take a path, by their names in the structs.
-const PATHS: [&str; 6] = ["config", "report", "compare", "nsenter", "socat", "directory"];
+const PATHS: [&str; 7] = ["config", "root", "report", "compare", "nsenter", "socat", "directory"];
 
 /// Has `app` read `words`, and refuses what is no UTF-8 and no path.
 pub(super) fn matches(

@@ -11,6 +11,7 @@ use super::install::Install;
 use super::lookup::Lookup;
 use super::run::Run;
 use super::serve::Serve;
+use super::targets::{Completion, Targets};
 use super::text;
 
 #[derive(Debug, StructOpt)]
@@ -83,6 +84,14 @@ pub(super) enum Command {
     )]
     Lookup(Lookup),
     #[structopt(
+        about = text::TARGETS_ABOUT,
+        usage = text::TARGETS_USAGE,
+        template = text::TARGETS_TEMPLATE,
+        after_help = text::TARGETS_EXAMPLES,
+        help_message = text::HELP,
+    )]
+    Targets(Targets),
+    #[structopt(
         about = text::INSTALL_ABOUT,
         usage = text::INSTALL_USAGE,
         template = text::INSTALL_TEMPLATE,
@@ -98,4 +107,12 @@ pub(super) enum Command {
         help_message = text::HELP,
     )]
     Compare(Compare),
+    #[structopt(
+        about = text::COMPLETION_ABOUT,
+        usage = text::COMPLETION_USAGE,
+        template = text::COMPLETION_TEMPLATE,
+        after_help = text::COMPLETION_EXAMPLES,
+        help_message = text::HELP,
+    )]
+    Completion(Completion),
 }

@@ -84,19 +84,47 @@ fn unexpected(word: &str, words: &[OsString]) -> String {
     }
 }
 
+/// An option as the help lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Listed {
+    /// Its long name, with the dashes.
+    pub(super) name: String,
+    /// Whether a value follows.
+    pub(super) has_value: bool,
+}
+
+/// The options that the help of `command` (or of the program) lists.
+pub(super) fn options(command: Option<&str>) -> Vec<Listed> {
+    let lines = lines_below(command, "OPTIONS:").into_iter();
+    lines
+        .filter_map(|line| {
+            let names = line.split_whitespace().take_while(|word| word.starts_with('-'));
+            let name = names.last()?;
+            let (_, behind) = line.split_once(name)?;
+            Some(Listed { name: name.to_owned(), has_value: behind.starts_with(" <") })
+        })
+        .collect()
+}
+
 /// The commands or the long options that the help of `command` (or of the program) lists under
 /// `heading`.
 pub(super) fn listed(command: Option<&str>, heading: &str) -> Vec<String> {
+    let lines = lines_below(command, heading).into_iter();
+    let names = lines.filter_map(|line| {
+        let options = line.split_whitespace().take_while(|word| word.starts_with('-'));
+        options.last().or_else(|| line.split_whitespace().next()).map(str::to_owned)
+    });
+    names.collect()
+}
+
+/// What the help of `command` (or of the program) has under `heading`.
+fn lines_below(command: Option<&str>, heading: &str) -> Vec<String> {
     let asked = ["nsplice"].into_iter().chain(command).chain(["--help"]);
     let Err(Error { message: help, .. }) = Command::from_iter_safe(asked) else {
         return Vec::new();
     };
     let lines = help.lines().skip_while(|line| *line != heading).skip(1);
-    let names = lines.take_while(|line| !line.is_empty()).filter_map(|line| {
-        let options = line.split_whitespace().take_while(|word| word.starts_with('-'));
-        options.last().or_else(|| line.split_whitespace().next())
-    });
-    names.map(str::to_owned).collect()
+    lines.take_while(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
 /// The words for a target and a port that were written as one, as images and hosts have it.

@@ -100,8 +100,16 @@ fn every_option_has_a_twin_in_the_environment() {
 }
 
 /// The least that each command takes.
-const LEAST: [&str; 6] =
-    ["forward pid/7 80", "connect pid/7 80", "run --config /c", "check", "install /d", "compare"];
+const LEAST: [&str; 8] = [
+    "forward pid/7 80",
+    "connect pid/7 80",
+    "run --config /c",
+    "check",
+    "lookup pid/7 x",
+    "targets",
+    "install /d",
+    "compare",
+];
 
 #[test]
 fn the_environment_is_asked_for_each_option_that_the_help_shows() {
@@ -311,7 +319,18 @@ fn options_of_compare_have_twins_in_the_environment() {
 
 #[test]
 fn help_fits_a_terminal() {
-    for command in ["", "forward", "connect", "run", "check", "install", "compare"] {
+    for command in [
+        "",
+        "forward",
+        "connect",
+        "run",
+        "check",
+        "lookup",
+        "targets",
+        "completion",
+        "install",
+        "compare",
+    ] {
         let command = format!("{command} --help");
         let Err(Answer::Help(text)) = read(command.trim_start()) else { panic!("{command}") };
         assert!(text.contains("EXAMPLES:"), "{command}");

@@ -9,9 +9,9 @@ USAGE:
 
 COMMANDS:
 {subcommands}
-    socat      Run a socat command line: nsplice socat ...
-    nsenter    Run an nsenter command line: nsplice nsenter ...
-    help       Print this help, or that of a command: nsplice help COMMAND
+    socat         Run a socat command line: nsplice socat ...
+    nsenter       Run an nsenter command line: nsplice nsenter ...
+    help          Print this help, or that of a command: nsplice help COMMAND
 
 OPTIONS:
 {unified}
@@ -44,6 +44,20 @@ pub(super) const CONNECT_TEMPLATE: &str =
 pub(super) const RUN_TEMPLATE: &str = command_template!("", "NSPLICE_LOG=warn", "--log warn");
 pub(super) const SERVE_TEMPLATE: &str = command_template!("", "NSPLICE_API=1", "--api");
 pub(super) const CHECK_TEMPLATE: &str = command_template!("NSPLICE_OUTPUT=json", "--output json");
+pub(super) const TARGETS_TEMPLATE: &str = command_template!("NSPLICE_OUTPUT=json", "--output json");
+pub(super) const COMPLETION_TEMPLATE: &str = "\
+{about}
+
+USAGE:
+    {usage}
+
+ARGS:
+{positionals}
+
+OPTIONS:
+{unified}
+
+{after-help}";
 pub(super) const LOOKUP_TEMPLATE: &str = command_template!("NSPLICE_OUTPUT=json", "--output json");
 pub(super) const INSTALL_TEMPLATE: &str = command_template!("NSPLICE_FORCE=1", "--force");
 pub(super) const COMPARE_TEMPLATE: &str = command_template!("NSPLICE_QUICK=1", "--quick");
@@ -68,6 +82,9 @@ TARGET is KIND/NAME, or the NAME of a pod or container:
 EXAMPLES:
     # Port 8080 of a container on localhost:18080
     nsplice forward docker/web 18080:8080
+
+    # The pods and containers of this node, and their ports
+    nsplice targets
 
     # What works here, and why the rest does not
     nsplice check docker/web 8080
@@ -188,6 +205,49 @@ EXAMPLES:
     # The address of a service, as a pod finds it
     nsplice lookup pod/web db";
 
+pub(super) const TARGETS_ABOUT: &str =
+    "List the node's pods and containers, and what listens there";
+
+pub(super) const TARGETS_USAGE: &str = "nsplice targets [OPTIONS] [FILTER]";
+
+pub(super) const TARGETS_EXAMPLES: &str = "\
+FILTER is a part of a target or of its names, a runtime, or the beginning of an
+ID; with * or ? it is a pattern for all of one of them. Lists what runs, and the
+named network namespaces that are none of those. A port that is `localhost only`
+can be reached from outside by nsplice alone. A narrow terminal shows fewer
+columns; a pipe gets a line for each target. --watch looks again every second,
+or after four times what a look takes. What could not be seen is told on
+standard error: then exits with 5 if a privilege is missing, or with 1; exits
+with 7 if nothing passes the FILTER.
+
+EXAMPLES:
+    # Everything, and then a port of it on localhost
+    nsplice targets
+    nsplice forward pod/default/web 5432
+
+    # The pods of a Kubernetes namespace, for a script
+    nsplice targets 'pod/kube-system/*' --output json
+
+    # What comes and goes, one line for each change
+    nsplice targets --watch docker | cat";
+
+pub(super) const COMPLETION_ABOUT: &str = "Print a script that completes command lines in a shell";
+
+pub(super) const COMPLETION_USAGE: &str = "nsplice completion SHELL";
+
+pub(super) const COMPLETION_EXAMPLES: &str = "\
+Completes commands, options, the names of pods, containers and namespaces of
+this node, and the ports that are open there.
+
+EXAMPLES:
+    # For this shell
+    source <(nsplice completion bash)
+
+    # For all shells of this machine
+    nsplice completion bash >/usr/share/bash-completion/completions/nsplice
+    nsplice completion zsh >/usr/local/share/zsh/site-functions/_nsplice
+    nsplice completion fish >/usr/share/fish/vendor_completions.d/nsplice.fish";
+
 pub(super) const INSTALL_ABOUT: &str = "Link the names socat and nsenter to this program";
 
 pub(super) const INSTALL_USAGE: &str = "\
@@ -271,6 +331,9 @@ pub(super) const NSENTER: &str = "The nsenter program [default: from PATH]";
 pub(super) const SOCAT: &str = "The socat program [default: from PATH]";
 pub(super) const NO_SPLICE: &str = "Copy bytes instead of splicing them";
 pub(super) const CONNECT_TIMEOUT: &str = "Time limit for opening a connection [default: 10s]";
+pub(super) const FILTER: &str = "Which targets [default: all]";
+pub(super) const WATCH: &str = "Show changes until Ctrl-C";
+pub(super) const SHELL: &str = "bash, zsh or fish";
 pub(super) const LOOKUP_NAME: &str = "The name";
 pub(super) const LOOKUP_TIMEOUT: &str = "Time limit for the answer [default: 10s]";
 pub(super) const IDLE_TIMEOUT: &str = "End connections idle for this long [default: none]";

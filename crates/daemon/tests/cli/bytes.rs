@@ -7,7 +7,18 @@ use std::process::Command;
 
 use crate::binary::{end_of, nsplice};
 
-const COMMANDS: [&str; 7] = ["forward", "connect", "run", "serve", "check", "install", "compare"];
+const COMMANDS: [&str; 10] = [
+    "forward",
+    "connect",
+    "run",
+    "serve",
+    "check",
+    "lookup",
+    "targets",
+    "install",
+    "compare",
+    "completion",
+];
 
 /// Options whose value is a path, which may be any bytes.
 const PATHS: [&str; 6] = ["--config", "--nsenter", "--socat", "--report", "--compare", "--root"];
@@ -118,5 +129,6 @@ fn paths_may_be_any_bytes_and_a_configuration_may_not() {
         expect_refusal(nsplice(line).arg(option).arg(&nowhere), 6, "not found");
     }
     expect_refusal(nsplice("compare --compare").arg(&nowhere), 1, "/nonexistent/");
+    expect_refusal(nsplice("targets --root").arg(&nowhere), 1, "look below /nonexistent/");
     expect_refusal(nsplice("compare tcp/127.0.0.1 --report").arg(&nowhere), 1, "/nonexistent/");
 }

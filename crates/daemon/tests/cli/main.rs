@@ -66,6 +66,9 @@ fn help_and_version_go_to_standard_output() {
         "connect -h",
         "run -h",
         "check -h",
+        "lookup -h",
+        "targets -h",
+        "completion -h",
         "install -h",
         "compare -h",
         "help",
@@ -109,6 +112,9 @@ fn usage_errors_exit_with_2_and_go_to_standard_error() {
         "forward 80 pid/1",
         "forward pid/1 80 --max-links -1",
         "install --force --uninstall /nonexistent",
+        "targets a b",
+        "targets --output xml",
+        "completion",
     ] {
         let end = end_of(&mut nsplice(line));
         assert_eq!((end.code, end.stdout.as_str()), (2, ""), "{line}");
