@@ -117,9 +117,7 @@ fn find(node: &Arc<Node>, name: &PodName) -> Result<Arc<NodePod>, NoPod> {
     let mut refused = None;
     for wanted in wanted(name) {
         match node.directory.find(&wanted) {
-            // A pod of another namespace, where any would do.
-            Ok(found)
-                if found.labels.namespace.as_ref().is_some_and(|it| *it != name.namespace) => {}
+            Ok(found) if !is_of(&wanted, &found) => {}
             Ok(found) => {
                 if name.uid.as_ref().is_some_and(|uid| found.labels.uid.as_ref() != Some(uid)) {
                     return Err(NoPod::Unknown(format!(
@@ -128,6 +126,8 @@ fn find(node: &Arc<Node>, name: &PodName) -> Result<Arc<NodePod>, NoPod> {
                 }
                 return Ok(Arc::new(NodePod::new(Arc::clone(node), name, wanted, &found)));
             }
+            // There may be several in other namespaces, none of which is meant.
+            Err(_) if matches!(wanted, Wanted::Pod { namespace: None, .. }) => {}
             Err(unfound) if unfound.is_missing() => {
                 refused.get_or_insert_with(|| unfound.to_string());
             }
@@ -135,6 +135,17 @@ fn find(node: &Arc<Node>, name: &PodName) -> Result<Arc<NodePod>, NoPod> {
         }
     }
     Err(NoPod::Unknown(refused.unwrap_or_default()))
+}
+
+/// Whether what was found under such a name is what is listed under it: a pod without a namespace, or a
+/// container without a pod.
+fn is_of(wanted: &Wanted, found: &Found) -> bool {
+    let labels = &found.labels;
+    match wanted {
+        Wanted::Pod { namespace: Some(_), .. } => true,
+        Wanted::Pod { namespace: None, .. } => labels.namespace.is_none(),
+        Wanted::Container(_) | Wanted::Docker(_) | Wanted::Bare(_) => labels.pod.is_none(),
+    }
 }
 
 /// What a pod of this name may be called on the node, in the order in which that is tried.

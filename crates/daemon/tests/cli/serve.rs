@@ -33,6 +33,47 @@ fn node(pid: u32) -> TempDir {
     root
 }
 
+/// Adds a container of the pod, and a pod of the same name as that in another namespace.
+fn crowd(root: &TempDir) {
+    let tasks = root.path().join("run/containerd/io.containerd.runtime.v2.task/k8s.io");
+    for (id, annotations) in [
+        (
+            "cd",
+            r#""io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.container-name": "app",
+            "io.kubernetes.cri.sandbox-name": "web", "io.kubernetes.cri.sandbox-namespace": "default""#,
+        ),
+        (
+            "ef",
+            r#""io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-name": "app",
+            "io.kubernetes.cri.sandbox-namespace": "other""#,
+        ),
+    ] {
+        let bundle = tasks.join(id.repeat(32));
+        fs::create_dir_all(&bundle).unwrap();
+        fs::write(bundle.join("config.json"), format!("{{\"annotations\": {{{annotations}}}}}"))
+            .unwrap();
+        fs::write(bundle.join("init.pid"), std::process::id().to_string()).unwrap();
+    }
+}
+
+/// A name leads to what is listed under it: not to a container of a pod, nor into another namespace.
+#[test]
+fn what_is_forwarded_to_is_what_is_listed() {
+    let root = node(std::process::id());
+    crowd(&root);
+    let (program, address) = serving(&root, "--api");
+    for (path, is_there) in
+        [("default/pods/web", true), ("default/pods/app", false), ("other/pods/app", true)]
+    {
+        let answer = get(address, &format!("/api/v1/namespaces/{path}"));
+        let status = if is_there { "200 OK" } else { "404 Not Found" };
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{path}: {answer}");
+    }
+    let list = get(address, "/api/v1/namespaces/default/pods");
+    assert!(!list.contains(r#""name":"app","namespace":"default""#), "{list}");
+    drop(program);
+}
+
 /// Writes down which process the pod's first one is.
 fn write_pid(root: &TempDir, pid: u32) {
     let tasks = root.path().join("run/containerd/io.containerd.runtime.v2.task/k8s.io");
