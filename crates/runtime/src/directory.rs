@@ -15,13 +15,12 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use nsplice_sys::describe;
-
 use crate::cgroup::is_id;
 use crate::cni;
 use crate::decide::{decide, Choice, Decision};
 use crate::engine::NotLocal;
-use crate::found::{is_sandboxed, Files, Found, Labels, Owner, Place, Vigil};
+use crate::following::Following;
+use crate::found::{is_sandboxed, Files, Found, KnownBy, Labels, Owner, Place, Vigil};
 use crate::hold::{hold, owner, Held, NotHeld};
 use crate::identity::Identity;
 use crate::merge::{merge, Merged};
@@ -31,8 +30,9 @@ use crate::process::Process;
 use crate::root::{Proc, Root};
 use crate::said::{list_at_once, Said};
 use crate::sighting::{ClaimedPid, Kind, Network, Sighting, State};
+use crate::signs::Signs;
 use crate::source::{Source, SourceError};
-use crate::unfound::{written, Answer, Unfound, Why};
+use crate::unfound::{names_like, refused, unreachable, written, Answer, Unfound, Why};
 use crate::wanted::Wanted;
 
 /// Where things are looked for; the default is this node as it is.
@@ -50,6 +50,7 @@ pub struct Settings {
 pub struct Directory {
     root: Arc<Root>,
     sources: Sources,
+    following: Following,
 }
 
 /// All that is known of a node's containers.
@@ -79,7 +80,27 @@ impl Directory {
     /// The directory of the node whose root is `root`; Docker is where `docker_host` says.
     pub fn of(root: Root, docker_host: Option<OsString>) -> Self {
         let sources = Sources::of(&root, docker_host);
-        Self { root: Arc::new(root), sources }
+        Self { root: Arc::new(root), sources, following: Following::default() }
+    }
+
+    /// The signs of life on the node now. A few stat(2); no runtime is asked.
+    pub fn signs(&self) -> Signs {
+        let states = self.sources.all.iter().filter_map(|source| match source {
+            Source::State(state) => Some(state),
+            _ => None,
+        });
+        Signs::of(&self.root, states, self.following.starts())
+    }
+
+    /// Listens to the engine that knows what was `found` from now on, if it is one: [`Found::is_alive`]
+    /// tells then of another name, too.
+    pub fn follow(&self, found: &mut Found) {
+        let KnownBy::Silent(number) = found.known_by else { return };
+        let Some(Source::Engine(engine)) = self.sources.all.get(number) else { return };
+        // Without a thread it is as if nothing were said.
+        if let Ok(heard) = self.following.start(number, engine, &self.root) {
+            found.known_by = KnownBy::Heard(heard);
+        }
     }
 
     /// Lists what everybody knows. Blocks for as long as they take.
@@ -150,6 +171,14 @@ impl Directory {
     /// # Errors
     /// When it is not there, not to be had, or not the only one.
     pub fn find(&self, wanted: &Wanted) -> Result<Found, Unfound> {
+        // What is heard while somebody is asked may be newer than the answer.
+        let heard = self.following.heard();
+        let mut found = self.find_now(wanted)?;
+        found.take_in(heard);
+        Ok(found)
+    }
+
+    fn find_now(&self, wanted: &Wanted) -> Result<Found, Unfound> {
         let unfound = |why| Unfound { wanted: wanted.clone(), why };
         if let (Wanted::Docker(_), Some(error)) = (wanted, &self.sources.no_docker) {
             return Err(unfound(Why::NotLocal(error.clone())));
@@ -270,6 +299,7 @@ impl Directory {
             labels,
             id: choice.subject.sighting.id.clone(),
             vigil: held.vigil,
+            known_by: self.engine_among(&choice.subject.sources),
         })
     }
 
@@ -285,6 +315,12 @@ impl Directory {
         ids.dedup();
         let kept = ids.into_iter().map(|id| cni::addresses(&self.root, id));
         kept.into_iter().find(|addresses| !addresses.is_empty()).unwrap_or_default()
+    }
+
+    fn engine_among(&self, sources: &[usize]) -> KnownBy {
+        let is_engine =
+            |number: &&usize| matches!(self.sources.all.get(**number), Some(Source::Engine(_)));
+        sources.iter().find(is_engine).map_or(KnownBy::Nobody, |number| KnownBy::Silent(*number))
     }
 
     /// Takes hold of the first of `ways` that can be, and says which it is.
@@ -358,36 +394,4 @@ fn is_settled_by_one(wanted: &Wanted) -> bool {
         Wanted::Container(name) => is_id(name),
         Wanted::Bare(_) => false,
     }
-}
-
-/// The names that `one` could be wanted by, each with how that is written.
-fn names_like(wanted: &Wanted, one: &Sighting) -> Vec<(String, String)> {
-    let mut names = Vec::new();
-    let pod = one.pod.as_ref().and_then(|pod| Some((pod.namespace.as_deref(), pod.name.clone()?)));
-    if let (Wanted::Pod { .. } | Wanted::Bare(_), Some((namespace, name))) = (wanted, pod) {
-        let namespace = namespace.map_or_else(String::new, |namespace| format!("{namespace}/"));
-        let written = format!("pod/{namespace}{name}");
-        names.push((name, written));
-    }
-    let kind = match wanted {
-        Wanted::Pod { .. } => return names,
-        Wanted::Docker(_) => "docker",
-        Wanted::Container(_) | Wanted::Bare(_) => "container",
-    };
-    names.extend(one.names.iter().map(|name| (name.clone(), format!("{kind}/{name}"))));
-    names
-}
-
-fn refused(errno: Errno, told: &str) -> Why {
-    let is_denied = matches!(errno, Errno::EPERM | Errno::EACCES);
-    let help = if is_denied { "; run as root" } else { "" };
-    match errno {
-        Errno::EOPNOTSUPP => unreachable(false, told),
-        Errno::ENOSYS => unreachable(false, &format!("{told}: Linux 5.3 or later is needed")),
-        _ => unreachable(is_denied, &format!("{told}: {}{help}", describe(&errno.into()))),
-    }
-}
-
-fn unreachable(is_denied: bool, detail: &str) -> Why {
-    Why::Unreachable { is_denied, detail: detail.to_owned() }
 }

@@ -9,13 +9,14 @@
 
 use std::ffi::OsStr;
 use std::fmt::Write;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::decide::keep_related;
 use crate::http::{get, HttpError, Response};
-use crate::root::Root;
+use crate::root::{FileError, Root};
 use crate::shown::shown;
 use crate::sighting::{Runtime, Sighting, State};
 use crate::source::SourceError;
@@ -24,9 +25,11 @@ use crate::wanted::Wanted;
 mod answer;
 mod container;
 mod flavour;
+mod news;
 
 pub(crate) use container::{add_name, labelled, network, Config, HostConfig, Process};
 pub(crate) use flavour::Flavour;
+pub(crate) use news::{Follower, News};
 
 use flavour::{CONTAINER_NAME, POD_NAME, POD_NAMESPACE};
 
@@ -214,17 +217,20 @@ impl Engine {
     }
 
     fn get(&self, root: &Root, path: &str) -> Result<Response, SourceError> {
-        let answer = if self.is_named() {
-            get(&self.socket, path, self.within)
-        } else {
-            // Held while it is connected to.
-            let (_held, way) = root.socket(&self.socket)?;
-            get(&way, path, self.within)
-        };
-        answer.map_err(|error| match error {
+        // Held while it is connected to.
+        let (_held, way) = self.way(root)?;
+        get(&way, path, self.within).map_err(|error| match error {
             HttpError::Wire(error) => SourceError::unreachable(&error, self.help()),
             error => SourceError::Failed(error.to_string()),
         })
+    }
+
+    /// A path that leads to its socket for as long as the descriptor lives, if that matters.
+    fn way(&self, root: &Root) -> Result<(Option<OwnedFd>, PathBuf), FileError> {
+        if self.is_named() {
+            return Ok((None, self.socket.clone()));
+        }
+        root.socket(&self.socket).map(|(held, way)| (Some(held), way))
     }
 
     /// What would help where nobody answers.

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::following::Heard;
 use crate::identity::Identity;
 use crate::process::Process;
 use crate::root::Root;
@@ -25,6 +26,19 @@ pub struct Found {
     /// The runtime's ID of it.
     pub id: String,
     pub(crate) vigil: Vigil,
+    /// Who knows whether it still goes by its name.
+    pub(crate) known_by: KnownBy,
+}
+
+/// Who knows whether something still goes by its name.
+#[derive(Debug)]
+pub(crate) enum KnownBy {
+    /// Nobody else than who tells that it is there: a pod, say, has one name for life.
+    Nobody,
+    /// The engine that is the source of this number, which is not listened to.
+    Silent(usize),
+    /// One that is listened to, which had said so much before this was looked for.
+    Heard(Heard),
 }
 
 /// Where the sockets of a pod or container are born.
@@ -94,8 +108,18 @@ pub(crate) enum Vigil {
 
 impl Found {
     /// Returns whether it is still there, as far as that can be told without asking anybody. What cannot
-    /// be told is not.
+    /// be told is not, nor is what may go by another name by now.
     pub fn is_alive(&self) -> bool {
+        !self.may_be_renamed() && self.is_there()
+    }
+
+    /// Returns whether its engine, if that is listened to, has said since that names have changed.
+    pub fn may_be_renamed(&self) -> bool {
+        matches!(&self.known_by, KnownBy::Heard(heard) if heard.is_old())
+    }
+
+    /// The same, whatever it is called by now.
+    pub fn is_there(&self) -> bool {
         match &self.vigil {
             Vigil::Process(process) => process.is_alive(),
             Vigil::Directory(directory) => is_inhabited(directory),
@@ -103,6 +127,30 @@ impl Found {
                 Identity::of_path(path).is_ok_and(|now| now == *identity)
             }
             Vigil::None => false,
+        }
+    }
+
+    /// Takes in what was `heard` before it was looked for, by the numbers of the sources.
+    pub(crate) fn take_in(&mut self, heard: Vec<(usize, Heard)>) {
+        let KnownBy::Silent(number) = self.known_by else { return };
+        if let Some((_, heard)) = heard.into_iter().find(|(each, _)| *each == number) {
+            self.known_by = KnownBy::Heard(heard);
+        }
+    }
+
+    /// How much its engine has said by itself so far, if that is listened to: for [`Self::believe`].
+    pub fn said(&self) -> u64 {
+        match &self.known_by {
+            KnownBy::Heard(heard) => heard.now(),
+            KnownBy::Nobody | KnownBy::Silent(_) => 0,
+        }
+    }
+
+    /// Takes it for what goes by the name still, although its engine has `said` so much: nobody could be
+    /// asked what that meant.
+    pub fn believe(&self, said: u64) {
+        if let KnownBy::Heard(heard) = &self.known_by {
+            heard.pass_over(said);
         }
     }
 

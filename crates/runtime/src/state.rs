@@ -57,9 +57,9 @@ struct Kept {
     sighting: Sighting,
 }
 
-/// What tells one content of a file from the next.
+/// What tells one content of a file or directory from the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
+pub(crate) struct Stamp {
     inode: u64,
     modified: (i64, i64),
     size: i64,
@@ -117,6 +117,23 @@ impl State {
                 flavour == Flavour::Docker && state.starts_with("/run/docker")
             }
             Layout::Storage { .. } => flavour == Flavour::Podman,
+        }
+    }
+
+    /// The directories that have one for each container, as far as they are there.
+    pub(crate) fn shelves(&self, root: &Root) -> Vec<PathBuf> {
+        let below = |path: &Path, is_one: fn(&str) -> bool| {
+            let names = names_in(root, path).ok().flatten().unwrap_or_default();
+            let names = names.into_iter().filter(|name| is_one(name));
+            names.map(|name| path.join(name)).chain([path.to_owned()]).collect::<Vec<_>>()
+        };
+        match &self.layout {
+            Layout::Containerd { state } => TASK_DIRECTORIES
+                .iter()
+                .flat_map(|tasks| below(&state.join(tasks), |_| true))
+                .collect(),
+            Layout::Storage { run, .. } => below(run, storage::is_of_driver),
+            Layout::Docker { data } => vec![docker::containers_of(data)],
         }
     }
 
@@ -204,7 +221,7 @@ impl State {
 }
 
 impl Stamp {
-    fn of(status: &FileStat) -> Self {
+    pub(crate) fn of(status: &FileStat) -> Self {
         let modified = (status.st_mtime, status.st_mtime_nsec);
         Self { inode: status.st_ino, modified, size: status.st_size }
     }

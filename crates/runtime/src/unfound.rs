@@ -3,6 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use nix::errno::Errno;
+use nsplice_sys::describe;
+
 use crate::engine::NotLocal;
 use crate::shown::shown;
 use crate::sighting::Sighting;
@@ -155,6 +158,40 @@ pub(crate) fn written(wanted: &Wanted, one: &Sighting) -> String {
         }
         (_, None) => format!("container/{id} ({})", one.runtime.as_str()),
     }
+}
+
+/// The names that `one` could be wanted by, each with how that is written.
+pub(crate) fn names_like(wanted: &Wanted, one: &Sighting) -> Vec<(String, String)> {
+    let mut names = Vec::new();
+    let pod = one.pod.as_ref().and_then(|pod| Some((pod.namespace.as_deref(), pod.name.clone()?)));
+    if let (Wanted::Pod { .. } | Wanted::Bare(_), Some((namespace, name))) = (wanted, pod) {
+        let namespace = namespace.map_or_else(String::new, |namespace| format!("{namespace}/"));
+        let written = format!("pod/{namespace}{name}");
+        names.push((name, written));
+    }
+    let kind = match wanted {
+        Wanted::Pod { .. } => return names,
+        Wanted::Docker(_) => "docker",
+        Wanted::Container(_) | Wanted::Bare(_) => "container",
+    };
+    names.extend(one.names.iter().map(|name| (name.clone(), format!("{kind}/{name}"))));
+    names
+}
+
+/// That the system refused what was `told`.
+pub(crate) fn refused(errno: Errno, told: &str) -> Why {
+    let is_denied = matches!(errno, Errno::EPERM | Errno::EACCES);
+    let help = if is_denied { "; run as root" } else { "" };
+    match errno {
+        Errno::EOPNOTSUPP => unreachable(false, told),
+        Errno::ENOSYS => unreachable(false, &format!("{told}: Linux 5.3 or later is needed")),
+        _ => unreachable(is_denied, &format!("{told}: {}{help}", describe(&errno.into()))),
+    }
+}
+
+/// That it is there and cannot be taken hold of, as `detail` says.
+pub(crate) fn unreachable(is_denied: bool, detail: &str) -> Why {
+    Why::Unreachable { is_denied, detail: detail.to_owned() }
 }
 
 /// As many digits of an ID as runtimes show.

@@ -1,6 +1,6 @@
 //! The layout of Docker's data directory.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::Deserialize;
@@ -22,9 +22,14 @@ struct Written {
     config: Option<Config>,
 }
 
+/// Where each container has a directory.
+pub(super) fn containers_of(data: &Path) -> PathBuf {
+    data.join("containers")
+}
+
 /// All containers, also those that do not run.
 pub(super) fn entries(root: &Root, data: &Path) -> Result<Vec<Entry>, SourceError> {
-    let containers = data.join("containers");
+    let containers = containers_of(data);
     let Some(ids) = names_in(root, &containers)? else { return Err(SourceError::Absent) };
     let entry = |id: String| Entry {
         configs: vec![containers.join(&id).join("config.v2.json")],

@@ -22,7 +22,7 @@ struct Listed {
 pub(super) fn entries(root: &Root, graph: &Path, run: &Path) -> Result<Vec<Entry>, SourceError> {
     let Some(drivers) = names_in(root, run)? else { return Err(SourceError::Absent) };
     let mut entries = Vec::new();
-    for driver in drivers.iter().filter(|name| name.ends_with("-containers")) {
+    for driver in drivers.iter().filter(|name| is_of_driver(name)) {
         let (run, graph) = (run.join(driver), graph.join(driver));
         let mut names = names_of(root, &graph.join("containers.json"));
         for id in names_in(root, &run)?.unwrap_or_default() {
@@ -39,6 +39,11 @@ pub(super) fn entries(root: &Root, graph: &Path, run: &Path) -> Result<Vec<Entry
         }
     }
     Ok(entries)
+}
+
+/// Whether what has this name has a directory for each container of a storage driver.
+pub(super) fn is_of_driver(name: &str) -> bool {
+    name.ends_with("-containers")
 }
 
 /// The names by ID; none where the list cannot be read: then the IDs have to do.
