@@ -41,7 +41,7 @@ pub use brood::{reap_others, Reaped};
 pub use choice::{Choice, ChoiceError};
 pub use connect::candidates::{interleaved, STAGGER};
 pub use error::{BackendError, ErrorKind};
-pub use expected::Expected;
+pub use expected::{Expected, Look};
 pub use external::template::{Template, TemplateError};
 pub use names::look_up;
 pub use netns::birthplace::Birthplace;

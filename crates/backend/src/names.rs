@@ -54,7 +54,7 @@ pub fn look_up(
     // It is asked for once, here and now.
     let nobody = Pool::on_demand().asker();
     let place = Place::find(target, options, &nobody)?;
-    let located = place.just_found(target)?;
+    let located = place.locate_now()?;
     let view = View { target: target.clone(), place, located };
     Ok(view.look_up(name, deadline)?)
 }

@@ -13,7 +13,7 @@ use nsplice_runtime::Identity;
 use nsplice_sys::Pool;
 
 use crate::choice::Choice;
-use crate::error::{BackendError, ErrorKind};
+use crate::error::BackendError;
 use crate::expected::Expected;
 use crate::options::Options;
 use crate::patient::{Awaited, Patient};
@@ -26,8 +26,22 @@ pub struct Plan(Way);
 
 #[derive(Debug)]
 enum Way {
-    Settled(Settled),
+    Settled(Arc<Settled>),
     Expected(Arc<Expected>),
+}
+
+impl From<Arc<Settled>> for Plan {
+    /// The plan for a destination that has been found.
+    fn from(settled: Arc<Settled>) -> Self {
+        Self(Way::Settled(settled))
+    }
+}
+
+impl From<Arc<Expected>> for Plan {
+    /// A plan for a destination that may be missing: it is looked for as links want it.
+    fn from(expected: Arc<Expected>) -> Self {
+        Self(Way::Expected(expected))
+    }
 }
 
 impl Plan {
@@ -44,26 +58,7 @@ impl Plan {
         pool: &Pool,
     ) -> Result<Self, BackendError> {
         let settled = Settled::prepare(destination, choice, options, pool)?;
-        Ok(Self(Way::Settled(settled)))
-    }
-
-    /// A plan for a target that [`Plan::prepare`] has refused with `problem`: it is looked for again
-    /// as links want it, by the threads of `pool`, and by [`Expected::look`].
-    ///
-    /// # Errors
-    /// `problem`, if it is one of the words: they will not fit together later either.
-    pub fn expect(
-        destination: &Destination,
-        choice: Choice,
-        options: &Options,
-        problem: BackendError,
-        pool: &Pool,
-    ) -> Result<(Self, Arc<Expected>), BackendError> {
-        if problem.kind() == ErrorKind::Usage {
-            return Err(problem);
-        }
-        let expected = Arc::new(Expected::new(destination, choice, options, problem, pool));
-        Ok((Self(Way::Expected(Arc::clone(&expected))), expected))
+        Ok(Self(Way::Settled(Arc::new(settled))))
     }
 
     /// Returns what becomes readable when the target has ended and will never be there again: the

@@ -285,7 +285,7 @@ impl Making<'_> {
 pub fn open_ports(target: &Target, options: &Options) -> Result<Vec<Listener>, BackendError> {
     // It is asked for once, here and now.
     let nobody = Pool::on_demand().asker();
-    let located = Place::find(target, options, &nobody)?.just_found(target)?;
+    let located = Place::find(target, options, &nobody)?.locate_now()?;
     let interior = look(&located, &Home::found()?);
     interior.map(|interior| interior.listeners).map_err(|closed| {
         let (is_denied, reason) = reason(&closed);

@@ -166,7 +166,7 @@ fn has_what_it_names(
     place: &Place,
 ) -> Result<(), BackendError> {
     let names_pid = options.command.as_ref().is_some_and(|one| one.uses(Placeholder::Pid));
-    match place.just_found(&destination.target)? {
+    match place.locate_now()? {
         Located::Process(_) => Ok(()),
         _ if !names_pid => Ok(()),
         _ => Err(BackendError::Usage(format!(
@@ -212,7 +212,7 @@ fn auto(
     let carrier = carrier(destination, options).map_err(|error| both(error.to_string()))?;
     let (destination, pool) = (destination.clone(), asker.pool().clone());
     let recipe = Recipe { destination, place, carrier, pool };
-    let located = recipe.place.just_found(&recipe.destination.target)?;
+    let located = recipe.place.locate_now()?;
     recipe.try_tools(&located).map_err(|error| both(error.detail))?;
     Ok(Way::External(Arc::new(recipe)))
 }
@@ -227,13 +227,13 @@ pub(crate) fn try_external(
     let pool = Pool::on_demand();
     let place = Place::find(&destination.target, options, &pool.asker())?;
     let recipe = Recipe { destination: destination.clone(), place, carrier, pool };
-    let located = recipe.place.just_found(&destination.target)?;
+    let located = recipe.place.locate_now()?;
     Ok(recipe.try_tools(&located)?)
 }
 
 /// Enters the target's namespace, once, and comes home.
 fn enter(destination: &Destination, place: &Place, home: &Home) -> Result<(), OpenError> {
-    let located = place.just_found(&destination.target)?;
+    let located = place.locate_now()?;
     try_entering(&located, home).map_err(|errno| entry_failed(&destination.target, &located, errno))
 }
 

@@ -20,6 +20,7 @@ use nsplice_runtime::{nearest, Wanted, WantedError};
 
 use crate::target::host::{Host, HostError};
 
+pub(crate) mod backoff;
 pub(crate) mod destination;
 pub(crate) mod host;
 pub(crate) mod located;
@@ -61,6 +62,24 @@ pub enum TargetError {
     /// Not a host.
     #[error("tcp/: {0}")]
     BadHost(#[from] HostError),
+}
+
+impl Target {
+    /// The reason why there is no point in waiting for this target while it is missing; `None` where it
+    /// may come under its name.
+    pub fn never_comes(&self) -> Option<String> {
+        match self {
+            Self::Named(_) => None,
+            Self::Netns(path) if !path.starts_with("/proc") => None,
+            Self::Pid(_) | Self::Netns(_) => Some(format!(
+                "{self} cannot be waited for: a process that has the number later is another one; a \
+                 pod, a container or a name of `ip netns` can"
+            )),
+            Self::Tcp(_) => Some(format!(
+                "{self} cannot be waited for: another machine is looked for by each connection only"
+            )),
+        }
+    }
 }
 
 impl FromStr for Target {

@@ -3,9 +3,10 @@
 mod common;
 
 use std::os::unix::fs::symlink;
+use std::sync::Arc;
 
 use common::{failure, open, plan, pool, stream, to};
-use nsplice_backend::{Choice, ErrorKind, Options, Plan, Template};
+use nsplice_backend::{Choice, ErrorKind, Expected, Options, Plan, Template};
 use nsplice_relay::{OpenClass, Upstream};
 use nsplice_testkit::{wait_until, Namespace, Server};
 
@@ -16,11 +17,12 @@ fn what_is_missing_refuses_its_links_until_it_is_there() {
     let Some(namespace) = Namespace::for_test("what_is_missing_refuses_its_links") else { return };
     let server = Server::in_namespace(&namespace, "127.0.0.1:0", common::echo);
     let destination = to(format!("netns/{}", path.display()), server.port());
-    let problem = plan(&destination, Choice::Auto).unwrap_err();
-    assert_eq!(problem.kind(), ErrorKind::NoSuchTarget);
     let options = Options::default();
-    let (missing, expected) =
-        Plan::expect(&destination, Choice::Auto, &options, problem.clone(), pool()).unwrap();
+    let expected = Expected::new(&destination, Choice::Auto, &options, pool());
+    let missing = Plan::from(Arc::clone(&expected));
+    let problem = expected.look().unwrap_err();
+    assert_eq!(problem.kind(), ErrorKind::NoSuchTarget);
+    assert_eq!(plan(&destination, Choice::Auto).unwrap_err(), problem);
     assert_eq!((missing.backend(), missing.identity()), ("auto", None));
 
     let mut opener = missing.opener().unwrap();
@@ -38,16 +40,16 @@ fn what_is_missing_refuses_its_links_until_it_is_there() {
     assert!(matches!(reached, Some(Upstream::Stream(_))), "{reached:?}");
     assert_eq!((missing.backend(), opener.backend()), ("setns", "setns"));
     drop(stream(opener.as_mut()));
-    assert!(expected.look().is_ok());
+    assert_eq!(Plan::from(expected.look().unwrap()).backend(), "setns");
 }
 
 #[test]
-fn words_that_do_not_fit_are_not_waited_for() {
+fn words_that_do_not_fit_are_told_by_the_first_look() {
     let destination = to("tcp/127.0.0.1", 80);
     let problem = plan(&destination, Choice::Setns).unwrap_err();
     let options = Options::default();
-    let refused = Plan::expect(&destination, Choice::Setns, &options, problem.clone(), pool());
-    assert_eq!(refused.map(drop).unwrap_err(), problem);
+    let expected = Expected::new(&destination, Choice::Setns, &options, pool());
+    assert_eq!(expected.look().unwrap_err(), problem);
 }
 
 #[test]

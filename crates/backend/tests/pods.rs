@@ -5,13 +5,13 @@ mod common;
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use common::{counted, expect_echo, failure, pool, stream, to, Container, Piped};
+use common::{counted, expect_echo, failure, open, pool, stream, to, Container, Piped};
 use nsplice_backend::{
     look_up, BackendError, Choice, Destination, ErrorKind, Options, Plan, Prospect,
 };
 use nsplice_relay::OpenClass;
 use nsplice_testkit::skip::require_tool;
-use nsplice_testkit::{listen, Namespace, Server, PATIENCE};
+use nsplice_testkit::{listen, wait_until, Namespace, Server, PATIENCE};
 
 const SANDBOX: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const CONTAINER: &str = "fedc456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -121,7 +121,10 @@ fn a_pod_and_its_container_are_reached_and_followed() {
         }
         let address = format!("127.0.0.1:{port}");
         let _server = Server::in_namespace(&namespace, &address, common::echo);
-        openers.iter_mut().for_each(|opener| expect_echo(&stream(opener.as_mut())));
+        for opener in &mut openers {
+            wait_until("it to be found", || open(opener.as_mut()).is_ok());
+            expect_echo(&stream(opener.as_mut()));
+        }
     });
 }
 

@@ -13,6 +13,7 @@
 //! - [`grpc`]: a scripted server of gRPC;
 //! - [`mod@containerd`]: a real containerd, with pods and containers;
 //! - [`queue`]: how many clients wait at a listener;
+//! - [`dockerd`]: a scripted Docker;
 //! - [`engine`]: a Docker or podman, and containers in it;
 //! - [`census`]: what a process holds, before and after;
 //! - [`wait`]: waiting for conditions;
@@ -22,6 +23,7 @@
 
 pub mod census;
 pub mod containerd;
+pub mod dockerd;
 pub mod engine;
 pub mod fuzz;
 pub mod grpc;
@@ -41,6 +43,7 @@ pub use nsplice_trial::{process, ramp};
 
 pub use census::Census;
 pub use containerd::Containerd;
+pub use dockerd::Dockerd;
 pub use grpc::{GrpcServer, Reply};
 pub use mux::MuxClient;
 pub use names::{name_server, NameKeeper, NetnsFiles};

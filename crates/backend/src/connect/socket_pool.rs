@@ -61,7 +61,7 @@ impl Stock {
                 self.batch = (2 * self.batch).min(*BATCH.end());
                 self.fill(route);
             }
-            Some(made) if made.located.identity(&route.home) != Some(made.identity) => {
+            Some(made) if !made.is_good(route) => {
                 self.batch = *BATCH.start();
                 self.fill(route);
             }
@@ -81,6 +81,12 @@ impl Stock {
 }
 
 impl Made {
+    /// Whether the target is where it was when these sockets were made.
+    fn is_good(&self, route: &Route) -> bool {
+        route.place.is_still_at(&self.located)
+            && self.located.identity(&route.home) == Some(self.identity)
+    }
+
     fn new(located: Located, domain: Domain, home: &Home, count: usize) -> Option<Self> {
         let (identity, sockets) = sockets_in(&located, home, domain, count)?;
         Some(Self { located, identity, sockets })

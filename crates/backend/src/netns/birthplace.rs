@@ -58,7 +58,7 @@ impl Birthplace {
     pub fn of_target(target: &Target, options: &Options) -> Result<Self, BackendError> {
         // It is asked for once, here and now.
         let nobody = Pool::on_demand().asker();
-        let located = Place::find(target, options, &nobody)?.just_found(target)?;
+        let located = Place::find(target, options, &nobody)?.locate_now()?;
         Ok(Self::at(located)?)
     }
 

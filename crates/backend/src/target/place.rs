@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use nsplice_relay::{OpenClass, OpenError};
+use nsplice_relay::OpenError;
 use nsplice_runtime::{is_namespace, Identity, Process};
 use nsplice_sys::{describe, Asker, Offloaded};
 
@@ -63,7 +63,11 @@ impl Place {
                     Err(entry_failed(target, &located, errno).into())
                 }
             },
-            Target::Named(wanted) => Named::find(wanted, options, asker).map(Self::Named),
+            Target::Named(wanted) => {
+                let named = Named::new(wanted, options, asker)?;
+                named.find()?;
+                Ok(Self::Named(named))
+            }
         }
     }
 
@@ -73,6 +77,15 @@ impl Place {
         match self {
             Self::Fixed(located) => Some(located.clone()),
             Self::Named(named) => named.known(),
+        }
+    }
+
+    /// Returns whether it is at `located` still, as far as that is not found out by entering or by asking
+    /// which namespace it is in.
+    pub(crate) fn is_still_at(&self, located: &Located) -> bool {
+        match self {
+            Self::Fixed(_) => true,
+            Self::Named(named) => named.is_still_at(located),
         }
     }
 
@@ -88,17 +101,11 @@ impl Place {
         }
     }
 
-    /// Returns where `target`, which has just been found to be here, is.
-    ///
-    /// # Errors
-    /// When it has ended since.
-    pub(crate) fn just_found(&self, target: &Target) -> Result<Located, OpenError> {
-        match self.locate() {
-            Whereabouts::Known(located) => Ok(located),
-            Whereabouts::Lost(error) => Err(error),
-            Whereabouts::Asked(_) => {
-                Err(OpenError::new(OpenClass::TargetGone, format!("{target} has just ended")))
-            }
+    /// The same for who may wait. Blocks for a pod or container that is not known to be where it was.
+    pub(crate) fn locate_now(&self) -> Result<Located, BackendError> {
+        match self {
+            Self::Fixed(located) => Ok(located.clone()),
+            Self::Named(named) => named.find(),
         }
     }
 
