@@ -1,5 +1,8 @@
 //! Listening on what was asked for, all or nothing, before anything is served.
 //!
+//! An address is reserved first: it is ours then, and whoever connects is refused until it is listened
+//! on, which may be when a target has come.
+//!
 //! Each loop has a listener of its own. One loop has the address to itself; several share it by
 //! SO_REUSEPORT, which would also share it with any other program of the same user. So the address
 //! is first taken exclusively, which fails if anyone else listens there, and settles the number
@@ -10,7 +13,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 
 use nix::errno::Errno;
-use nsplice_relay::{listen, ListenOptions};
+use nsplice_relay::{reserve as reserve_one, ListenOptions, Reserved as ReservedOne};
 use nsplice_sys::describe;
 
 use crate::address::Address;
@@ -24,11 +27,32 @@ pub(crate) struct Bound {
     pub(crate) listeners: Vec<TcpListener>,
 }
 
+/// An address that is ours, and not listened on yet.
+#[derive(Debug)]
+pub(crate) struct Reserved {
+    /// The address, with the port that the kernel chose if it was asked to.
+    pub(crate) local: SocketAddr,
+    /// One socket for each loop.
+    sockets: Vec<ReservedOne>,
+    asker: Asker,
+}
+
+impl Reserved {
+    /// Listens on it.
+    pub(crate) fn listen(self) -> Result<Bound, ListenError> {
+        let Self { local, sockets, asker } = self;
+        let fail = |source| ListenError { address: local, source, asker };
+        let listeners: Result<Vec<_>, _> =
+            sockets.into_iter().map(|socket| socket.listen().map_err(fail)).collect();
+        Ok(Bound { local, listeners: listeners? })
+    }
+}
+
 /// The addresses of one pair of ports.
 #[derive(Debug)]
-pub(crate) struct BoundPort {
-    /// Those that are listened on, at least one.
-    pub(crate) bound: Vec<Bound>,
+pub(crate) struct ReservedPort {
+    /// Those that can be listened on, at least one.
+    pub(crate) reserved: Vec<Reserved>,
     /// The half of `localhost` that could not be had.
     pub(crate) missed: Vec<ListenError>,
 }
@@ -99,39 +123,43 @@ const FIRST_UNPRIVILEGED: u16 = 1024;
 /// address is nearly always free on the other.
 const ROUNDS: usize = 16;
 
-/// Listens on `address` for `loops` loops; port 0 lets the kernel choose.
-pub(crate) fn bind(address: SocketAddr, loops: usize, asker: Asker) -> Result<Bound, ListenError> {
+/// Reserves `address` for `loops` loops; port 0 lets the kernel choose.
+pub(crate) fn reserve(
+    address: SocketAddr,
+    loops: usize,
+    asker: Asker,
+) -> Result<Reserved, ListenError> {
     let fail = |source| ListenError { address, source, asker };
-    let alone = listen(address, ListenOptions::default()).map_err(fail)?;
+    let alone = reserve_one(address, ListenOptions::default()).map_err(fail)?;
     let local = alone.local_addr().map_err(fail)?;
     if loops == 1 {
-        return Ok(Bound { local, listeners: vec![alone] });
+        return Ok(Reserved { local, sockets: vec![alone], asker });
     }
     drop(alone);
     let shared = ListenOptions { reuse_port: true, ..ListenOptions::default() };
-    let listeners: Result<Vec<_>, _> =
-        (0..loops).map(|_| listen(local, shared).map_err(fail)).collect();
-    Ok(Bound { local, listeners: listeners? })
+    let sockets: Result<Vec<_>, _> =
+        (0..loops).map(|_| reserve_one(local, shared).map_err(fail)).collect();
+    Ok(Reserved { local, sockets: sockets?, asker })
 }
 
-/// Listens on `port` of all `addresses` for `forward`, with kubectl's tolerance for `localhost`. Without a port
-/// a free one is found that is the same on all addresses, if there is one.
-pub(crate) fn bind_port(
+/// Reserves `port` of all `addresses` for `forward`, with kubectl's tolerance for `localhost`. Without a
+/// port a free one is found that is the same on all addresses, if there is one.
+pub(crate) fn reserve_port(
     addresses: &[Address],
     port: Option<u16>,
     loops: usize,
-) -> Result<BoundPort, ListenError> {
+) -> Result<ReservedPort, ListenError> {
     if port.is_none() {
         for _ in 0..ROUNDS {
-            match bind_each(addresses, NextPort::Same(0), loops) {
+            match reserve_each(addresses, NextPort::Same(0), loops) {
                 Err(error) if error.errno() == Some(Errno::EADDRINUSE) => {}
                 Ok(found) if found.has_collision() => {}
                 settled => return settled,
             }
         }
-        return bind_each(addresses, NextPort::Any, loops);
+        return reserve_each(addresses, NextPort::Any, loops);
     }
-    bind_each(addresses, NextPort::Same(port.unwrap_or(0)), loops)
+    reserve_each(addresses, NextPort::Same(port.unwrap_or(0)), loops)
 }
 
 /// The way in which the addresses of a pair find their number.
@@ -143,23 +171,23 @@ enum NextPort {
     Any,
 }
 
-fn bind_each(
+fn reserve_each(
     addresses: &[Address],
     mut next: NextPort,
     loops: usize,
-) -> Result<BoundPort, ListenError> {
-    let mut result = BoundPort { bound: Vec::new(), missed: Vec::new() };
+) -> Result<ReservedPort, ListenError> {
+    let mut result = ReservedPort { reserved: Vec::new(), missed: Vec::new() };
     for Address { ip, either } in addresses.iter().copied() {
         let port = match next {
             NextPort::Same(port) => port,
             NextPort::Any => 0,
         };
-        match bind(SocketAddr::new(ip, port), loops, Asker::Forward) {
-            Ok(bound) => {
+        match reserve(SocketAddr::new(ip, port), loops, Asker::Forward) {
+            Ok(reserved) => {
                 if matches!(next, NextPort::Same(0)) {
-                    next = NextPort::Same(bound.local.port());
+                    next = NextPort::Same(reserved.local.port());
                 }
-                result.bound.push(bound);
+                result.reserved.push(reserved);
             }
             Err(error) if either => result.missed.push(error),
             Err(error) => return Err(error),
@@ -176,13 +204,13 @@ fn bind_each(
     }
 }
 
-impl BoundPort {
+impl ReservedPort {
     fn has_collision(&self) -> bool {
         self.missed.iter().any(|error| error.errno() == Some(Errno::EADDRINUSE))
     }
 
     fn has_either(&self, addresses: &[Address]) -> bool {
-        let has = |ip: IpAddr| self.bound.iter().any(|bound| bound.local.ip() == ip);
+        let has = |ip: IpAddr| self.reserved.iter().any(|one| one.local.ip() == ip);
         addresses.iter().any(|address| address.either && has(address.ip))
     }
 }
@@ -195,13 +223,17 @@ mod tests {
         ips.iter().map(|ip| Address { ip: ip.parse().unwrap(), either }).collect()
     }
 
-    fn ports(found: &BoundPort) -> Vec<u16> {
-        found.bound.iter().map(|bound| bound.local.port()).collect()
+    fn ports(found: &ReservedPort) -> Vec<u16> {
+        found.reserved.iter().map(|reserved| reserved.local.port()).collect()
+    }
+
+    fn bind(address: SocketAddr, loops: usize) -> Bound {
+        reserve(address, loops, Asker::Forward).unwrap().listen().unwrap()
     }
 
     #[test]
     fn a_free_port_is_the_same_everywhere() {
-        let found = bind_port(&addresses(&["127.0.0.1", "127.0.0.2"], false), None, 1).unwrap();
+        let found = reserve_port(&addresses(&["127.0.0.1", "127.0.0.2"], false), None, 1).unwrap();
         let ports = ports(&found);
         assert_eq!(ports.len(), 2);
         assert_eq!(ports[0], ports[1]);
@@ -209,22 +241,33 @@ mod tests {
 
     #[test]
     fn loops_share_an_address_with_each_other_only() {
-        let bound = bind("127.0.0.1:0".parse().unwrap(), 3, Asker::Forward).unwrap();
+        let bound = bind("127.0.0.1:0".parse().unwrap(), 3);
         assert_eq!(bound.listeners.len(), 3);
         for listener in &bound.listeners {
             assert_eq!(listener.local_addr().unwrap(), bound.local);
         }
-        let error = bind(bound.local, 2, Asker::Configuration).unwrap_err();
+        let error = reserve(bound.local, 2, Asker::Configuration).unwrap_err();
         assert_eq!(error.errno(), Some(Errno::EADDRINUSE));
         let hint = "shows who has it, listen = \"127.0.0.1:0\" takes a free one";
         assert!(error.to_string().ends_with(hint), "{error}");
     }
 
     #[test]
+    fn what_is_reserved_refuses_until_it_is_listened_on() {
+        let reserved = reserve("127.0.0.1:0".parse().unwrap(), 2, Asker::Forward).unwrap();
+        let local = reserved.local;
+        let refused = std::net::TcpStream::connect(local).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        let bound = reserved.listen().unwrap();
+        assert_eq!((bound.local, bound.listeners.len()), (local, 2));
+        assert!(std::net::TcpStream::connect(local).is_ok());
+    }
+
+    #[test]
     fn half_of_localhost_is_enough() {
-        let taken = bind("127.0.0.1:0".parse().unwrap(), 1, Asker::Forward).unwrap();
+        let taken = bind("127.0.0.1:0".parse().unwrap(), 1);
         let port = taken.local.port();
-        let found = bind_port(&addresses(&["127.0.0.1", "127.0.0.2"], true), Some(port), 1);
+        let found = reserve_port(&addresses(&["127.0.0.1", "127.0.0.2"], true), Some(port), 1);
         let found = found.unwrap();
         assert_eq!(ports(&found), [port]);
         let missed: Vec<String> = found.missed.iter().map(ToString::to_string).collect();
@@ -239,17 +282,17 @@ mod tests {
 
     #[test]
     fn nothing_of_localhost_is_not_enough() {
-        let taken = bind("127.0.0.1:0".parse().unwrap(), 1, Asker::Forward).unwrap();
+        let taken = bind("127.0.0.1:0".parse().unwrap(), 1);
         let mut wanted = addresses(&["127.0.0.1"], true);
         wanted.extend(addresses(&["127.0.0.2"], false));
-        assert!(bind_port(&wanted, Some(taken.local.port()), 1).is_err());
+        assert!(reserve_port(&wanted, Some(taken.local.port()), 1).is_err());
     }
 
     #[test]
     fn a_named_address_is_a_must() {
         // TEST-NET-1 (RFC 5737) belongs to nobody.
         let wanted = addresses(&["127.0.0.1", "192.0.2.1"], false);
-        let error = bind_port(&wanted, None, 1).unwrap_err().to_string();
+        let error = reserve_port(&wanted, None, 1).unwrap_err().to_string();
         let (what, hint) = error.split_once(": ").unwrap();
         assert!(what.starts_with("cannot listen on 192.0.2.1:"), "{error}");
         assert_eq!(hint, "Cannot assign requested address; this machine has no such address");

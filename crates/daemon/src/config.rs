@@ -63,6 +63,11 @@ fn check(forward: &ForwardConfig, others: &[&ForwardConfig]) -> Result<(), Strin
             other.line
         ));
     }
+    if let (true, Some(problem)) =
+        (forward.wait_for_target, forward.destination.target.never_comes())
+    {
+        return Err(format!("wait_for_target: {problem}"));
+    }
     for (index, address) in forward.listen.iter().enumerate() {
         // Each port 0 becomes a port of its own.
         let is_twice = address.port() != 0 && forward.listen[..index].contains(address);

@@ -1,7 +1,8 @@
 //! `nsplice forward`: ports of this machine to ports of a target, as kubectl port-forward does it.
 //!
 //! Everything that can be refused is refused before anything is printed: first the target, then
-//! the addresses, then what it takes to serve them. What is printed keeps kubectl's words, which scripts wait for. Each local port
+//! the addresses, then what it takes to serve them. If the target is to be waited for, its addresses are
+//! reserved meanwhile, and refuse who connects. What is printed keeps kubectl's words, which scripts wait for. Each local port
 //! is one forward, named LOCAL:REMOTE, so a failed link is told with its ports.
 //!
 //! SIGINT and SIGTERM end all links at once, by RST: as with kubectl, whoever presses Ctrl-C is
@@ -13,21 +14,21 @@
 //! SIGUSR1 tells the counters and the links on standard error. SIGHUP keeps
 //! its own effect, so nohup works, and SIGQUIT too; the others change nothing.
 
-use std::collections::HashMap;
-use std::rc::Rc;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use nix::sys::signal::Signal;
-use nsplice_backend::{BackendError, Destination, Plan};
+use nsplice_backend::{BackendError, Destination, Expected, Plan, Settled};
 use nsplice_relay::{Accepted, Labels, Observer, Record, Settings, Trouble};
 use nsplice_sys::Pool;
 use slog::{error, info, warn, Level, Logger};
 
-use crate::bind::bind_port;
+use crate::bind::{reserve_port, Reserved};
 use crate::dump::Dump;
 use crate::failure::Failure;
 use crate::journal::{in_words, is_daily_business, Journal};
 use crate::log::{Log, Style};
+use crate::lookout::{may_come, Lookout};
 use crate::loops::{raise_descriptor_limit, Action, Event, Loops};
 use crate::output::{Stdout, Waiting};
 use crate::printer::Printer;
@@ -51,7 +52,10 @@ fn serve(request: &ForwardRequest, signals: &Signals, journal: &Log) -> Result<(
         warn!(log, "cannot raise the open file limit"; "error" => %error);
     }
     let pool = Pool::start().map_err(Failure::system("start a thread"))?;
-    let Ready { services, lines } = ready(request, &pool, log)?;
+    let Some((settled, reserved)) = found(request, &pool, signals, journal)? else { return Ok(()) };
+    let plans = settled.into_iter().map(|settled| Arc::new(settled.into()));
+    let plans = remote_ports(request).into_iter().zip(plans).collect();
+    let Ready { services, lines } = ready(request, &plans, reserved)?;
     let end = match services.first() {
         Some(service) => service.plan.end().map_err(Failure::system("hold the target"))?,
         None => None,
@@ -108,16 +112,57 @@ fn reaction(signal: Signal) -> Action {
     }
 }
 
-/// Plans how each remote port is reached. Several pairs may name the same one.
-fn plans(request: &ForwardRequest, pool: &Pool) -> Result<HashMap<u16, Rc<Plan>>, Failure> {
-    let mut plans = HashMap::new();
-    for remote in request.ports.iter().map(|pair| pair.remote) {
-        let destination = destination(request, remote);
-        let Opening { backend, options, .. } = &request.opening;
-        let plan = Plan::prepare(&destination, *backend, options, pool)?;
-        plans.insert(remote, Rc::new(plan));
+/// A destination for each of the [`remote_ports`], and the addresses for each pair.
+type Found = (Vec<Arc<Settled>>, Vec<Vec<Reserved>>);
+
+/// Looks for the target, reserves the addresses, and waits for a target that is missing if that is to be
+/// waited for. `None` if a signal asks for the end before.
+fn found(
+    request: &ForwardRequest,
+    pool: &Pool,
+    signals: &Signals,
+    journal: &Log,
+) -> Result<Option<Found>, Failure> {
+    let expected = expected(request, pool)?;
+    let mut lookout = Lookout::new(signals)?;
+    let Some(looks) = lookout.look(&expected)? else { return Ok(None) };
+    let looked = match looks.into_iter().collect::<Result<Vec<_>, BackendError>>() {
+        Err(problem) if !(request.wait_for_target && may_come(&problem)) => {
+            return Err(problem.into());
+        }
+        looked => looked,
+    };
+    let reserved = reserved(request, journal.logger())?;
+    let problem = match looked {
+        Ok(settled) => return Ok(Some((settled, reserved))),
+        Err(problem) => problem,
+    };
+    // Said whatever the level, for it is why nothing seems to happen.
+    let say = |told: &str| {
+        if !request.quiet {
+            info!(journal.answers(), "{told}");
+        }
+    };
+    let tell = |problem: &BackendError| say(&format!("waiting until it is there: {problem}"));
+    tell(&problem);
+    let Some(settled) = lookout.wait_for(&expected, problem, tell)? else { return Ok(None) };
+    say(&format!("{} is there", request.target));
+    Ok(Some((settled, reserved)))
+}
+
+/// The ports inside the target, each once.
+fn remote_ports(request: &ForwardRequest) -> BTreeSet<u16> {
+    request.ports.iter().map(|pair| pair.remote).collect()
+}
+
+/// What is looked for: a destination for each of the [`remote_ports`].
+fn expected(request: &ForwardRequest, pool: &Pool) -> Result<Vec<Arc<Expected>>, Failure> {
+    if let (true, Some(problem)) = (request.wait_for_target, request.target.never_comes()) {
+        return Err(BackendError::Usage(problem).into());
     }
-    Ok(plans)
+    let Opening { backend, options, .. } = &request.opening;
+    let expect = |remote| Expected::new(&destination(request, remote), *backend, options, pool);
+    Ok(remote_ports(request).into_iter().map(expect).collect())
 }
 
 /// Returns what a link to the port `remote` reaches.
@@ -133,32 +178,45 @@ struct Ready {
     lines: Vec<String>,
 }
 
-/// Listens on everything. A local port is one service on all addresses that have it; where no
-/// number was free everywhere, addresses have numbers of their own.
-fn ready(request: &ForwardRequest, pool: &Pool, log: &Logger) -> Result<Ready, Failure> {
-    let plans = plans(request, pool)?;
-    let mut ready = Ready::default();
+/// Reserves all addresses, for each pair of ports.
+fn reserved(request: &ForwardRequest, log: &Logger) -> Result<Vec<Vec<Reserved>>, Failure> {
+    let mut all = Vec::with_capacity(request.ports.len());
     for pair in &request.ports {
-        let Some(plan) = plans.get(&pair.remote) else { continue };
-        let port = bind_port(&request.addresses, pair.local, request.loops.0)?;
+        let port = reserve_port(&request.addresses, pair.local, request.loops.0)?;
         for missed in port.missed {
             warn!(log, "{missed}");
         }
-        for bound in port.bound {
-            if destination(request, pair.remote).leads_to(bound.local) {
-                let told = format!(
-                    "{} is this forward's own listener; LOCAL:REMOTE listens on another port",
-                    destination(request, pair.remote)
-                );
-                return Err(BackendError::Usage(told).into());
-            }
+        let destination = destination(request, pair.remote);
+        if port.reserved.iter().any(|one| destination.leads_to(one.local)) {
+            let told = format!(
+                "{destination} is this forward's own listener; LOCAL:REMOTE listens on another port"
+            );
+            return Err(BackendError::Usage(told).into());
+        }
+        all.push(port.reserved);
+    }
+    Ok(all)
+}
+
+/// Listens on everything. A local port is one service on all addresses that have it; where no
+/// number was free everywhere, addresses have numbers of their own.
+fn ready(
+    request: &ForwardRequest,
+    plans: &HashMap<u16, Arc<Plan>>,
+    reserved: Vec<Vec<Reserved>>,
+) -> Result<Ready, Failure> {
+    let mut ready = Ready::default();
+    for (pair, reserved) in request.ports.iter().zip(reserved) {
+        let Some(plan) = plans.get(&pair.remote) else { continue };
+        for reserved in reserved {
+            let bound = reserved.listen()?;
             ready.lines.push(format!("Forwarding from {} -> {}", bound.local, pair.remote));
             let name = format!("{}:{}", bound.local.port(), pair.remote);
             match ready.services.iter_mut().find(|service| *service.labels.service == *name) {
                 Some(service) => service.bound.push(bound),
                 None => ready.services.push(Service {
                     labels: Arc::new(Labels::new(name, request.target.to_string())),
-                    plan: Rc::clone(plan),
+                    plan: Arc::clone(plan),
                     limits: request.opening.limits.clone(),
                     places: places(request.max_links),
                     counters: Arc::default(),

@@ -32,6 +32,7 @@ mod install;
 mod journal;
 mod limit;
 mod log;
+mod lookout;
 mod lookup;
 mod loops;
 mod main_loop;

@@ -61,6 +61,8 @@ pub(crate) struct ForwardRequest {
     pub(crate) log_format: LogFormat,
     /// The least level that is logged.
     pub(crate) log_level: LogLevel,
+    /// True if a target that is missing is waited for.
+    pub(crate) wait_for_target: bool,
     /// True if nothing is printed about what goes as it should.
     pub(crate) quiet: bool,
 }

@@ -3,33 +3,32 @@
 //! The configuration is read and checked, every target is looked for and every address is listened on
 //! before the first link is served. What is wrong in the configuration, or with an address, keeps it
 //! from starting, and all of it is told. A target that is missing does not: the links of its forward
-//! are refused until it is there. From then on nothing that peers or targets do makes it end.
+//! are refused until it is there, or where it is to be waited for, its addresses are reserved and not
+//! listened on. From then on nothing that peers or targets do makes it end.
 //!
 //! - SIGTERM, SIGINT and SIGQUIT drain: it stops listening at once and gives the links the drain
 //!   time. A second SIGTERM or SIGINT ends what is left at once. Either way the exit code is 0.
 //! - SIGUSR1 tells the counters and the links that are alive, in the log and whatever its level.
 //! - Any other signal changes nothing; a configuration is read at start only, so neither does SIGHUP.
 
-use std::net::SocketAddr;
-use std::path::Path;
-use std::rc::Rc;
 use std::sync::Arc;
 
-use nsplice_backend::{BackendError, Plan};
+use nsplice_backend::{ErrorKind, Expected, Plan};
 use nsplice_relay::{Labels, Settings};
 use nsplice_sys::Pool;
 use slog::{info, warn, Logger};
 
-use crate::bind::{bind, Asker, Bound};
+use crate::bind::{reserve, Asker};
 use crate::config::{self, Config, ForwardConfig};
 use crate::drain;
 use crate::failure::Failure;
 use crate::journal::Journal;
 use crate::log::{Log, Style};
+use crate::lookout::Lookout;
 use crate::loops::{raise_descriptor_limit, Loops};
-use crate::missing::{Looking, Missing};
+use crate::missing::{Held, Looking, Missing};
 use crate::request::RunRequest;
-use crate::service::{divide, places, Service};
+use crate::service::{divide, places, Listening, Service};
 use crate::signals::Signals;
 
 /// Runs until drained or stopped.
@@ -57,95 +56,92 @@ fn serve(config: Config, signals: &Signals, journal: &Log) -> Result<(), Failure
     let settings = Settings { splice: config.splice, ..Settings::default() };
     // What its threads may do is what this one may, whatever the threads of loops are left with.
     let pool = Pool::start().map_err(Failure::system("start a thread"))?;
-    let (services, missing) = services(config, &pool, log)?;
-    let _looking = Looking::start(missing, log).map_err(Failure::system("start a thread"))?;
-    let listeners = listeners(&services);
+    let Some((services, missing)) = services(config, &pool, signals, log)? else {
+        info!(log, "stopped");
+        return Ok(());
+    };
+    let settings = Settings { stays: missing.iter().any(Missing::is_held), ..settings };
+    let listening: Vec<Listening> = services.iter().flat_map(Service::listening).collect();
     let works = divide(services, loops, || Box::new(Journal::new(log.clone())))?;
-    let running = Loops::start(&settings, works, || tell_listeners(&listeners, log))?;
+    let announce = || listening.iter().for_each(|each| each.tell(log));
+    let running = Loops::start(&settings, works, announce)?;
+    let _looking = Looking::start(missing, running.handles(), log)
+        .map_err(Failure::system("start a thread"))?;
     let result = drain::supervise(running, signals, drain_time, journal);
     info!(log, "stopped");
     result
 }
 
-/// Looks for every target, then listens on every address.
+/// What is served from the start, and what is looked for still.
+type Begun = (Vec<Service>, Vec<Missing>);
+
+/// Looks for every target, side by side, then listens on every address but those of forwards that wait for
+/// their target. `None` if a signal asks for the end before.
 fn services(
     config: Config,
     pool: &Pool,
+    signals: &Signals,
     log: &Logger,
-) -> Result<(Vec<Service>, Vec<Missing>), Failure> {
-    let (mut missing, mut failures) = (Vec::new(), Vec::new());
-    let mut planned = Vec::with_capacity(config.forwards.len());
-    for forward in config.forwards {
-        match plan(&forward, &config.path, &mut missing, pool) {
-            Ok(plan) => planned.push((forward, plan)),
-            Err(error) => failures.push(forward.failure(&config.path, error.into())),
-        }
+) -> Result<Option<Begun>, Failure> {
+    let expect = |forward: &ForwardConfig| {
+        Expected::new(&forward.destination, forward.backend, &forward.options, pool)
+    };
+    let expected: Vec<_> = config.forwards.iter().map(expect).collect();
+    let Some(looks) = Lookout::new(signals)?.look(&expected)? else { return Ok(None) };
+    let (mut planned, mut failures) = (Vec::with_capacity(expected.len()), Vec::new());
+    for ((forward, expected), looked) in config.forwards.into_iter().zip(expected).zip(looks) {
+        let (plan, problem) = match looked {
+            Ok(settled) => (Plan::from(settled), None),
+            Err(error) if error.kind() == ErrorKind::Usage => {
+                failures.push(forward.failure(&config.path, error.into()));
+                continue;
+            }
+            Err(problem) => (Plan::from(Arc::clone(&expected)), Some((expected, problem))),
+        };
+        planned.push((forward, plan, problem));
     }
-    missing.iter().for_each(|each: &Missing| each.tell(log));
-    let mut services = Vec::with_capacity(planned.len());
-    for (forward, plan) in planned {
-        let mut bound = Vec::with_capacity(forward.listen.len());
+    let (mut services, mut missing) = (Vec::with_capacity(planned.len()), Vec::new());
+    for (forward, plan, problem) in planned {
+        let mut fail = |error: Failure| failures.push(forward.failure(&config.path, error));
+        let mut reserved = Vec::with_capacity(forward.listen.len());
         for address in &forward.listen {
-            match bind(*address, config.loops.0, Asker::Configuration) {
-                Ok(listening) => bound.push(listening),
-                Err(error) => failures.push(forward.failure(&config.path, error.into())),
+            match reserve(*address, config.loops.0, Asker::Configuration) {
+                Ok(one) => reserved.push(one),
+                Err(error) => fail(error.into()),
             }
         }
-        services.push(Service {
+        let mut service = Service {
             labels: Arc::new(Labels::new(
                 forward.name.as_str(),
                 forward.destination.target.to_string(),
             )),
-            plan: Rc::new(plan),
-            limits: forward.limits,
+            plan: Arc::new(plan),
+            limits: forward.limits.clone(),
             places: places(forward.max_links),
             counters: Arc::default(),
-            bound,
-        });
+            bound: Vec::new(),
+        };
+        let place = forward.place(&config.path);
+        match problem {
+            Some((expected, problem)) if forward.wait_for_target => {
+                let held = Held::new(service, reserved);
+                missing.push(Missing::held(expected, problem, place, held));
+                continue;
+            }
+            Some((expected, problem)) => {
+                missing.push(Missing::refused(expected, problem, place, &service.labels));
+            }
+            None => {}
+        }
+        for one in reserved {
+            match one.listen() {
+                Ok(bound) => service.bound.push(bound),
+                Err(error) => fail(error.into()),
+            }
+        }
+        services.push(service);
     }
+    missing.iter().for_each(|each| each.tell(log));
     Failure::all(failures)?;
-    Ok((services, missing))
-}
-
-/// Plans how the links of `forward` are opened. If its target cannot be reached yet, that is added
-/// to `missing`.
-fn plan(
-    forward: &ForwardConfig,
-    path: &Path,
-    missing: &mut Vec<Missing>,
-    pool: &Pool,
-) -> Result<Plan, BackendError> {
-    let ForwardConfig { destination, backend, options, .. } = forward;
-    Plan::prepare(destination, *backend, options, pool).or_else(|error| {
-        let problem = error.to_string();
-        let (plan, expected) = Plan::expect(destination, *backend, options, error, pool)?;
-        let (name, place) = (forward.name.as_str().into(), forward.place(path));
-        missing.push(Missing { name, place, expected, problem });
-        Ok(plan)
-    })
-}
-
-/// A listening address, as it is logged.
-#[derive(Debug)]
-struct Listening {
-    labels: Arc<Labels>,
-    address: SocketAddr,
-    backend: &'static str,
-}
-
-fn listeners(services: &[Service]) -> Vec<Listening> {
-    let of = |service: &Service, bound: &Bound| Listening {
-        labels: Arc::clone(&service.labels),
-        address: bound.local,
-        backend: service.plan.backend(),
-    };
-    let all = services.iter().flat_map(|each| each.bound.iter().map(move |bound| of(each, bound)));
-    all.collect()
-}
-
-fn tell_listeners(listeners: &[Listening], log: &Logger) {
-    for Listening { labels, address, backend } in listeners {
-        info!(log, "listening"; "forward" => &*labels.service, "address" => %address,
-            "target" => &*labels.target, "backend" => backend);
-    }
+    Ok(Some((services, missing)))
 }

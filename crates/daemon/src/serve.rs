@@ -16,7 +16,7 @@ use nsplice_relay::{
 use nsplice_sys::Pool;
 use slog::{info, warn};
 
-use crate::bind::{bind, Asker, Bound};
+use crate::bind::{reserve, Asker, Bound};
 use crate::drain;
 use crate::failure::Failure;
 use crate::journal::Journal;
@@ -50,7 +50,7 @@ fn serve(request: &ServeRequest, signals: &Signals, journal: &Log) -> Result<(),
     }
     let pool = Pool::start().map_err(Failure::system("start a thread"))?;
     let pods = NodePods::new(&request.opening, &pool)?;
-    let bound = bind(request.listen, request.loops.0, Asker::Serve)?;
+    let bound = reserve(request.listen, request.loops.0, Asker::Serve)?.listen()?;
     let address = bound.local;
     let works = works(request, bound, Arc::new(pods), || Journal::new(log.clone()));
     let settings = Settings { splice: request.opening.splice, ..Settings::default() };

@@ -1,11 +1,11 @@
 //! A forward that is ready to be served, and its division among the loops.
 
-use std::net::TcpListener;
-use std::rc::Rc;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use nsplice_backend::Plan;
-use nsplice_relay::{Counters, Forward, Labels, Limits, Observer, Places};
+use nsplice_relay::{Counters, Forward, Labels, Limits, NewService, Observer, Places};
+use slog::{info, Logger};
 
 use crate::bind::Bound;
 use crate::failure::Failure;
@@ -17,7 +17,7 @@ pub(crate) struct Service {
     /// Its name, and the target in the words of the operator.
     pub(crate) labels: Arc<Labels>,
     /// The plan by which upstreams are opened.
-    pub(crate) plan: Rc<Plan>,
+    pub(crate) plan: Arc<Plan>,
     /// Limits of each link.
     pub(crate) limits: Limits,
     /// Links at once, all loops together.
@@ -26,6 +26,50 @@ pub(crate) struct Service {
     pub(crate) counters: Arc<Counters>,
     /// The listeners that clients come from.
     pub(crate) bound: Vec<Bound>,
+}
+
+impl Service {
+    /// What one loop serves: an opener of its own, and a listener of every address.
+    pub(crate) fn share(&mut self) -> Result<(NewService, Vec<TcpListener>), Failure> {
+        let forward = Forward {
+            labels: Arc::clone(&self.labels),
+            opener: self.plan.opener()?,
+            admission: None,
+            limits: self.limits.clone(),
+            places: Arc::clone(&self.places),
+            counters: Arc::clone(&self.counters),
+            policy: Arc::default(),
+        };
+        let listeners = self.bound.iter_mut().filter_map(|bound| bound.listeners.pop());
+        Ok((forward.into(), listeners.collect()))
+    }
+
+    /// Where it listens, as it is logged.
+    pub(crate) fn listening(&self) -> Vec<Listening> {
+        let of = |bound: &Bound| Listening {
+            labels: Arc::clone(&self.labels),
+            address: bound.local,
+            backend: self.plan.backend(),
+        };
+        self.bound.iter().map(of).collect()
+    }
+}
+
+/// A listening address, as it is logged.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    labels: Arc<Labels>,
+    address: SocketAddr,
+    backend: &'static str,
+}
+
+impl Listening {
+    /// Logs it.
+    pub(crate) fn tell(&self, log: &Logger) {
+        let Self { labels, address, backend } = self;
+        info!(log, "listening"; "forward" => &*labels.service, "address" => %address,
+            "target" => &*labels.target, "backend" => backend);
+    }
 }
 
 /// As many places as `max_links` says; without it there are as many as there are descriptors.
@@ -41,22 +85,8 @@ pub(crate) fn divide(
 ) -> Result<Vec<Work>, Failure> {
     let mut works = Vec::with_capacity(loops);
     for _ in 0..loops {
-        let mut served = Vec::with_capacity(services.len());
-        for service in &mut services {
-            let forward = Forward {
-                labels: Arc::clone(&service.labels),
-                opener: service.plan.opener()?,
-                admission: None,
-                limits: service.limits.clone(),
-                places: Arc::clone(&service.places),
-                counters: Arc::clone(&service.counters),
-                policy: Arc::default(),
-            };
-            let listeners: Vec<TcpListener> =
-                service.bound.iter_mut().filter_map(|bound| bound.listeners.pop()).collect();
-            served.push((forward.into(), listeners));
-        }
-        works.push(Work { services: served, adopted: None, observer: observer() });
+        let services = services.iter_mut().map(Service::share).collect::<Result<_, _>>()?;
+        works.push(Work { services, adopted: None, observer: observer() });
     }
     Ok(works)
 }

@@ -52,7 +52,7 @@ fn an_unknown_key_is_refused_with_those_that_exist() {
         .assert_refused(
             "nsplice.toml:6: unknown field `conect_timeout`, expected one of `name`, `listen`, \
              `target`, `to`, `port`, `backend`, `command`, `connect_timeout`, `idle_timeout`, \
-             `linger`, `max_links`; did you mean `connect_timeout`?",
+             `linger`, `max_links`, `wait_for_target`; did you mean `connect_timeout`?",
         );
     Configured::new("drain = '1s'").assert_refused(
         "nsplice.toml:1: unknown field `drain`, expected one of `drain_timeout`, `log_format`, \
@@ -77,6 +77,11 @@ fn a_bad_value_is_refused_with_those_that_are_allowed() {
              or 5m, at most 365days",
         ),
         ("linger = 5", "nsplice.toml:6: linger: `5` is not in quotes: write \"5s\""),
+        (
+            "wait_for_target = true",
+            "nsplice.toml:1: wait_for_target: tcp/127.0.0.1 cannot be waited for: another machine is \
+             looked for by each connection only",
+        ),
     ] {
         Configured::new(&forward("127.0.0.1:0", "tcp/127.0.0.1", extra)).assert_refused(line);
     }

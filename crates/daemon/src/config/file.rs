@@ -74,6 +74,7 @@ struct ForwardTable {
     idle_timeout: Option<Word<TimeLimit>>,
     linger: Option<Word<TimeLimit>>,
     max_links: Option<Count<LinkCount>>,
+    wait_for_target: Option<Switch>,
 }
 
 impl ForwardTable {
@@ -104,6 +105,7 @@ impl ForwardTable {
                 linger: limit(self.linger, defaults.linger),
             },
             max_links: self.max_links.map(|count| count.0 .0),
+            wait_for_target: self.wait_for_target.is_some_and(|switch| switch.0),
         }
     }
 }

@@ -50,6 +50,8 @@ pub(crate) struct ForwardConfig {
     pub(crate) limits: Limits,
     /// Links at once; `None` for as many as there are descriptors.
     pub(crate) max_links: Option<u32>,
+    /// True if its addresses are listened on only when the target is there.
+    pub(crate) wait_for_target: bool,
 }
 
 impl ForwardConfig {

@@ -38,6 +38,7 @@ fn the_example_is_understood_whole() {
     assert_eq!(blue.destination.to_string(), "10.0.0.2:5432 in netns/blue");
     assert_eq!(blue.backend, Choice::External);
     assert!(blue.options.command.is_some());
+    assert!(blue.wait_for_target && !web.wait_for_target);
     assert_eq!(EXAMPLE.lines().nth(web.line - 1), Some("[[forward]]"));
 }
 
@@ -58,6 +59,7 @@ fn defaults() {
     assert_eq!((config.log_format, config.splice), (LogFormat::Text, true));
     assert_eq!(config.forwards[0].limits, Limits::default());
     assert_eq!(config.forwards[0].max_links, None);
+    assert!(!config.forwards[0].wait_for_target);
 }
 
 #[test]
@@ -86,6 +88,17 @@ fn bad_values_are_told_with_line_key_and_what_is_allowed() {
             "linger: `false` is not a time limit: write for example 30s, 5m or 1h, at most \
              365days, or none for no limit, in quotes",
         ),
+        (
+            "wait_for_target = 'yes'",
+            6,
+            "wait_for_target: \"yes\" is text: write true or false, without quotes",
+        ),
+        (
+            "wait_for_target = true",
+            1,
+            "wait_for_target: pid/7 cannot be waited for: a process that has the number later is \
+             another one; a pod, a container or a name of `ip netns` can",
+        ),
         ("to = 10", 6, "to: `10` is not in quotes: write \"10\""),
         ("max_links = [5]", 6, "max_links: invalid type: sequence, expected a whole number"),
         ("linger = ['5s']", 6, "linger: invalid type: sequence, expected a value in quotes"),
@@ -93,8 +106,8 @@ fn bad_values_are_told_with_line_key_and_what_is_allowed() {
             "linger = '5s'\nlnger = '5s'",
             7,
             "unknown field `lnger`, expected one of `name`, `listen`, `target`, `to`, `port`, \
-             `backend`, `command`, `connect_timeout`, `idle_timeout`, `linger`, `max_links`; \
-             did you mean `linger`?",
+             `backend`, `command`, `connect_timeout`, `idle_timeout`, `linger`, `max_links`, \
+             `wait_for_target`; did you mean `linger`?",
         ),
         (
             "command = 'nc {host}'",

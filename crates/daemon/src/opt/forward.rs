@@ -33,6 +33,8 @@ pub(super) struct Forward {
     log_format: Option<LogFormat>,
     #[structopt(long, value_name = "LEVEL", help = text::FORWARD_LOG)]
     log: Option<LogLevel>,
+    #[structopt(long, help = text::WAIT_FOR_TARGET)]
+    wait_for_target: bool,
     #[structopt(short, long, conflicts_with = "verbose", help = text::QUIET)]
     quiet: bool,
     #[structopt(short, long, parse(from_occurrences), conflicts_with = "log", help = text::VERBOSE)]
@@ -74,6 +76,7 @@ impl Forward {
                 .twin(self.log_format, "log-format", str::parse)?
                 .unwrap_or_default(),
             log_level: log_level.unwrap_or(LogLevel(Level::Warning)),
+            wait_for_target: environment.flag(self.wait_for_target, "wait-for-target")?,
             quiet,
         })
     }

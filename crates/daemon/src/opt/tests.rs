@@ -45,7 +45,8 @@ fn every_option_of_forward_arrives() {
         "port-forward pid/7 8080 :9090 --address 127.0.0.1,::1 --address 10.0.0.1 --to ::1 \
          --backend external --command nc --nsenter /n --socat /s --no-splice --connect-timeout 1s \
          --root /host \
-         --idle-timeout 2s --linger 3s --max-links 4 --loops 5 --log-format json --log debug",
+         --idle-timeout 2s --linger 3s --max-links 4 --loops 5 --log-format json --log debug \
+         --wait-for-target",
     );
     assert_eq!(request.target, Target::Pid(7));
     let ports: Vec<_> = request.ports.iter().map(ToString::to_string).collect();
@@ -67,6 +68,7 @@ fn every_option_of_forward_arrives() {
     };
     assert_eq!(opening.limits, limits);
     assert_eq!((request.max_links, request.loops), (Some(4), LoopCount(5)));
+    assert!(request.wait_for_target);
     assert_eq!((request.log_format, request.log_level), (LogFormat::Json, LogLevel(Level::Debug)));
 }
 
@@ -221,6 +223,7 @@ fn the_defaults_are_those_of_the_relay() {
     assert_eq!(request.opening.backend, Choice::Auto);
     assert_eq!(request.opening.host, Host::Localhost);
     assert_eq!((request.max_links, request.loops), (None, LoopCount(1)));
+    assert!(!request.wait_for_target);
     assert!(request.opening.splice);
 }
 

@@ -339,6 +339,7 @@ pub(super) const LOOKUP_TIMEOUT: &str = "Time limit for the answer [default: 10s
 pub(super) const IDLE_TIMEOUT: &str = "End connections idle for this long [default: none]";
 pub(super) const LINGER: &str = "The same for half-closed connections [default: none]";
 pub(super) const MAX_LINKS: &str = "Most connections at once per local port [default: no limit]";
+pub(super) const WAIT_FOR_TARGET: &str = "Wait for a missing target before listening";
 pub(super) const LOOPS: &str = "Relay threads [default: 1]";
 pub(super) const LOG_FORMAT: &str = "Log format: text or json [default: text]";
 pub(super) const FORWARD_LOG: &str =

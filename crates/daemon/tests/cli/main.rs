@@ -16,6 +16,7 @@ mod run;
 mod scripts;
 mod serve;
 mod start;
+mod waiting;
 
 use std::fs;
 use std::io::Write;
@@ -111,6 +112,9 @@ fn usage_errors_exit_with_2_and_go_to_standard_error() {
         "help frwd",
         "forward 80 pid/1",
         "forward pid/1 80 --max-links -1",
+        "forward pid/1 80 --wait-for-target",
+        "forward netns//proc/1/ns/net 80 --wait-for-target",
+        "forward tcp/127.0.0.1 80 --wait-for-target",
         "install --force --uninstall /nonexistent",
         "targets a b",
         "targets --output xml",

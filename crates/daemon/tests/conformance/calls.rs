@@ -11,14 +11,15 @@ use std::fs;
 use nix::sys::signal::Signal;
 use nsplice_testkit::skip::require_tool;
 use nsplice_testkit::talk::{echo, expect_ramp, half_close, ramp_sink, read_to_eof, send_ramp};
-use nsplice_testkit::wait_until;
+use nsplice_testkit::{wait_until, Dockerd};
 
 use crate::peers::{hang_up, ping};
-use crate::{cases, Relay, Testbed};
+use crate::{cases, Daemon, Relay, Testbed};
 
 cases! {
     calls_of_a_message on setns no_splice;
     calls_of_a_link on setns dial;
+    calls_of_a_link_by_name on setns;
     calls_of_a_burst on setns;
     calls_of_bulk on setns;
 }
@@ -30,11 +31,21 @@ const MIB: u64 = 1 << 20;
 struct Calls(BTreeMap<String, usize>);
 
 impl Calls {
-    /// What a daemon under strace calls while `work` is done with it, or `None` without strace.
+    /// What a daemon that forwards to `port` calls while `work` is done with it, or `None` without strace.
     fn during(
         name: &str,
         testbed: &Testbed,
         port: u16,
+        work: impl FnOnce(&Relay<'_>),
+    ) -> Option<Self> {
+        Self::of(name, testbed, testbed.daemon(port), work)
+    }
+
+    /// What `daemon` under strace calls while `work` is done with it, or `None` without strace.
+    fn of(
+        name: &str,
+        testbed: &Testbed,
+        daemon: Daemon<'_>,
         work: impl FnOnce(&Relay<'_>),
     ) -> Option<Self> {
         require_tool(name, "strace")?;
@@ -46,7 +57,7 @@ impl Calls {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let trace = directory.path().join("trace").display().to_string();
         let strace = ["strace", "-f", "-qq", "-e", "signal=none", "-s", "0", "-o", &trace];
-        let relay = testbed.daemon(port).under(&strace).start();
+        let relay = daemon.under(&strace).start();
         let thread = relay.thread("loop-0").expect("the loop's thread").to_string();
         work(&relay);
         relay.finish();
@@ -123,26 +134,66 @@ fn calls_of_a_message(testbed: &Testbed) {
     long.expect_at_most(6.1, &short, u32::try_from(LONG - SHORT).expect("small"));
 }
 
-/// A link with one request and its answer, and an end that the client begins.
+/// Links one after the other, and how many fewer there are in a short run.
+const LINKS: u32 = 220;
+const FEW_LINKS: u32 = 20;
+
+/// A link with one request and its answer, and an end that the client begins; `count` times.
+fn links(relay: &Relay<'_>, count: u32) {
+    for _ in 0..count {
+        let client = relay.connect();
+        send_ramp(&client, 0, 64);
+        expect_ramp(&client, 0, 64);
+        half_close(&client);
+        assert!(read_to_eof(&client).is_empty());
+    }
+}
+
 fn calls_of_a_link(testbed: &Testbed) {
-    const LONG: u32 = 220;
-    const SHORT: u32 = 20;
     let server = testbed.serve(echo);
     let calls = |count: u32| {
-        Calls::during("calls_of_a_link", testbed, server.port(), |relay| {
-            for _ in 0..count {
-                let client = relay.connect();
-                send_ramp(&client, 0, 64);
-                expect_ramp(&client, 0, 64);
-                half_close(&client);
-                assert!(read_to_eof(&client).is_empty());
-            }
-        })
+        Calls::during("calls_of_a_link", testbed, server.port(), |relay| links(relay, count))
     };
-    let (Some(long), Some(short)) = (calls(LONG), calls(SHORT)) else { return };
+    let (Some(long), Some(short)) = (calls(LINKS), calls(FEW_LINKS)) else { return };
     // In, and home.
     let entering = if testbed.backend.word() == "setns" { 2.0 } else { 0.0 };
-    long.expect_at_most(24.0 + entering, &short, LONG - SHORT);
+    long.expect_at_most(24.0 + entering, &short, LINKS - FEW_LINKS);
+}
+
+/// Through a name: nobody is asked, and of each kind of call there are no more than through a path but for
+/// the one that tells whether the container's process lives.
+fn calls_of_a_link_by_name(testbed: &Testbed) {
+    const NAME: &str = "calls_of_a_link_by_name";
+    let server = testbed.serve(echo);
+    let path = format!("netns/{}", testbed.container().name());
+    let calls = |target: &str, count: u32| {
+        // One each, so that nobody knows more than this daemon has asked.
+        let dockerd = Dockerd::start();
+        dockerd.runs("web", "c0ffee", testbed.container().pid());
+        let daemon = testbed.daemon(server.port()).target(target);
+        let daemon = daemon.variable("DOCKER_HOST", &dockerd.host());
+        let calls = Calls::of(NAME, testbed, daemon, |relay| links(relay, count))?;
+        // At the start, and when its events are listened to: where it runs, and whether it still does.
+        assert!(dockerd.asked() <= 4, "{} questions", dockerd.asked());
+        Some(calls)
+    };
+    let Some(by_path) = calls(&path, LINKS) else { return };
+    let by_path = [by_path, calls(&path, FEW_LINKS).expect("strace is there")];
+    let by_name =
+        [LINKS, FEW_LINKS].map(|count| calls("docker/web", count).expect("strace is there"));
+    let [long, short] = &by_name;
+    long.expect_at_most(24.0 + 2.0 + 1.0, short, LINKS - FEW_LINKS);
+    let links = f64::from(LINKS - FEW_LINKS);
+    let each = |[long, short]: &[Calls; 2], name: &str| {
+        let more = long.count(name).saturating_sub(short.count(name));
+        f64::from(u32::try_from(more).expect("some thousands")) / links
+    };
+    // How often a loop wakes is not the name's.
+    for name in long.0.keys().filter(|name| !["futex", "epoll_wait"].contains(&name.as_str())) {
+        let alive = if name == "poll" { 1.0 } else { 0.0 };
+        let (name_costs, path_costs) = (each(&by_name, name), each(&by_path, name));
+        assert!(name_costs <= path_costs + alive + 0.1, "{name}: {name_costs} and {path_costs}");
+    }
 }
 
 /// Sixteen clients that come at once are accepted in one turn, and their sockets made in one visit

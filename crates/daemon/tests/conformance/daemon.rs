@@ -19,7 +19,7 @@ pub(crate) struct Daemon<'a> {
     globals: Vec<String>,
     options: Vec<String>,
     wrapper: Vec<String>,
-    path: Option<String>,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl<'a> Daemon<'a> {
@@ -34,7 +34,7 @@ impl<'a> Daemon<'a> {
             globals: Vec::new(),
             options: Vec::new(),
             wrapper: Vec::new(),
-            path: None,
+            variables: Vec::new(),
         }
     }
 
@@ -75,8 +75,13 @@ impl<'a> Daemon<'a> {
     }
 
     /// Another PATH.
-    pub(crate) fn path(mut self, path: &str) -> Self {
-        self.path = Some(path.to_owned());
+    pub(crate) fn path(self, path: &str) -> Self {
+        self.variable("PATH", path)
+    }
+
+    /// A variable of its environment.
+    pub(crate) fn variable(mut self, name: &'static str, value: &str) -> Self {
+        self.variables.push((name, value.to_owned()));
         self
     }
 
@@ -101,9 +106,7 @@ impl<'a> Daemon<'a> {
         let plain = nsplice("run");
         let mut command = wrapped(&self.wrapper, &plain);
         command.arg("--config").arg(&config);
-        if let Some(path) = &self.path {
-            command.env("PATH", path);
-        }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         (command, directory)
     }
 

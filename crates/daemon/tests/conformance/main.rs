@@ -33,6 +33,7 @@ mod faults;
 mod flow;
 mod half_close;
 mod limits;
+mod names;
 mod opening;
 mod promises;
 mod resets;

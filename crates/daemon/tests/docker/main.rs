@@ -1,6 +1,7 @@
 //! `docker/NAME-OR-ID` against a real Docker daemon, which the tests start themselves.
 
 mod engine;
+mod lives;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
