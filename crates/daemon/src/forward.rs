@@ -124,7 +124,7 @@ fn found(
     journal: &Log,
 ) -> Result<Option<Found>, Failure> {
     let expected = expected(request, pool)?;
-    let mut lookout = Lookout::new(signals)?;
+    let lookout = Lookout::new(signals);
     let Some(looks) = lookout.look(&expected)? else { return Ok(None) };
     let looked = match looks.into_iter().collect::<Result<Vec<_>, BackendError>>() {
         Err(problem) if !(request.wait_for_target && may_come(&problem)) => {

@@ -4,15 +4,18 @@
 //! time: a look may take as long as a container runtime takes to answer, and whoever asks for the end
 //! does not wait for that.
 
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::Signal;
 use nsplice_backend::{BackendError, ErrorKind, Expected, Settled};
 use nsplice_sys::{Answer, Pool};
 
 use crate::failure::Failure;
-use crate::main_loop::{MainLoop, Source};
 use crate::signals::Signals;
 
 /// The time between one look for a target that is waited for and the next, at first and at last.
@@ -25,32 +28,22 @@ pub(crate) type Looked = Result<Arc<Settled>, BackendError>;
 /// answer `None` to everything.
 #[derive(Debug)]
 pub(crate) struct Lookout<'a> {
-    main: MainLoop,
     signals: &'a Signals,
     pool: Pool,
 }
 
 impl<'a> Lookout<'a> {
     /// One that hears `signals`.
-    pub(crate) fn new(signals: &'a Signals) -> Result<Self, Failure> {
-        let main = MainLoop::new().map_err(Failure::system("create an epoll instance"))?;
-        main.watch(signals, Source::Signals).map_err(Failure::system("wait for signals"))?;
-        Ok(Self { main, signals, pool: Pool::on_demand() })
+    pub(crate) fn new(signals: &'a Signals) -> Self {
+        Self { signals, pool: Pool::on_demand() }
     }
 
     /// Looks for all of `expected`, and returns what has come out in their order.
-    pub(crate) fn look(
-        &mut self,
-        expected: &[Arc<Expected>],
-    ) -> Result<Option<Vec<Looked>>, Failure> {
-        let mut looks = Vec::with_capacity(expected.len());
-        for each in expected {
-            let look = each.begin_look(&self.pool).map_err(Failure::system("look for a target"))?;
-            self.main
-                .watch(look.source(), Source::Target)
-                .map_err(Failure::system("wait for a look"))?;
-            looks.push(look);
-        }
+    pub(crate) fn look(&self, expected: &[Arc<Expected>]) -> Result<Option<Vec<Looked>>, Failure> {
+        // All are begun before the first is waited for.
+        let looks: io::Result<Vec<_>> =
+            expected.iter().map(|each| each.begin_look(&self.pool)).collect();
+        let looks = looks.map_err(Failure::system("look for a target"))?;
         let mut all = Vec::with_capacity(looks.len());
         for look in looks {
             all.push(loop {
@@ -59,7 +52,7 @@ impl<'a> Lookout<'a> {
                     Answer::Lost => return Err(Failure::Defect),
                     Answer::NotYet => {}
                 }
-                if self.hears_the_end(None)? {
+                if self.hears_the_end(Some(look.source()), PollTimeout::NONE)? {
                     return Ok(None);
                 }
             });
@@ -70,7 +63,7 @@ impl<'a> Lookout<'a> {
     /// Waits until all of `expected` are there, of which `problem` has just been found, and returns them in
     /// their order. Another kind of problem is told by `tell`.
     pub(crate) fn wait_for(
-        &mut self,
+        &self,
         expected: &[Arc<Expected>],
         mut problem: BackendError,
         tell: impl Fn(&BackendError),
@@ -83,7 +76,9 @@ impl<'a> Lookout<'a> {
             let due = Instant::now() + interval;
             interval = longest.min(interval * 2);
             while let Some(left) = due.checked_duration_since(Instant::now()) {
-                if self.hears_the_end(Some(left))? {
+                // Rounded up, so that the last wait is no busy one.
+                let left = left + Duration::from_millis(1);
+                if self.hears_the_end(None, left.try_into().unwrap_or(PollTimeout::MAX))? {
                     return Ok(None);
                 }
             }
@@ -102,10 +97,20 @@ impl<'a> Lookout<'a> {
         }
     }
 
-    /// Waits until something happens, or at most for `patience`, and tells whether a signal has asked for
-    /// the end.
-    fn hears_the_end(&mut self, patience: Option<Duration>) -> Result<bool, Failure> {
-        self.main.wait(patience).map_err(Failure::system("wait for signals"))?;
+    /// Waits for a signal, for `other` to be readable, or for `patience` to be over, and tells whether a
+    /// signal has asked for the end.
+    fn hears_the_end(
+        &self,
+        other: Option<BorrowedFd<'_>>,
+        patience: PollTimeout,
+    ) -> Result<bool, Failure> {
+        let sources = [Some(self.signals.as_fd()), other];
+        let mut watched: Vec<_> =
+            sources.iter().flatten().map(|each| PollFd::new(*each, PollFlags::POLLIN)).collect();
+        match poll(&mut watched, patience) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(Failure::system("wait for signals")(errno.into())),
+        }
         while let Some(signal) = self.signals.next().map_err(Failure::system("read a signal"))? {
             if matches!(signal, Signal::SIGINT | Signal::SIGTERM | Signal::SIGQUIT) {
                 return Ok(true);

@@ -87,7 +87,7 @@ fn services(
         Expected::new(&forward.destination, forward.backend, &forward.options, pool)
     };
     let expected: Vec<_> = config.forwards.iter().map(expect).collect();
-    let Some(looks) = Lookout::new(signals)?.look(&expected)? else { return Ok(None) };
+    let Some(looks) = Lookout::new(signals).look(&expected)? else { return Ok(None) };
     let (mut planned, mut failures) = (Vec::with_capacity(expected.len()), Vec::new());
     for ((forward, expected), looked) in config.forwards.into_iter().zip(expected).zip(looks) {
         let (plan, problem) = match looked {
