@@ -23,6 +23,8 @@ pub struct Options {
     /// The root that the paths of container runtimes are below, where that of the node is mounted; `None`
     /// for our own.
     pub root: Option<PathBuf>,
+    /// True if a pod's or container's own addresses are tried, too, after localhost, from its inside.
+    pub pod_ip: bool,
 }
 
 impl Options {

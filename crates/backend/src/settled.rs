@@ -65,7 +65,9 @@ impl Settled {
             Choice::Dial => direct("dial", destination, place, home, &asker),
             Choice::Setns => {
                 enter(destination, &place, &home)?;
-                direct("setns", destination, place, home, &asker)
+                let mut route = Route::new("setns", destination.clone(), place, home, &asker);
+                route.pod_ip = options.pod_ip;
+                Way::Direct(Arc::new(route))
             }
             Choice::External => {
                 let carrier = carrier(destination, options)?;
@@ -132,6 +134,23 @@ fn settle(
         return usage(format!(
             "{host} names an interface, which is another one inside {target}; leave the zone out"
         ));
+    }
+    if options.pod_ip {
+        if !matches!(target, Target::Named(_)) {
+            return usage(format!(
+                "{target} has no address that a container runtime tells; those of pods and containers \
+                 are tried, others can be named as the host inside"
+            ));
+        }
+        if *host != Host::Localhost {
+            return usage(format!(
+                "the pod's own address is tried after localhost, not after {host}"
+            ));
+        }
+        if options.command.is_some() || choice == Choice::External {
+            return usage("the pod's own address is tried by the backend setns only".to_owned());
+        }
+        return Ok(if choice == Choice::Auto { Choice::Setns } else { choice });
     }
     if let Some(template) = &options.command {
         let names_pid = template.uses(Placeholder::Pid);

@@ -240,6 +240,54 @@ fn names_of_a_pod_are_known_where_its_processes_have_other_numbers() {
 }
 
 /// Kata's and gVisor's pods have no namespace that would lead to their sockets.
+/// A server that listens at the pod's own address only, from inside: nobody else has a way there.
+#[test]
+fn the_own_address_of_a_pod_is_tried_after_localhost_if_that_is_asked_for() {
+    const OWN: &str = "10.213.77.5";
+    counted(|| {
+        let Some(namespace) = Namespace::for_test("the_own_address_of_a_pod") else { return };
+        let node = Node::new(namespace.pid(), namespace.pid());
+        let result = format!(r#"{{"cniVersion": "1.0.0", "ips": [{{"address": "{OWN}/24"}}]}}"#);
+        node.write(&format!("var/lib/cni/results/net-{SANDBOX}-eth0"), &result);
+        let address = ["addr", "add", &format!("{OWN}/32"), "dev", "lo"].map(str::to_owned);
+        let added = namespace.inside(|| std::process::Command::new("ip").args(&address).status());
+        assert!(added.unwrap().success());
+        let own = Server::in_namespace(&namespace, &format!("{OWN}:0"), common::echo);
+        let port = own.port();
+        let pod_ip = Options { pod_ip: true, ..node.options() };
+        let plan = |target: &str, choice| Plan::prepare(&to(target, port), choice, &pod_ip, pool());
+        let without = node.plan("pod/web", port, Choice::Setns).unwrap();
+        let refused = failure(without.opener().unwrap().as_mut());
+        assert_eq!(refused.class, OpenClass::Refused, "{refused}");
+        for target in ["pod/web", "container/app"] {
+            let plan = plan(target, Choice::Auto).unwrap();
+            assert_eq!(plan.backend(), "setns");
+            expect_echo(&stream(plan.opener().unwrap().as_mut()));
+        }
+        assert_eq!(own.accepted(), 2);
+        // Whoever listens on localhost as well is the one that is meant.
+        let local = Server::in_namespace(&namespace, &format!("127.0.0.1:{port}"), common::echo);
+        let with = plan("pod/web", Choice::Setns).unwrap();
+        expect_echo(&stream(with.opener().unwrap().as_mut()));
+        assert_eq!((local.accepted(), own.accepted()), (1, 2));
+        for (target, choice, words) in [
+            (
+                format!("pid/{}", namespace.pid()),
+                Choice::Auto,
+                "no address that a container runtime",
+            ),
+            ("pod/web".to_owned(), Choice::External, "by the backend setns only"),
+        ] {
+            let error = plan(&target, choice).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage);
+            assert!(error.to_string().contains(words), "{error}");
+        }
+        let elsewhere = Destination { host: "10.1.1.1".parse().unwrap(), ..to("pod/web", port) };
+        let error = Plan::prepare(&elsewhere, Choice::Auto, &pod_ip, pool()).unwrap_err();
+        assert!(error.to_string().contains("not after 10.1.1.1"), "{error}");
+    });
+}
+
 #[test]
 fn a_sandboxed_pod_is_dialled_at_its_address() {
     counted(|| {

@@ -51,8 +51,8 @@ fn an_unknown_key_is_refused_with_those_that_exist() {
     Configured::new(&forward("127.0.0.1:0", "tcp/127.0.0.1", "conect_timeout = '1s'"))
         .assert_refused(
             "nsplice.toml:6: unknown field `conect_timeout`, expected one of `name`, `listen`, \
-             `target`, `to`, `port`, `backend`, `command`, `connect_timeout`, `idle_timeout`, \
-             `linger`, `max_links`, `wait_for_target`; did you mean `connect_timeout`?",
+             `target`, `to`, `pod_ip`, `port`, `backend`, `command`, `connect_timeout`, \
+             `idle_timeout`, `linger`, `max_links`, `wait_for_target`; did you mean `connect_timeout`?",
         );
     Configured::new("drain = '1s'").assert_refused(
         "nsplice.toml:1: unknown field `drain`, expected one of `drain_timeout`, `log_format`, \

@@ -84,9 +84,9 @@ enum State {
 
 impl Opening {
     fn locate(&mut self, spare: Option<Spare>) -> Progress {
-        match (spare, &self.route.addresses) {
-            (Some(Spare { located, socket }), Addresses::Known(candidates)) => {
-                self.connect(located, Arc::clone(candidates), Some(socket))
+        match (spare, self.route.candidates()) {
+            (Some(Spare { located, socket }), Ok(candidates)) => {
+                self.connect(located, candidates, Some(socket))
             }
             _ => match self.route.place.locate() {
                 Whereabouts::Known(located) => self.resolve(located),
@@ -104,11 +104,9 @@ impl Opening {
                 Err(error) => Progress::Failed(error),
             };
         }
-        let name = match &self.route.addresses {
-            Addresses::Known(candidates) => {
-                return self.connect(located, Arc::clone(candidates), None);
-            }
-            Addresses::Named(name) => name,
+        let name = match self.route.candidates() {
+            Ok(candidates) => return self.connect(located, candidates, None),
+            Err(name) => name,
         };
         // No name is looked up for a process that is gone.
         if matches!(&located, Located::Process(process) if !process.is_alive()) {

@@ -27,6 +27,8 @@ pub(crate) struct Route {
     /// The namespace that the threads of this process live in.
     pub(crate) home: Home,
     pub(crate) addresses: Addresses,
+    /// Whether the target's own addresses are tried after these, as its runtime tells them at the time.
+    pub(crate) pod_ip: bool,
     /// Whether sockets pace where this leads, by the first of them. A default that is changed later
     /// is not noticed.
     pacing: OnceLock<bool>,
@@ -60,7 +62,22 @@ impl Route {
             Host::Address(address) => Addresses::Known([SocketAddr::new(address, port)].into()),
             Host::Name(name) => Addresses::Named(Name::new(name, &destination, &place, asker)),
         };
-        Self { backend, destination, place, home, addresses, pacing: OnceLock::new() }
+        let pacing = OnceLock::new();
+        Self { backend, destination, place, home, addresses, pod_ip: false, pacing }
+    }
+
+    /// Returns the addresses to connect to, in turn, or the name that has to be looked up for that.
+    pub(crate) fn candidates(&self) -> Result<Arc<[SocketAddr]>, &Name> {
+        match &self.addresses {
+            Addresses::Known(known) if self.pod_ip => {
+                let port = self.destination.port;
+                let own = self.place.addresses().into_iter();
+                let own = own.map(|address| SocketAddr::new(address, port));
+                Ok(known.iter().copied().chain(own).collect())
+            }
+            Addresses::Known(known) => Ok(Arc::clone(known)),
+            Addresses::Named(name) => Err(name),
+        }
     }
 
     /// Returns where sockets can be made in advance and of what kind; `None` where each opening

@@ -9,6 +9,7 @@
 //! While nothing is found, runtimes are asked ever more seldom (`backoff.rs`), unless there is a sign that
 //! something has changed on the node ([`nsplice_runtime::Signs`]).
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -127,6 +128,11 @@ impl Named {
         let Some(sight) = self.knowledge.sight() else { return false };
         let is_process = matches!(located, Located::Process(_));
         !sight.found.may_be_renamed() && (is_process || sight.found.is_there())
+    }
+
+    /// Its addresses, as they were told when it was found last.
+    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
+        self.knowledge.sight().map_or_else(Vec::new, |sight| sight.found.addresses.clone())
     }
 
     /// Begins to ask where it is.

@@ -5,6 +5,7 @@
 //! process is that process's alone (`trail.rs`). A pod or container is looked for again when what it was
 //! held by has ended (`named.rs`).
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -106,6 +107,14 @@ impl Place {
         match self {
             Self::Fixed(located) => Ok(located.clone()),
             Self::Named(named) => named.find(),
+        }
+    }
+
+    /// The addresses that its runtime tells of it.
+    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
+        match self {
+            Self::Fixed(_) => Vec::new(),
+            Self::Named(named) => named.addresses(),
         }
     }
 

@@ -67,6 +67,7 @@ struct ForwardTable {
     target: Word<Target>,
     #[serde(default)]
     to: Option<Word<Host>>,
+    pod_ip: Option<Switch>,
     port: Count<Port>,
     backend: Option<Word<Choice>>,
     command: Option<Word<Command>>,
@@ -95,6 +96,7 @@ impl ForwardTable {
             options: Options {
                 command: self.command.map(|command| command.0 .0),
                 root: root.map(Path::to_owned),
+                pod_ip: self.pod_ip.is_some_and(|switch| switch.0),
                 ..Options::default()
             },
             limits: Limits {

@@ -39,6 +39,7 @@ fn the_example_is_understood_whole() {
     assert_eq!(blue.backend, Choice::External);
     assert!(blue.options.command.is_some());
     assert!(blue.wait_for_target && !web.wait_for_target);
+    assert!(web.options.pod_ip && !database.options.pod_ip);
     assert_eq!(EXAMPLE.lines().nth(web.line - 1), Some("[[forward]]"));
 }
 
@@ -105,8 +106,8 @@ fn bad_values_are_told_with_line_key_and_what_is_allowed() {
         (
             "linger = '5s'\nlnger = '5s'",
             7,
-            "unknown field `lnger`, expected one of `name`, `listen`, `target`, `to`, `port`, \
-             `backend`, `command`, `connect_timeout`, `idle_timeout`, `linger`, `max_links`, \
+            "unknown field `lnger`, expected one of `name`, `listen`, `target`, `to`, `pod_ip`, \
+             `port`, `backend`, `command`, `connect_timeout`, `idle_timeout`, `linger`, `max_links`, \
              `wait_for_target`; did you mean `linger`?",
         ),
         (

@@ -16,6 +16,8 @@ use crate::values::{Time, TimeLimit};
 pub(super) struct Opened {
     #[structopt(long, value_name = "HOST", help = text::TO)]
     to: Option<Host>,
+    #[structopt(long, help = text::POD_IP)]
+    pod_ip: bool,
     #[structopt(long, value_name = "NAME", help = text::BACKEND)]
     backend: Option<Choice>,
     #[structopt(flatten)]
@@ -67,7 +69,10 @@ impl Opened {
         Ok(Opening {
             host: environment.twin(self.to, "to", str::parse)?.unwrap_or_default(),
             backend: environment.twin(self.backend, "backend", str::parse)?.unwrap_or_default(),
-            options: self.tools.into_options(environment)?,
+            options: Options {
+                pod_ip: environment.flag(self.pod_ip, "pod-ip")?,
+                ..self.tools.into_options(environment)?
+            },
             limits,
             splice: !environment.flag(self.no_splice, "no-splice")?,
         })
@@ -91,6 +96,7 @@ impl Programs {
             // The backend reads DOCKER_HOST as docker(1) does.
             docker_host: None,
             root: None,
+            pod_ip: false,
         })
     }
 }

@@ -44,7 +44,7 @@ fn every_option_of_forward_arrives() {
     let request = forward(
         "port-forward pid/7 8080 :9090 --address 127.0.0.1,::1 --address 10.0.0.1 --to ::1 \
          --backend external --command nc --nsenter /n --socat /s --no-splice --connect-timeout 1s \
-         --root /host \
+         --root /host --pod-ip \
          --idle-timeout 2s --linger 3s --max-links 4 --loops 5 --log-format json --log debug \
          --wait-for-target",
     );
@@ -60,7 +60,7 @@ fn every_option_of_forward_arrives() {
     assert_eq!(opening.options.root, Some("/host".into()));
     assert_eq!(opening.options.nsenter, Some("/n".into()));
     assert_eq!(opening.options.socat, Some("/s".into()));
-    assert!(!opening.splice);
+    assert!(opening.options.pod_ip && !opening.splice);
     let limits = Limits {
         connect_timeout: Duration::from_secs(1),
         idle_timeout: Some(Duration::from_secs(2)),

@@ -329,6 +329,7 @@ pub(super) const COMMAND: &str = "Run this instead; may use {pid} {netns} {addre
 pub(super) const ROOT: &str = "Find pods and containers below this root [default: /]";
 pub(super) const NSENTER: &str = "The nsenter program [default: from PATH]";
 pub(super) const SOCAT: &str = "The socat program [default: from PATH]";
+pub(super) const POD_IP: &str = "Try the pod's own address, too, after localhost";
 pub(super) const NO_SPLICE: &str = "Copy bytes instead of splicing them";
 pub(super) const CONNECT_TIMEOUT: &str = "Time limit for opening a connection [default: 10s]";
 pub(super) const FILTER: &str = "Which targets [default: all]";
