@@ -111,6 +111,12 @@ impl Expected {
         answer
     }
 
+    /// Looks for it here and now, if nobody has to be asked for that; `None` for a pod or container,
+    /// about which runtimes are asked.
+    pub fn look_at_once(&self) -> Option<Result<Arc<Settled>, BackendError>> {
+        (!matches!(self.destination.target, Target::Named(_))).then(|| self.look())
+    }
+
     /// Has a thread of `pool` look for it.
     ///
     /// # Errors

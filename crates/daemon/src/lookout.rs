@@ -1,8 +1,8 @@
 //! Looking for targets before anything is served, and waiting for them.
 //!
-//! They are looked for side by side, by threads that end with the lookout, and signals are heard all the
-//! time: a look may take as long as a container runtime takes to answer, and whoever asks for the end
-//! does not wait for that.
+//! Those that somebody has to be asked about are looked for side by side, by threads that end with the
+//! lookout, and signals are heard all the time: a look may take as long as a container runtime takes to
+//! answer, and whoever asks for the end does not wait for that.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::Signal;
-use nsplice_backend::{BackendError, ErrorKind, Expected, Settled};
+use nsplice_backend::{BackendError, ErrorKind, Expected, Look, Settled};
 use nsplice_sys::{Answer, Pool};
 
 use crate::failure::Failure;
@@ -23,6 +23,13 @@ pub(crate) const INTERVALS: [Duration; 2] = [Duration::from_millis(100), Duratio
 
 /// What a look has brought.
 pub(crate) type Looked = Result<Arc<Settled>, BackendError>;
+
+/// A look that has begun.
+#[derive(Debug)]
+enum Begun {
+    Over(Looked),
+    Asked(Look),
+}
 
 /// Somebody who looks for targets and hears signals meanwhile. A signal that asks for the end is the
 /// answer `None` to everything.
@@ -41,11 +48,21 @@ impl<'a> Lookout<'a> {
     /// Looks for all of `expected`, and returns what has come out in their order.
     pub(crate) fn look(&self, expected: &[Arc<Expected>]) -> Result<Option<Vec<Looked>>, Failure> {
         // All are begun before the first is waited for.
-        let looks: io::Result<Vec<_>> =
-            expected.iter().map(|each| each.begin_look(&self.pool)).collect();
+        let begin = |each: &Arc<Expected>| match each.look_at_once() {
+            Some(looked) => Ok(Begun::Over(looked)),
+            None => each.begin_look(&self.pool).map(Begun::Asked),
+        };
+        let looks: io::Result<Vec<_>> = expected.iter().map(begin).collect();
         let looks = looks.map_err(Failure::system("look for a target"))?;
         let mut all = Vec::with_capacity(looks.len());
         for look in looks {
+            let look = match look {
+                Begun::Over(looked) => {
+                    all.push(looked);
+                    continue;
+                }
+                Begun::Asked(look) => look,
+            };
             all.push(loop {
                 match look.take() {
                     Answer::Here(looked) => break looked,
