@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use nsplice_testkit::program::copy_program;
 use nsplice_testkit::skip::{require_root_or_userns, require_tool, skipped};
 use nsplice_testkit::talk::{expect_ramp, half_close, read_to_eof, send_ramp};
-use nsplice_testkit::{connect, wait_until, Program};
+use nsplice_testkit::{connect, process, wait_until, Program};
 use tempfile::TempDir;
 
 use crate::binary::{end_of, nsplice, End};
@@ -87,11 +87,10 @@ impl Rootless {
     }
 }
 
-/// Children of the process `pid`, of all its threads.
+/// The children of the process `pid`.
 fn children_of(pid: u32) -> Vec<String> {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives").flatten();
-    let lists = tasks.flat_map(|task| fs::read_to_string(task.path().join("children")));
-    lists.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect()
+    let children = process::children(pid).expect("there is /proc");
+    children.iter().map(|child| child.pid.to_string()).collect()
 }
 
 fn credentials(user: u32) -> [String; 3] {
