@@ -56,25 +56,28 @@ impl<'a> Lookout<'a> {
         let looks = looks.map_err(Failure::system("look for a target"))?;
         let mut all = Vec::with_capacity(looks.len());
         for look in looks {
-            let look = match look {
-                Begun::Over(looked) => {
-                    all.push(looked);
-                    continue;
-                }
-                Begun::Asked(look) => look,
+            let looked = match look {
+                Begun::Over(looked) => Some(looked),
+                Begun::Asked(look) => self.answer(&look)?,
             };
-            all.push(loop {
-                match look.take() {
-                    Answer::Here(looked) => break looked,
-                    Answer::Lost => return Err(Failure::Defect),
-                    Answer::NotYet => {}
-                }
-                if self.hears_the_end(Some(look.source()), PollTimeout::NONE)? {
-                    return Ok(None);
-                }
-            });
+            let Some(looked) = looked else { return Ok(None) };
+            all.push(looked);
         }
         Ok(Some(all))
+    }
+
+    /// Waits for the answer of `look`.
+    fn answer(&self, look: &Look) -> Result<Option<Looked>, Failure> {
+        loop {
+            match look.take() {
+                Answer::Here(looked) => return Ok(Some(looked)),
+                Answer::Lost => return Err(Failure::Defect),
+                Answer::NotYet => {}
+            }
+            if self.hears_the_end(Some(look.source()), PollTimeout::NONE)? {
+                return Ok(None);
+            }
+        }
     }
 
     /// Waits until all of `expected` are there, of which `problem` has just been found, and returns them in
